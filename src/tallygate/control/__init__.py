@@ -1,0 +1,1 @@
+"""The HTTP API for operators and users: one file per resource."""

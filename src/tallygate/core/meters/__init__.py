@@ -1,0 +1,1 @@
+"""Bytes in, usage out: one state machine per provider protocol."""

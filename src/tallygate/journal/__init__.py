@@ -1,0 +1,1 @@
+"""Append-only segments: what was used, before the store knows of it."""
