@@ -1,0 +1,65 @@
+"""A journal entry: one finished request, complete enough to settle every counter it touched.
+
+An entry names limit, window and generation beside the lease, so that a store restored from an older
+backup, which never heard of the lease, can still settle it.
+"""
+
+import enum
+
+import msgspec
+
+
+class Outcome(enum.StrEnum):
+    """How a request that was let through ended."""
+
+    OK = "ok"
+    CLIENT_GONE = "client_gone"
+    CUT = "cut"  # the upstream broke off in the middle of its answer
+    UPSTREAM_ERROR = "upstream_error"  # an answer outside 2xx
+    UNREACHABLE = "unreachable"  # no answer began
+    LOST = "lost"  # admitted by a worker that died before it could say how it ended
+
+
+class Use(msgspec.Struct, array_like=True, gc=False):
+    """What one request took of one counter. `lease_id` 0: an unlimited limit, only tallied."""
+
+    lease_id: int
+    limit_id: int
+    window_s: int
+    generation: int
+    reserved: int
+    spent: int
+
+
+class Attempt(msgspec.Struct, array_like=True, gc=False):
+    """One try at one upstream."""
+
+    provider: str
+    status: int  # 0: no answer
+    duration_ms: int
+
+
+class Entry(msgspec.Struct, array_like=True, gc=False):
+    """One request that was let through. Fields are only ever added, at the end."""
+
+    request_id: str
+    tenant_id: int
+    key_id: int
+    user_id: str
+    admitted_ms: int
+    duration_ms: int
+    first_byte_ms: int
+    route: str
+    model: str
+    provider: str
+    status: int
+    outcome: Outcome
+    source: str  # reported, estimated, missing, lost (core/usage.py)
+    is_counted: bool
+    counts: dict[str, int]
+    uses: list[Use]
+    address: str
+    agent: str
+    bytes_in: int
+    bytes_out: int
+    attempts: list[Attempt] = []

@@ -1,0 +1,92 @@
+"""Every refusal Tallygate makes: one stable code, one HTTP status, one default sentence.
+
+A code is a promise to callers and is documented in docs/reference/errors.md. The message is public;
+what only an operator may know goes to the log, never here.
+"""
+
+import enum
+
+
+class Code(enum.StrEnum):
+    """Stable names of what went wrong, as callers see them."""
+
+    BAD_REQUEST = "bad_request"
+    UNKNOWN_FIELD = "unknown_field"
+    UNAUTHORIZED = "unauthorized"
+    INVALID_API_KEY = "invalid_api_key"
+    KEY_INACTIVE = "key_inactive"
+    KEY_EXPIRED = "key_expired"
+    FORBIDDEN = "forbidden"
+    MODEL_NOT_ALLOWED = "model_not_allowed"
+    ADDRESS_NOT_ALLOWED = "address_not_allowed"
+    MODEL_NOT_FOUND = "model_not_found"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    CONFLICT = "conflict"
+    IDEMPOTENCY_CONFLICT = "idempotency_conflict"
+    REQUEST_RUNNING = "request_running"
+    TOO_LARGE = "request_too_large"
+    IMPOSSIBLE = "impossible"
+    RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
+    INSUFFICIENT_QUOTA = "insufficient_quota"
+    OVERLOADED = "overloaded"
+    STORE_UNAVAILABLE = "store_unavailable"
+    JOURNAL_UNAVAILABLE = "journal_unavailable"
+    NO_PROVIDER = "no_provider"
+    UPSTREAM_UNREACHABLE = "upstream_unreachable"
+    UPSTREAM_TIMEOUT = "upstream_timeout"
+    UPSTREAM_MISBEHAVED = "upstream_misbehaved"
+    INTERNAL = "internal_error"
+
+
+STATUS: dict[Code, int] = {
+    Code.BAD_REQUEST: 400,
+    Code.UNKNOWN_FIELD: 400,
+    Code.UNAUTHORIZED: 401,
+    Code.INVALID_API_KEY: 401,
+    Code.KEY_INACTIVE: 403,
+    Code.KEY_EXPIRED: 403,
+    Code.FORBIDDEN: 403,
+    Code.MODEL_NOT_ALLOWED: 403,
+    Code.ADDRESS_NOT_ALLOWED: 403,
+    Code.MODEL_NOT_FOUND: 404,
+    Code.NOT_FOUND: 404,
+    Code.METHOD_NOT_ALLOWED: 405,
+    Code.CONFLICT: 409,
+    Code.IDEMPOTENCY_CONFLICT: 409,
+    Code.REQUEST_RUNNING: 409,
+    Code.TOO_LARGE: 413,
+    Code.IMPOSSIBLE: 422,
+    Code.RATE_LIMIT_EXCEEDED: 429,
+    Code.INSUFFICIENT_QUOTA: 429,
+    Code.OVERLOADED: 503,
+    Code.STORE_UNAVAILABLE: 503,
+    Code.JOURNAL_UNAVAILABLE: 503,
+    Code.NO_PROVIDER: 503,
+    Code.UPSTREAM_UNREACHABLE: 502,
+    Code.UPSTREAM_TIMEOUT: 504,
+    Code.UPSTREAM_MISBEHAVED: 502,
+    Code.INTERNAL: 500,
+}
+
+
+class Refusal(Exception):
+    """The request was understood well enough to say no, and why."""
+
+    def __init__(self, code: Code, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.param = param
+
+    @property
+    def status(self) -> int:
+        return STATUS[self.code]
+
+
+class StoreUnavailable(Exception):
+    """The store did not answer; nothing was decided and nothing was written."""
+
+
+class StoreRefused(Exception):
+    """The store can not be used as it is (too old, too new, half migrated, corrupt)."""

@@ -1,0 +1,31 @@
+"""Sealing: secrets that must be shown or used again rest as AES-256-GCM under the master key.
+
+The purpose (table, column, row) is authenticated with the secret, so that a sealed value copied to
+another row does not open there. The nonce is an argument: this module draws no randomness.
+"""
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+MASTER_KEY_BYTES = 32
+NONCE_BYTES = 12
+_VERSION = b"\x01"
+
+
+class Unsealable(Exception):
+    """This sealed secret does not open with this master key."""
+
+
+def seal(master_key: bytes, secret: bytes, purpose: str, nonce: bytes) -> bytes:
+    assert len(nonce) == NONCE_BYTES, "a nonce has 12 bytes and is never used twice"
+    return _VERSION + nonce + AESGCM(master_key).encrypt(nonce, secret, purpose.encode())
+
+
+def unseal(master_key: bytes, sealed: bytes, purpose: str) -> bytes:
+    if sealed[:1] != _VERSION or len(sealed) <= 1 + NONCE_BYTES:
+        raise Unsealable("sealed by another version of Tallygate")
+    nonce = sealed[1 : 1 + NONCE_BYTES]
+    try:
+        return AESGCM(master_key).decrypt(nonce, sealed[1 + NONCE_BYTES :], purpose.encode())
+    except InvalidTag as error:
+        raise Unsealable("the master key is another one than it was sealed with") from error
