@@ -173,7 +173,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """`load` lays the sources over each other itself, so that it can name where a value is from."""
+        """`load` lays the sources over each other itself, so that it can name a bad one."""
         return (init_settings,)
 
     @property

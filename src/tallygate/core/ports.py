@@ -1,4 +1,4 @@
-"""Where the planes meet: the messages between gateway, clerk and operators; a key as gateways see it.
+"""Where the planes meet: messages between gateway, clerk and operators; a key as gateways see it.
 
 Messages are msgpack in frames over the node's Unix socket (wire/channel.py). Requests carry an `id`
 which the answer repeats. Totals are cumulative, so a repeated or lost message changes nothing.
