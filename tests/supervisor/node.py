@@ -10,7 +10,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import tallygate
+
 PATIENCE_S = 20
+IMPORTED_FROM = (Path(__file__).parents[2], Path(tallygate.__file__).parents[1])
 
 
 def until(claim: Callable[[], bool]) -> None:
@@ -49,7 +52,7 @@ class TinyNode:
         return self
 
     def start_soon(self) -> None:
-        environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        environ = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, IMPORTED_FROM))}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.supervisor.tiny_node", str(self.data)],
             env=environ,
