@@ -333,3 +333,11 @@ def test_splicing_changes_the_model_and_nothing_else(members, at, indent, is_asc
     head, old, tail = request.body.partition(bytes(request.members["model"]))
     assert json.loads(sent) == {**json.loads(body), "model": "new"}
     assert len(sent) == len(head + old + tail)
+
+
+@pytest.mark.parametrize("filler", range(12))
+def test_a_duplicate_as_long_as_the_missing_blanks_is_found(filler):
+    """A text without blanks, whose second `n` takes just the room that blanks would."""
+    members = "".join(f',"k{i}":0' for i in range(filler))
+    with pytest.raises(BadRequest, match="'n' is there more than once"):
+        read(b'{"model":"m","n":1,"n":1' + members.encode() + b"}")

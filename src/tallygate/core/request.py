@@ -16,8 +16,8 @@ from tallygate.core.json_members import (
     NAMES_LENGTH_MAX,
     MembersError,
     duplicates,
+    is_surely_unique,
     spans,
-    tight_length,
 )
 from tallygate.core.token_estimate import TOKENS_MAX, InvalidUtf8, estimate_tokens
 
@@ -175,7 +175,7 @@ def _refuse_ambiguity(body: bytes, members: dict[str, msgspec.Raw]) -> None:
         raise BadRequest(f"The object is too wide. Send at most {MEMBERS_MAX} members.")
     if not names.islower() or not names.isascii():
         _refuse_variants(members)
-    if tight_length(names, members) == len(body):
+    if is_surely_unique(body, names, members):
         return
     try:
         for name in duplicates(body, members):

@@ -69,9 +69,8 @@ class BodyMeter:
         if not self._has_read:
             self._read()
         report = self._report
-        output = self._estimate_output()
         if report is None:
-            if self.saw_error or output < 0:
+            if self.saw_error or not self._is_object():
                 return Usage({}, Source.MISSING)
             report = Report()
         if self._dialect is Dialect.OPENAI_EMBEDDINGS and report.output is None:
@@ -80,7 +79,7 @@ class BodyMeter:
             report,
             is_cache_apart=self._dialect is Dialect.ANTHROPIC_MESSAGES,
             input_estimate=self._input_estimate,
-            output_estimate=max(output, 0),
+            output_estimate=max(0, self._length - _TRIMMINGS) // 4,
         )
 
     def _read(self) -> None:
@@ -103,9 +102,7 @@ class BodyMeter:
         if len(self._tail) > 2 * TAIL_LENGTH:
             del self._tail[:-TAIL_LENGTH]
 
-    def _estimate_output(self) -> int:
-        """Below 0: what came is no JSON object, or nothing came."""
-        head = b"".join(self._parts).lstrip() if self._tail is None else self._parts[0].lstrip()
-        if head[:1] != b"{":
-            return -1
-        return max(0, self._length - _TRIMMINGS) // 4
+    def _is_object(self) -> bool:
+        """Whether what came begins as a JSON object does."""
+        # Once the tail is kept, of the copy only the first part is.
+        return b"".join(self._parts).lstrip()[:1] == b"{"

@@ -6,7 +6,6 @@ from tallygate.core.meters.report import read_answer
 from tallygate.core.meters.sse import data_of
 from tallygate.core.meters.stream import StreamMeter, Verdict
 
-_NULL: Final = (b":null", b": null")
 _EMPTY_LIST: Final = frozenset((b"[]", b"[ ]"))
 
 
@@ -22,6 +21,7 @@ class ChunkStream(StreamMeter):
 
     UNIT: ClassVar[bytes] = b'"choices"'
     TRIMMINGS: ClassVar[int] = 400
+    LINES: ClassVar[int] = 2
 
     def __init__(self, input_tokens_estimate: int, *, strips_usage_chunk: bool) -> None:
         super().__init__(input_tokens_estimate)
@@ -30,24 +30,26 @@ class ChunkStream(StreamMeter):
     def feed(self, data: bytes) -> bytes:
         """Take what has come; return what may go to the client now."""
         if self._is_flowing and data[-2:] == b"\n\n":
-            if data.find(b"\n") == len(data) - 2 and data.startswith(b"data: {"):
-                # One event, and not [DONE]: it can be counted without a search.
-                at = data.find(b'"usage"')
-                if (
-                    at < 0
-                    or (data.startswith(_NULL, at + 7) and data.find(b'"usage"', at + 12) < 0)
-                ) and data.find(b'"error"') < 0:
-                    self._units += 1
-                    self._bytes += len(data)
-                    return data
-            elif not self._is_telling(data):
+            # One event of one line, and not [DONE]. If null usage ends it, there is no other.
+            if (
+                data.find(b"\n") == len(data) - 2
+                and data[6:7] == b"{"
+                and (data[-15:-2] == b'"usage":null}' or data.find(b'"usage"') < 0)
+                and data.find(b'"error"') < 0
+            ):
+                self._units += 1
+                self._bytes += len(data)
+                return data
+            if not self._is_telling(data):
                 self._count(data)
                 return data
         return self._feed_closely(data)
 
     def _is_telling(self, events: bytes) -> bool:
         usages = events.count(b'"usage"')
-        if usages and usages != sum(events.count(b'"usage"' + null) for null in _NULL):
+        if usages:
+            usages -= events.count(b'"usage":null')
+        if usages and usages != events.count(b'"usage": null'):
             return True
         return events.find(b"[DONE]") >= 0 or events.find(b'"error"') >= 0
 

@@ -10,6 +10,7 @@ from typing import Final
 
 _END: Final = re.compile(rb"\n\n|\n\r\n|\r\r|\n\r(?=[^\n])")
 _LOOSE: Final = re.compile(rb"(?:(?::[^\r\n]*)?(?:\r\n|\n|\r(?=[^\n])))*")
+_LOOSE_FIRST: Final = (b":", b"\n", b"\r")
 OVERLAP: Final = 3  # an end that is not complete has at most so many bytes
 
 
@@ -35,6 +36,8 @@ def last_event_end(buffer: bytes | bytearray, start: int) -> int:
 
 def loose_end(buffer: bytes | bytearray, start: int, end: int) -> int:
     """Where the comments and blank lines from `start` on end: they are part of no event."""
+    if buffer[start : start + 1] not in _LOOSE_FIRST:
+        return start
     match = _LOOSE.match(buffer, start, end)
     assert match is not None
     return match.end()

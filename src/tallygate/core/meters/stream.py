@@ -67,6 +67,7 @@ class StreamMeter:
 
     UNIT: ClassVar[bytes]  # is there once in each event that carries text
     TRIMMINGS: ClassVar[int]  # bytes of such an event, without the text
+    LINES: ClassVar[int] = 3  # an event has, with its name, its data and the blank one
     IS_CACHE_APART: ClassVar[bool] = False
 
     def __init__(self, input_tokens_estimate: int) -> None:
@@ -155,7 +156,8 @@ class StreamMeter:
         """Take events into the estimate."""
         units = events.count(self.UNIT)
         if units:
-            others = max(0, events.count(b"\n\n") - units)  # pings and the like: all trimmings
+            # Pings and the like are all trimmings.
+            others = max(0, events.count(b"\n") // self.LINES - units)
             self._units += units
             self._bytes += len(events) - others * self._trimmings
 
@@ -172,9 +174,13 @@ class StreamMeter:
             buffer += data
             return b""
         start = max(0, len(buffer) - OVERLAP)
-        buffer += data
-        cut = last_event_end(buffer, start)
         passed = b""
+        if not buffer and data[-2:] == b"\n\n":
+            passed = self._pass_events(data)
+            cut = 0
+        else:
+            buffer += data
+            cut = last_event_end(buffer, start)
         if cut:
             whole = bytes(memoryview(buffer)[:cut])
             del buffer[:cut]
