@@ -1,0 +1,62 @@
+"""Changes: how a call of the API becomes a command that the clerk runs.
+
+The clerk audits who asked and answers a repeated Idempotency-Key with its first result; here the
+caller is named and the key is checked.
+"""
+
+from typing import Any, TypeVar
+from typing import Protocol as Port
+
+import msgspec
+from fastapi import Request
+
+from tallygate.control.authentication import client_address
+from tallygate.core.commands import Arguments
+from tallygate.core.errors import Code, Refusal
+from tallygate.core.ports import Actor
+
+IDEMPOTENCY_KEY_LENGTH_MAX = 255
+
+V = TypeVar("V")
+
+
+class Clerk(Port):
+    """What the control plane needs of the clerk; a Refusal or StoreUnavailable is raised through.
+
+    The value is the command's own, as msgpack or already decoded.
+    """
+
+    async def command(
+        self, arguments: Arguments, actor: Actor, idempotency_key: str | None = None
+    ) -> Any: ...  # each command documents its own value
+
+
+async def order(clerk: Clerk, request: Request, arguments: Arguments, kind: type[V]) -> V:
+    """Run a command for the caller of `request` and read its value as `kind`."""
+    key = idempotency_key(request)
+    return value_as(kind, await clerk.command(arguments, actor_of(request), key))
+
+
+def value_as(kind: type[V], value: Any) -> V:
+    if isinstance(value, bytes):
+        return msgspec.msgpack.decode(value, type=kind)
+    return msgspec.convert(value, kind, builtin_types=(bytes,))
+
+
+def actor_of(request: Request) -> Actor:
+    return Actor(
+        name="admin", address=client_address(request), request_id=request.state.request_id
+    )
+
+
+def idempotency_key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not 0 < len(key) <= IDEMPOTENCY_KEY_LENGTH_MAX:
+        raise Refusal(
+            Code.BAD_REQUEST,
+            f"`Idempotency-Key`: use 1 to {IDEMPOTENCY_KEY_LENGTH_MAX} characters",
+            param="Idempotency-Key",
+        )
+    return key
