@@ -138,8 +138,16 @@ lease = _table(
     sa.Column("spent", big, nullable=False),  # settled out of the journal
     sa.Column("journaled", big, nullable=False),  # reservations seen in the journal
     sa.Column("is_closing", sa.Boolean, nullable=False),
-    sa.UniqueConstraint("boot_id", "limit_id", "window_s", "generation"),
     sa.Index("lease_of_counter", "limit_id", "window_s"),
+)
+
+# One open lease per worker and counter; closing ones linger beside it until they are settled.
+sa.Index(
+    "lease_open",
+    *(lease.c.boot_id, lease.c.limit_id, lease.c.window_s, lease.c.generation),
+    unique=True,
+    sqlite_where=~lease.c.is_closing,
+    postgresql_where=~lease.c.is_closing,
 )
 
 usage = _table(
