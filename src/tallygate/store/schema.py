@@ -14,8 +14,8 @@ metadata = sa.MetaData()
 big = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
-def _table(name: str, *items: sa.schema.SchemaItem) -> sa.Table:
-    return sa.Table(name, metadata, *items)
+def _table(name: str, *items: sa.schema.SchemaItem, **options: bool) -> sa.Table:
+    return sa.Table(name, metadata, *items, **options)
 
 
 def _tenant() -> sa.Column[int]:
@@ -139,6 +139,7 @@ lease = _table(
     sa.Column("journaled", big, nullable=False),  # reservations seen in the journal
     sa.Column("is_closing", sa.Boolean, nullable=False),
     sa.Index("lease_of_counter", "limit_id", "window_s"),
+    sqlite_autoincrement=True,  # the id of a deleted lease is never another lease's
 )
 
 # One open lease per worker and counter; closing ones linger beside it until they are settled.
