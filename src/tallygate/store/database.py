@@ -152,7 +152,7 @@ class Database:
     ) -> None:
         self._url = url
         self._deadline_s = deadline_s
-        self._system_clock_ms = system_clock_ms
+        self.system_clock_ms = system_clock_ms
         self._latest_ms = 0
         self._engines: dict[bool, AsyncEngine] = {}
         self._cleaning: set[asyncio.Task[None]] = set()
@@ -270,7 +270,7 @@ class Database:
             async with self.reading() as tx:
                 now_ms = int(await tx.scalar(postgresql.NOW_MS))
         else:
-            now_ms = self._system_clock_ms()
+            now_ms = self.system_clock_ms()
             async with self.reading() as tx:
                 seen_ms = int(await tx.scalar(sa.select(schema.store.c.clock_ms)) or 0)
             if now_ms >= seen_ms + 1000:

@@ -14,8 +14,8 @@ metadata = sa.MetaData()
 big = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
-def _table(name: str, *items: sa.schema.SchemaItem, **options: bool) -> sa.Table:
-    return sa.Table(name, metadata, *items, **options)
+def _table(name: str, *items: sa.schema.SchemaItem, sqlite_autoincrement: bool = False) -> sa.Table:
+    return sa.Table(name, metadata, *items, sqlite_autoincrement=sqlite_autoincrement)
 
 
 def _tenant() -> sa.Column[int]:
