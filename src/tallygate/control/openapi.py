@@ -109,3 +109,8 @@ _IDEMPOTENCY_KEY = {
     "required": False,
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
+
+
+def encoded(application: FastAPI) -> bytes:
+    """The document as it is published, and kept under contract/."""
+    return msgspec.json.format(msgspec.json.encode(application.openapi()), indent=2) + b"\n"
