@@ -21,25 +21,17 @@ V = TypeVar("V")
 
 
 class Clerk(Port):
-    """What the control plane needs of the clerk; a Refusal or StoreUnavailable is raised through.
-
-    The value is the command's own, as msgpack or already decoded.
-    """
+    """What the control plane needs of the clerk; Refusal and StoreUnavailable come through."""
 
     async def command(
         self, arguments: Arguments, actor: Actor, idempotency_key: str | None = None
-    ) -> Any: ...  # each command documents its own value
+    ) -> Any: ...  # a plain value: each command documents its own
 
 
 async def order(clerk: Clerk, request: Request, arguments: Arguments, kind: type[V]) -> V:
     """Run a command for the caller of `request` and read its value as `kind`."""
     key = idempotency_key(request)
-    return value_as(kind, await clerk.command(arguments, actor_of(request), key))
-
-
-def value_as(kind: type[V], value: Any) -> V:
-    if isinstance(value, bytes):
-        return msgspec.msgpack.decode(value, type=kind)
+    value = await clerk.command(arguments, actor_of(request), key)
     return msgspec.convert(value, kind, builtin_types=(bytes,))
 
 
