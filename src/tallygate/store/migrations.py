@@ -19,6 +19,7 @@ from tallygate.core.errors import StoreRefused
 from tallygate.store import schema
 from tallygate.store.database import Database, Tx
 from tallygate.store.postgresql import SCHEMA
+from tallygate.store.views import create_views
 
 MIGRATION_DEADLINE_S = 600.0
 ADVISORY_LOCK = 0x7A11_9A7E  # this number means «a Tallygate store is being migrated»
@@ -50,6 +51,7 @@ async def migrate(db: Database, new_uuid: Callable[[], uuid.UUID] = uuid.uuid4) 
         if found.version is not None and found.version >= schema.SCHEMA_VERSION:
             return
         await tx.run_sync(_upgrade)
+        await create_views(tx)
         await _write_version(tx, str(new_uuid()), now_ms, is_new=found.is_empty)
 
 
