@@ -9,6 +9,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import perf_counter  # uvloop's own clock counts whole milliseconds
 from typing import Any
 
 import uvloop
@@ -45,7 +46,6 @@ class Caller(asyncio.Protocol):
         self.transport: Any = None
         self.due_s = 0.0
         self.received = b""
-        self.clock = asyncio.get_running_loop().time
         self.failure: str | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -61,7 +61,7 @@ class Caller(asyncio.Protocol):
         end = received.find(b"\r\n\r\n")
         if end < 0 or len(received) < end + 4 + length_of(received[:end]):
             return
-        self.times.durations.append(self.clock() - self.due_s)
+        self.times.durations.append(perf_counter() - self.due_s)
         if not received.startswith(b"HTTP/1.1 200"):
             self.failure = received[:200].decode("latin-1")
         self.received = b""
@@ -88,18 +88,18 @@ async def call_at_rate(port: int, request: bytes, requests: int) -> Times:
         await loop.create_connection(lambda: Caller(free, times), "127.0.0.1", port)
         for _ in range(CONNECTIONS)
     ]
-    start_s = loop.time()
+    start_s = perf_counter()
     waiting: deque[float] = deque()
     sent = 0
     while len(times.durations) < requests:
-        due = min(requests, int((loop.time() - start_s) * PER_SECOND))
+        due = min(requests, int((perf_counter() - start_s) * PER_SECOND))
         while sent < due:
-            waiting.append(loop.time())
+            waiting.append(perf_counter())
             sent += 1
         times.waited += max(0, len(waiting) - len(free))
         while waiting and free:
             free.popleft().call(request, waiting.popleft())
-        if loop.time() - start_s > requests / PER_SECOND + 30:
+        if perf_counter() - start_s > requests / PER_SECOND + 30:
             raise BenchFailed("the requests were not answered in time")
         await asyncio.sleep(0.001)
     failures = [caller.failure for _, caller in made if caller.failure]
