@@ -45,7 +45,7 @@ def test_two_nodes_on_one_store_share_a_limit_exactly(
 def test_usage_counts_a_request_as_soon_as_it_is_answered(
     make_node: MakeNode, database_url: str | None
 ) -> None:
-    """Whoever reads their own usage right after an answer finds it there, whichever worker it was."""
+    """Whoever reads their usage right after an answer finds it there, whichever worker it was."""
     node = make_node(workers=4, database_url=database_url)
     key = node.make_key(None)
     for count in range(1, 51):

@@ -80,7 +80,7 @@ def use_up(node: Node, key: str) -> None:
 def test_sqlite_books_are_exact_after_kills_and_a_locked_store(
     make_node: MakeNode, upstream: RunningUpstream
 ) -> None:
-    """Every role dies twenty times under load, and the store is locked for ten seconds meanwhile."""
+    """Every role dies twenty times under load; meanwhile the store is locked for ten seconds."""
     node = make_node(workers=2)
     key = node.make_key(LIMIT)
     load = Load([node.url], key, model="slow-first-byte-20")

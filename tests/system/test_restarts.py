@@ -65,7 +65,7 @@ def test_idle_connections_do_not_delay_a_stop(make_node: MakeNode) -> None:
 
 
 def test_no_process_outlives_a_killed_supervisor(make_node: MakeNode) -> None:
-    """The out-of-memory killer takes the supervisor: its roles drain and go, the next one starts."""
+    """The out-of-memory killer takes the supervisor: its roles drain, then the next one starts."""
     node = make_node(workers=2, settings={"TALLYGATE_DRAIN_TIMEOUT_S": "2"})
     key = node.make_key(None)
     assert node.chat(key)[0] == 200
