@@ -22,7 +22,7 @@ log = structlog.get_logger("tallygate.prepare")
 
 def settings_of(brief: dict[str, Any]) -> Settings:
     """The settings as the supervisor read them."""
-    return Settings(**{name: brief[name] for name in Settings.model_fields})
+    return Settings(**brief["settings"])
 
 
 def location_of(settings: Settings) -> Location:
