@@ -1,9 +1,8 @@
-"""What all tests share."""
+"""What every test shares: async tests run on asyncio, as the product does."""
 
 import pytest
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def anyio_backend() -> str:
-    """Tallygate runs on asyncio; anyio's pytest plugin would run trio as well."""
     return "asyncio"
