@@ -29,3 +29,16 @@ def unseal(master_key: bytes, sealed: bytes, purpose: str) -> bytes:
         return AESGCM(master_key).decrypt(nonce, sealed[1 + NONCE_BYTES :], purpose.encode())
     except InvalidTag as error:
         raise Unsealable("the master key is another one than it was sealed with") from error
+
+
+def seal_key(master_key: bytes, secret: str, key_id: int, nonce: bytes) -> bytes:
+    """The copy of a key that the operator's list shows."""
+    return seal(master_key, secret.encode(), _purpose_of_key(key_id), nonce)
+
+
+def unseal_key(master_key: bytes, sealed: bytes, key_id: int) -> str:
+    return unseal(master_key, sealed, _purpose_of_key(key_id)).decode()
+
+
+def _purpose_of_key(key_id: int) -> str:
+    return f"key_secret.sealed:{key_id}"

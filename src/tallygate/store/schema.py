@@ -14,8 +14,8 @@ metadata = sa.MetaData()
 big = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
-def _table(name: str, *items: sa.schema.SchemaItem) -> sa.Table:
-    return sa.Table(name, metadata, *items)
+def _table(name: str, *items: sa.schema.SchemaItem, sqlite_autoincrement: bool = False) -> sa.Table:
+    return sa.Table(name, metadata, *items, sqlite_autoincrement=sqlite_autoincrement)
 
 
 def _tenant() -> sa.Column[int]:
@@ -138,8 +138,17 @@ lease = _table(
     sa.Column("spent", big, nullable=False),  # settled out of the journal
     sa.Column("journaled", big, nullable=False),  # reservations seen in the journal
     sa.Column("is_closing", sa.Boolean, nullable=False),
-    sa.UniqueConstraint("boot_id", "limit_id", "window_s", "generation"),
     sa.Index("lease_of_counter", "limit_id", "window_s"),
+    sqlite_autoincrement=True,  # the id of a deleted lease is never another lease's
+)
+
+# One open lease per worker and counter; closing ones linger beside it until they are settled.
+sa.Index(
+    "lease_open",
+    *(lease.c.boot_id, lease.c.limit_id, lease.c.window_s, lease.c.generation),
+    unique=True,
+    sqlite_where=~lease.c.is_closing,
+    postgresql_where=~lease.c.is_closing,
 )
 
 usage = _table(

@@ -1,0 +1,58 @@
+"""The application: every resource behind the door that it belongs behind."""
+
+import time
+
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from starlette.types import ASGIApp
+
+from tallygate.control import (
+    admin_keys,
+    admin_usage,
+    audit,
+    demo,
+    keys,
+    metrics,
+    nodes,
+    openapi,
+    pages,
+    providers,
+    refusals,
+)
+from tallygate.control.parts import Parts
+from tallygate.control.request_log import RequestLog
+
+OPERATORS_ONLY = (admin_keys, admin_usage, keys, providers, nodes, audit, metrics)
+
+
+def build(parts: Parts) -> ASGIApp:
+    return RequestLog(build_bare(parts))
+
+
+def build_bare(parts: Parts) -> FastAPI:
+    """Without the request log around it: what the OpenAPI document is made from."""
+    application = FastAPI(
+        title="Tallygate",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        separate_input_output_schemas=False,
+    )
+    refusals.install(application)
+
+    def operators_only(request: Request) -> None:
+        parts.door.admit(request)
+
+    guarded = APIRouter(dependencies=[Depends(operators_only)])
+    for resource in OPERATORS_ONLY:
+        guarded.include_router(resource.routes(parts))
+    application.include_router(guarded)
+    application.include_router(pages.routes(parts, application))
+    application.include_router(demo.routes(lambda: time.time_ns() // 1_000_000))
+    openapi.install(application)
+
+    @application.get("/openapi.json", include_in_schema=False)
+    async def document() -> Response:
+        return Response(openapi.encoded(application), media_type="application/json")
+
+    return application

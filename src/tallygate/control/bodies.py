@@ -1,0 +1,118 @@
+"""Request bodies: JSON whatever the Content-Type, parsed strictly into the struct of its call.
+
+A struct says which fields there are and what they may hold; a refusal names the field at fault. The
+same structs are the schemas of the OpenAPI document.
+"""
+
+import datetime
+import re
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from fastapi import Request, Response
+
+from tallygate.core.errors import Code, Refusal
+from tallygate.core.limits import AMOUNT_MAX
+
+BODY_BYTES_MAX = 1 << 20
+TEXT_LENGTH_MAX = 1000
+
+Amount = Annotated[int, msgspec.Meta(ge=0, le=AMOUNT_MAX, description="0 lets nothing through")]
+Text = Annotated[str, msgspec.Meta(max_length=TEXT_LENGTH_MAX)]
+
+B = TypeVar("B", bound="Body")
+
+_UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(?P<name>.*?)`(?: - at `(?P<at>.*)`)?")
+_AT = re.compile(r"(?P<what>.*) - at `\$\.?(?P<at>.*)`", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(?P<name>.*?)`")
+
+
+class Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Base of all request bodies."""
+
+
+async def read(request: Request, kind: type[B]) -> B:
+    """The body as `kind`; no body at all reads like `{}`."""
+    received = bytearray()
+    async for piece in request.stream():
+        received += piece
+        if len(received) > BODY_BYTES_MAX:
+            raise Refusal(
+                Code.TOO_LARGE, f"the body is larger than {BODY_BYTES_MAX} bytes; send less"
+            )
+    return parse(bytes(received), kind)
+
+
+def parse(received: bytes, kind: type[B]) -> B:
+    try:
+        return msgspec.json.decode(received if received.strip() else b"{}", type=kind)
+    except msgspec.ValidationError as error:
+        raise _refusal(str(error), kind) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refusal(Code.BAD_REQUEST, f"the body is not valid JSON: {error}") from None
+
+
+def _refusal(complaint: str, kind: type[B]) -> Refusal:
+    if unknown := _UNKNOWN_FIELD.fullmatch(complaint):
+        at = (unknown["at"] or "$").removeprefix("$").removeprefix(".")
+        name = f"{at}.{unknown['name']}" if at else unknown["name"]
+        known = ", ".join(kind.__struct_encode_fields__)
+        hint = "" if at else f"; known fields: {known}" if known else "; this call takes none"
+        return Refusal(Code.UNKNOWN_FIELD, f"unknown field `{name}`{hint}", param=name)
+    if located := _AT.fullmatch(complaint):
+        name = located["at"]
+        what = located["what"][0].lower() + located["what"][1:]
+        return Refusal(Code.BAD_REQUEST, f"`{name}`: {what}", param=name)
+    if missing := _MISSING.fullmatch(complaint):
+        name = missing["name"]
+        return Refusal(Code.BAD_REQUEST, f"`{name}` is required", param=name)
+    return Refusal(Code.BAD_REQUEST, f"the body must be a JSON object: {complaint}")
+
+
+def answer(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A value as JSON; what it holds is the caller's, so no cache may keep it."""
+    return Response(
+        msgspec.json.encode(value),
+        status,
+        {"cache-control": "no-store", **(headers or {})},
+        "application/json",
+    )
+
+
+def read_day(text: str, field: str = "day") -> datetime.date:
+    """A calendar day as callers write it: YYYY-MM-DD and nothing else."""
+    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+        try:
+            day = datetime.date.fromisoformat(text)
+        except ValueError:
+            day = datetime.date.min
+        if 1970 <= day.year < 9999:
+            return day
+    raise Refusal(
+        Code.BAD_REQUEST, f"`{field}`: use a date like 2026-02-11, not {text[:40]!r}", param=field
+    )
+
+
+def rfc3339(at_ms: int | None) -> str | None:
+    """A time as everything outside /admin writes it."""
+    if at_ms is None:
+        return None
+    moment = datetime.datetime.fromtimestamp(at_ms / 1000, datetime.UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def read_time(value: datetime.datetime, field: str) -> int:
+    """Milliseconds of an RFC 3339 time, which must say its offset."""
+    if value.tzinfo is None:
+        raise Refusal(
+            Code.BAD_REQUEST,
+            f"`{field}`: say the time zone, as in 2026-02-11T08:00:00Z",
+            param=field,
+        )
+    return int(value.timestamp() * 1000)
+
+
+def plain(value: msgspec.Struct) -> dict[str, Any]:
+    """A struct's set fields by name, to build another struct from."""
+    fields = {name: getattr(value, name) for name in value.__struct_fields__}
+    return {name: field for name, field in fields.items() if field is not msgspec.UNSET}

@@ -1,0 +1,258 @@
+"""/api/keys: keys with all that they can have: limits, expiry, models, addresses, rotation.
+
+A secret is answered once, when it is made; from then on the key is named by its id.
+"""
+
+import datetime
+import ipaddress
+from typing import Annotated, Literal
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+from msgspec import UNSET, UnsetType
+
+from tallygate.control import bodies, lists
+from tallygate.control.admin_keys import Deleted, UserId
+from tallygate.control.bodies import Amount, Text
+from tallygate.control.openapi import described
+from tallygate.control.orders import order
+from tallygate.control.parts import Parts
+from tallygate.core.commands import (
+    CreateKey,
+    DeleteKey,
+    KeyView,
+    LimitSpec,
+    PatchKey,
+    RotateKey,
+)
+from tallygate.core.errors import Code, Refusal
+from tallygate.core.keys import Kind
+from tallygate.core.limits import Dimension
+from tallygate.core.windows import Span, zone_of
+from tallygate.store import keys
+
+GRACE_S_MAX = 31 * 86_400
+
+Names = Annotated[
+    list[Annotated[str, msgspec.Meta(min_length=1, max_length=256)]], msgspec.Meta(max_length=1000)
+]
+
+
+class ApiLimit(bodies.Body):
+    """`amount` per `span`; null counts without ever refusing."""
+
+    dimension: Dimension = Dimension.REQUESTS
+    span: Span = Span.DAY
+    amount: Amount | None
+    zone: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+
+
+Limits = Annotated[list[ApiLimit], msgspec.Meta(max_length=32)]
+
+
+class KeyChange(bodies.Body):
+    """What of a key can be changed; `limits` replaces all but the daily one."""
+
+    label: Text | UnsetType = UNSET
+    daily_limit: Amount | UnsetType | None = UNSET
+    limits: Limits | UnsetType = UNSET
+    is_active: bool | UnsetType = UNSET
+    expires_at: datetime.datetime | UnsetType | None = UNSET
+    models: Names | UnsetType | None = UNSET
+    addresses: Names | UnsetType | None = UNSET
+    scopes: Names | UnsetType = UNSET
+
+
+class NewKey(bodies.Body):
+    """`daily_limit` absent is DAILY_REQ_LIMIT, null is unlimited."""
+
+    label: Text = ""
+    kind: Literal["roc"] = "roc"
+    daily_limit: Amount | UnsetType | None = UNSET
+    limits: Limits = []
+    user_id: UserId = ""
+    team_id: UserId = ""
+    expires_at: datetime.datetime | None = None
+    models: Names | None = None
+    addresses: Names | None = None
+    scopes: Names = []
+
+
+class Rotation(bodies.Body):
+    """The old secret works `grace_s` seconds longer."""
+
+    grace_s: Annotated[int, msgspec.Meta(ge=0, le=GRACE_S_MAX)] = 0
+
+
+class ShownLimit(msgspec.Struct, kw_only=True):
+    dimension: str
+    span: str
+    amount: int | None
+    zone: str
+
+
+class ApiKey(msgspec.Struct, kw_only=True):
+    """A key; `secret` only in the answer to its making or its rotation."""
+
+    id: str
+    kind: str
+    masked: str
+    label: str
+    created_at: str
+    daily_limit: int | None
+    limits: list[ShownLimit]
+    is_active: bool
+    expires_at: str | None
+    last_used: str | None
+    user_id: str
+    team_id: str
+    models: list[str] | None
+    addresses: list[str] | None
+    scopes: list[str]
+    secret: str | UnsetType = UNSET
+
+
+def routes(parts: Parts) -> APIRouter:
+    router = APIRouter(prefix="/api/keys", tags=["keys"])
+
+    @router.get("", **described(lists.Page[ApiKey]))
+    async def list_keys(limit: str | None = None, cursor: str | None = None) -> Response:
+        """Every key that exists."""
+        async with parts.database.reading() as tx:
+            found = await keys.list_views(tx)
+        page = lists.cut([one for one in found if one.kind == Kind.TRIAL], limit, cursor)
+        items = [api_key(view) for view in page.items]
+        return bodies.answer(lists.Page(items=items, total=page.total, next=page.next))
+
+    @router.post("", **described(ApiKey, status=201, body=NewKey))
+    async def create_key(request: Request) -> Response:
+        """Make a key. Its whole secret is in the answer, and only there."""
+        body = await bodies.read(request, NewKey)
+        change = CreateKey(
+            kind=body.kind,
+            label=body.label,
+            daily_limit=body.daily_limit,
+            limits=_specs(body.limits),
+            user_id=body.user_id,
+            team_id=body.team_id,
+            expires_ms=_expiry(body.expires_at),
+            models=body.models,
+            addresses=_networks(body.addresses),
+            scopes=body.scopes,
+        )
+        return bodies.answer(api_key(await order(parts.clerk, request, change, KeyView)), 201)
+
+    @router.post("/{key:path}/rotate", **described(ApiKey, body=Rotation))
+    async def rotate_key(request: Request, key: str) -> Response:
+        """A new secret for a key: limits, counters and history stay."""
+        return await rotate(parts, request, key)
+
+    @router.get("/{key:path}", **described(ApiKey))
+    async def show_key(key: str) -> Response:
+        """One key, by its id or by the key itself."""
+        async with parts.database.reading() as tx:
+            found = await keys.find_view(tx, key)
+        if found is None:
+            raise Refusal(Code.NOT_FOUND, "there is no such key")
+        return bodies.answer(api_key(found))
+
+    @router.patch("/{key:path}", **described(ApiKey, body=KeyChange))
+    async def change_key(request: Request, key: str) -> Response:
+        """Change a key; gateways obey within a second."""
+        body = await bodies.read(request, KeyChange)
+        change = PatchKey(
+            key=key,
+            label=body.label,
+            daily_limit=body.daily_limit,
+            limits=UNSET if body.limits is UNSET else _specs(body.limits),
+            is_active=body.is_active,
+            expires_ms=UNSET if body.expires_at is UNSET else _expiry(body.expires_at),
+            models=body.models,
+            addresses=UNSET if body.addresses is UNSET else _networks(body.addresses),
+            scopes=body.scopes,
+        )
+        return bodies.answer(api_key(await order(parts.clerk, request, change, KeyView)))
+
+    @router.delete("/{key:path}", **described(Deleted))
+    async def delete_key(request: Request, key: str) -> Response:
+        """Delete a key: it is unknown everywhere within a second. Its history stays."""
+        await order(parts.clerk, request, DeleteKey(key=key), KeyView)
+        return bodies.answer(Deleted())
+
+    return router
+
+
+async def rotate(parts: Parts, request: Request, key: str) -> Response:
+    body = await bodies.read(request, Rotation)
+    change = RotateKey(key=key, grace_s=body.grace_s)
+    return bodies.answer(api_key(await order(parts.clerk, request, change, KeyView)))
+
+
+def api_key(view: KeyView) -> ApiKey:
+    shown = ApiKey(
+        id=str(view.id),
+        kind=view.kind,
+        masked=view.masked,
+        label=view.label,
+        created_at=bodies.rfc3339(view.created_ms) or "",
+        daily_limit=view.daily_limit,
+        limits=[
+            ShownLimit(
+                dimension=limit.dimension.value,
+                span=limit.span.value,
+                amount=limit.amount,
+                zone=limit.zone,
+            )
+            for limit in view.limits
+        ],
+        is_active=view.is_active,
+        expires_at=bodies.rfc3339(view.expires_ms),
+        last_used=bodies.rfc3339(view.last_used_ms),
+        user_id=view.user_id,
+        team_id=view.team_id,
+        models=view.models,
+        addresses=view.addresses,
+        scopes=view.scopes,
+    )
+    if view.secret is not None:
+        shown.secret = view.secret
+    return shown
+
+
+def _specs(limits: list[ApiLimit]) -> list[LimitSpec]:
+    specs = []
+    for limit in limits:
+        if limit.dimension is Dimension.POINTS:
+            raise Refusal(Code.IMPOSSIBLE, "points cannot be limited yet: they have no price")
+        if limit.zone is not None:
+            try:
+                zone_of(limit.zone)
+            except ValueError as error:
+                raise Refusal(Code.BAD_REQUEST, f"`limits`: {error}", param="limits") from None
+        specs.append(
+            LimitSpec(
+                dimension=limit.dimension.value,
+                span=limit.span.value,
+                amount=limit.amount,
+                zone=limit.zone,
+            )
+        )
+    return specs
+
+
+def _expiry(moment: datetime.datetime | None) -> int | None:
+    return None if moment is None else bodies.read_time(moment, "expires_at")
+
+
+def _networks(addresses: list[str] | None) -> list[str] | None:
+    """CIDRs in their normal form; a single address is a network of one."""
+    if addresses is None:
+        return None
+    try:
+        return [str(ipaddress.ip_network(address)) for address in addresses]
+    except ValueError as error:
+        raise Refusal(
+            Code.BAD_REQUEST,
+            f"`addresses`: {error}; use networks like 192.0.2.0/24",
+            param="addresses",
+        ) from None

@@ -1,0 +1,116 @@
+"""The OpenAPI document: FastAPI knows the paths, our structs are the schemas.
+
+`described` is what each route adds to its decorator; `install` joins both into one document and
+drops what FastAPI assumes of its own (its 422, its error shape).
+"""
+
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+
+from tallygate import __version__
+from tallygate.control.bodies import Body
+from tallygate.control.refusals import ErrorAnswer
+
+_REFERENCE = "#/components/schemas/{name}"
+_STRUCTS = "x-tallygate-structs"  # on a route only, never in the document
+DESCRIPTION = """One gate for every token. Send the admin token as `Authorization: Bearer` or
+`X-Admin-Token`. Every changing call takes an `Idempotency-Key`: the same key with the same payload
+is answered with the first result, with another payload it is refused (409)."""
+
+
+def described(
+    answer: Any, *, status: int = 200, body: type[Body] | None = None, note: str = "Done"
+) -> dict[str, Any]:
+    """Keyword arguments for a route's decorator. `answer` is any type that msgspec knows."""
+    extra: dict[str, Any] = {_STRUCTS: [answer, *([body] if body else [])]}
+    schemas, _ = _schemas([answer])
+    if body is not None:
+        reference = {"$ref": _REFERENCE.format(name=body.__name__)}
+        extra["requestBody"] = {"content": {"application/json": {"schema": reference}}}
+        extra["parameters"] = [_IDEMPOTENCY_KEY]
+    responses = {status: {"description": note, "content": _json(schemas[0])}}
+    return {"status_code": status, "responses": responses, "openapi_extra": extra}
+
+
+def install(application: FastAPI) -> None:
+    """Make the document once, on first demand."""
+
+    def document() -> dict[str, Any]:
+        if application.openapi_schema is None:
+            application.openapi_schema = _document(application)
+        return application.openapi_schema
+
+    application.openapi = document  # type: ignore[method-assign]  # FastAPI's own way to do it
+
+
+def _document(application: FastAPI) -> dict[str, Any]:
+    shown = [one for one in _api_routes(application) if one.include_in_schema]
+    document = get_openapi(
+        title="Tallygate",
+        version=__version__,
+        description=DESCRIPTION.replace("\n", " "),
+        routes=application.routes,
+    )
+    structs = [one for route in shown for one in (route.openapi_extra or {}).get(_STRUCTS, [])]
+    _, components = _schemas([*structs, ErrorAnswer])
+    document["components"] = {
+        "schemas": dict(sorted(components.items())),
+        "securitySchemes": {
+            "bearer": {"type": "http", "scheme": "bearer"},
+            "header": {"type": "apiKey", "in": "header", "name": "X-Admin-Token"},
+        },
+    }
+    document["security"] = [{"bearer": []}, {"header": []}]
+    for operations in document["paths"].values():
+        for method, operation in operations.items():
+            _finish(method, operation)
+    return document
+
+
+def _api_routes(application: FastAPI) -> list[APIRoute]:
+    return [route for route in _flat(application.routes) if isinstance(route, APIRoute)]
+
+
+def _flat(routes: Any) -> list[Any]:  # routers of FastAPI may stand in a list of routes as a whole
+    found: list[Any] = []
+    for route in routes:
+        inner = getattr(getattr(route, "original_router", None), "routes", None)
+        found += _flat(inner) if inner is not None else [route]
+    return found
+
+
+def _finish(method: str, operation: dict[str, Any]) -> None:
+    operation.pop(_STRUCTS, None)
+    operation["responses"].pop("422", None)
+    operation["responses"]["default"] = {
+        "description": "Refused: the code is stable, the message is for people",
+        "content": _json({"$ref": _REFERENCE.format(name=ErrorAnswer.__name__)}),
+    }
+    parameters = operation.get("parameters", [])
+    if method != "get" and _IDEMPOTENCY_KEY not in parameters:
+        operation["parameters"] = [*parameters, _IDEMPOTENCY_KEY]
+
+
+def _schemas(kinds: list[Any]) -> tuple[tuple[dict[str, Any], ...], dict[str, Any]]:
+    return msgspec.json.schema_components(kinds, ref_template=_REFERENCE)
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+
+
+def encoded(application: FastAPI) -> bytes:
+    """The document as it is published, and kept under contract/."""
+    return msgspec.json.format(msgspec.json.encode(application.openapi()), indent=2) + b"\n"

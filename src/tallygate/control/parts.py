@@ -1,0 +1,27 @@
+"""What the control plane is made of; `service` puts it together, tests put in their own."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from tallygate.control.authentication import AdminDoor
+from tallygate.control.orders import Clerk
+from tallygate.core.provider import Provider
+from tallygate.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """`from_settings` is the provider of DEEPSEEK_API_KEY; `node_name` is this node's."""
+
+    database: Database
+    clerk: Clerk
+    door: AdminDoor
+    master_key: bytes
+    time_zone: str
+    keeps_sealed_keys: bool
+    from_settings: Provider | None
+    node_name: str
+    render_metrics: Callable[[], Awaitable[bytes]]
+
+    def __repr__(self) -> str:
+        return f"<Parts of {self.node_name}>"  # the master key stays unseen

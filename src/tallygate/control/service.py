@@ -1,0 +1,163 @@
+"""The role `control`: one uvicorn on the node's Unix socket, until it is told to stop.
+
+Gateways relay here whatever no route of theirs claims. The end of `go_fd` or SIGTERM is a graceful
+stop: what was begun is answered first.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+from typing import Protocol as Port
+
+import msgspec
+import uvicorn
+from starlette.types import ASGIApp
+
+from tallygate.control import application, metrics
+from tallygate.control.authentication import AdminDoor, GuessBudget
+from tallygate.control.orders import Clerk
+from tallygate.control.parts import Parts
+from tallygate.core.provider import Provider
+from tallygate.store import providers
+from tallygate.store.database import Database
+from tallygate.store.location import locate
+from tallygate.store.migrations import check_schema
+from tallygate.wire.caller import Caller
+
+if TYPE_CHECKING:
+    from tallygate.config import Settings
+
+CONNECTIONS_MAX = 1000
+NODE_FILE = "node.json"
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Secrets:
+    """What the control plane is trusted with."""
+
+    admin_token: str
+    master_key: bytes
+
+
+class Handshake(Port):
+    """What the supervisor and this role tell each other."""
+
+    go_fd: int
+
+    def ready(self) -> None: ...
+
+
+def run(
+    settings: "Settings",
+    secrets: Secrets,
+    listener: socket.socket,
+    handshake: Handshake,
+    render: Callable[[Any], bytes] = metrics.exposition,
+) -> None:
+    """`render` makes Prometheus' text out of what the clerk answers to `Inspect`."""
+    asyncio.run(_serve(settings, secrets, listener, handshake, render))
+
+
+async def _serve(
+    settings: "Settings",
+    secrets: Secrets,
+    listener: socket.socket,
+    handshake: Handshake,
+    render: Callable[[Any], bytes],
+) -> None:
+    database = Database(store_url(settings))
+    await database.open(may_create=False)
+    caller = Caller(settings.run_folder / "clerk.sock")
+    try:
+        await check_schema(database)
+        parts = parts_of(settings, secrets, database, caller, render)
+        server = _Server(_uvicorn(settings, application.build(parts)), handshake.ready)
+        asyncio.get_running_loop().add_reader(handshake.go_fd, _heed, handshake.go_fd, server)
+        await server.serve(sockets=[listener])
+    finally:
+        caller.close()
+        await database.close()
+
+
+def parts_of(
+    settings: "Settings",
+    secrets: Secrets,
+    database: Database,
+    caller: Clerk,
+    render: Callable[[Any], bytes] = metrics.exposition,
+) -> Parts:
+    return Parts(
+        database=database,
+        clerk=caller,
+        door=AdminDoor(secrets.admin_token, GuessBudget(monotonic)),
+        master_key=secrets.master_key,
+        time_zone=settings.time_zone,
+        keeps_sealed_keys=settings.keep_sealed_keys,
+        from_settings=provider_of(settings),
+        node_name=_node_name(settings.data / NODE_FILE),
+        render_metrics=metrics.renderer(caller, render),
+    )
+
+
+def provider_of(settings: "Settings") -> Provider | None:
+    """The provider that DEEPSEEK_API_KEY makes."""
+    if settings.deepseek_api_key is None:
+        return None
+    secret = settings.deepseek_api_key.get_secret_value()
+    return providers.deepseek(secret, settings.deepseek_base_url)
+
+
+def store_url(settings: "Settings") -> str:
+    url = settings.database_url.get_secret_value() if settings.database_url else None
+    return locate(settings.data, url, settings.sqlite_db_path).url
+
+
+class _NodeFile(msgspec.Struct):
+    name: str
+
+
+def _node_name(path: Path) -> str:
+    """How this node is called in `x-tallygate-stale`."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_NodeFile).name
+    except (OSError, msgspec.DecodeError):
+        return "this node"
+
+
+def _uvicorn(settings: "Settings", served: ASGIApp) -> uvicorn.Config:
+    """Its access log is off: paths hold keys. The request log writes our own line."""
+    return uvicorn.Config(
+        served,
+        access_log=False,
+        log_config=None,
+        lifespan="off",
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        limit_concurrency=CONNECTIONS_MAX,
+        timeout_graceful_shutdown=settings.drain_timeout_s,
+    )
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, saying when it accepts."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
+
+
+def _heed(go_fd: int, server: uvicorn.Server) -> None:
+    """Whatever is written there is for gateways; its end is for everyone."""
+    if not os.read(go_fd, 4096):
+        asyncio.get_running_loop().remove_reader(go_fd)
+        server.should_exit = True

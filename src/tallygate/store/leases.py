@@ -1,0 +1,256 @@
+"""Granting: one worker's view of one lease comes in, the store's answer to it goes out.
+
+A pure decision (`_decide`) between one locked read and guarded single-statement updates. Totals are
+cumulative on both sides, so an ask that was lost or repeated changes nothing. Waiting for others to
+give back units is the clerk's business: it asks again.
+
+An ask that names a lease which is void (its counter was reset), closed or unknown to this store is
+answered as if it had named none: the answer then carries another `lease_id`, and the worker must
+forget the old one. A worker never forgets a lease on any other ground than such an answer or its
+own closing ask; one that asks with `lease_id` 0 has not heard of any lease it may have.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from tallygate.core.leases import chunk, positive_part_change
+from tallygate.core.ports import Ask
+from tallygate.store.database import Tx
+from tallygate.store.schema import boot, counter, lease, limits
+
+
+class BootEnded(Exception):
+    """This worker's life is over in the store: it was succeeded, or its node retired."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseState:
+    """What the clerk answers with. `lease_id` 0: nothing is leased."""
+
+    lease_id: int
+    generation: int
+    granted: int
+    shortage: int  # how much of the need is not covered
+    used: int  # spent + leased of the counter
+    leased_elsewhere: int  # what a recall may bring back
+    amount: int | None
+    is_limit_missing: bool = False  # the store never had such a limit; nothing can be granted
+
+
+@dataclass(frozen=True, slots=True)
+class _Counter:
+    generation: int
+    spent: int
+    leased: int
+    amount: int | None  # None also for a deleted limit: it refuses nobody any more
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    id: int
+    boot_id: int
+    generation: int
+    granted: int
+    returned: int
+    spent: int
+    journaled: int
+    is_closing: bool
+
+    @property
+    def outstanding(self) -> int:
+        return self.granted - self.returned - self.spent
+
+    @property
+    def is_untouched(self) -> bool:
+        """As it was opened: the worker may never have heard of it."""
+        return not (self.returned or self.spent or self.journaled or self.is_closing)
+
+
+@dataclass(frozen=True, slots=True)
+class _Decision:
+    row: _Row | None  # the lease it is about; None: a new one if something is granted
+    abandoned: int  # an open lease that its worker has forgotten, 0: none
+    returned: int  # more than before
+    grant: int
+    change: int  # of the counter's leased
+    shortage: int
+    leased_elsewhere: int
+
+
+_COUNTER = (
+    sa.select(
+        *(counter.c.generation, counter.c.spent, counter.c.leased),
+        *(limits.c.amount, limits.c.deleted_ms),
+    )
+    .join(limits, limits.c.id == counter.c.limit_id)
+    .where(
+        counter.c.limit_id == sa.bindparam("limit"), counter.c.window_s == sa.bindparam("window")
+    )
+    .with_for_update(of=counter)
+)
+_NEW_COUNTER = sa.text(
+    "INSERT INTO counter (limit_id, window_s, tenant_id, generation, spent, leased, updated_ms) "
+    "SELECT id, CAST(:window AS BIGINT), tenant_id, 1, 0, 0, 0 FROM limits "
+    "WHERE id = :limit ON CONFLICT DO NOTHING"
+)
+_LEASES = sa.select(
+    *(lease.c.id, lease.c.boot_id, lease.c.generation, lease.c.granted, lease.c.returned),
+    *(lease.c.spent, lease.c.journaled, lease.c.is_closing),
+).where(lease.c.limit_id == sa.bindparam("limit"), lease.c.window_s == sa.bindparam("window"))
+_LIVE_BOOT = (
+    sa.select(boot.c.id)
+    .where(boot.c.id == sa.bindparam("boot"), boot.c.ended_ms.is_(None))
+    .with_for_update(read=True)
+)
+_CHANGE_COUNTER = (
+    sa.update(counter)
+    .where(
+        counter.c.limit_id == sa.bindparam("limit"),
+        counter.c.window_s == sa.bindparam("window"),
+        counter.c.generation == sa.bindparam("of_generation"),
+    )
+    .values(leased=counter.c.leased + sa.bindparam("change", type_=sa.BigInteger))
+)
+_CHANGE_COUNTER_WITHIN = _CHANGE_COUNTER.where(
+    counter.c.spent + counter.c.leased + sa.bindparam("change", type_=sa.BigInteger)
+    <= sa.bindparam("within", type_=sa.BigInteger)
+)
+_CHANGE_LEASE = (
+    sa.update(lease)
+    .where(lease.c.id == sa.bindparam("lease"))
+    .values(
+        granted=lease.c.granted + sa.bindparam("grant", type_=sa.BigInteger),
+        returned=lease.c.returned + sa.bindparam("more", type_=sa.BigInteger),
+        is_closing=sa.bindparam("closing"),
+    )
+)
+_DROP_LEASE = sa.delete(lease).where(lease.c.id == sa.bindparam("lease"))
+_NEW_LEASE = sa.insert(lease).returning(lease.c.id)
+
+
+async def sync(tx: Tx, boot_id: int, ask: Ask, now_ms: int) -> LeaseState:
+    """Bring the store and one worker to one view of one lease, and grant what it needs."""
+    if not ask.lease_id and ask.need:
+        await _require_live(tx, boot_id)
+    found = await _lock_counter(tx, ask)
+    if found is None:
+        return LeaseState(0, 0, 0, ask.need, 0, 0, 0, is_limit_missing=True)
+    place = {"limit": ask.limit_id, "window": ask.window_s}
+    rows = [_Row(*list(row)) for row in await tx.execute(_LEASES, place)]
+    decision = _decide(found, rows, boot_id, ask)
+    if decision.change or decision.grant:
+        change = {**place, "change": decision.change, "of_generation": found.generation}
+        guarded = _CHANGE_COUNTER
+        if decision.grant and found.amount is not None:
+            guarded = _CHANGE_COUNTER_WITHIN
+            change["within"] = found.amount
+        changed = await tx.execute(guarded, change)
+        assert changed.rowcount == 1, "the counter was locked and the grant fits it"
+    lease_id = await _write_lease(tx, boot_id, ask, found.generation, decision)
+    row = decision.row
+    return LeaseState(
+        lease_id=lease_id,
+        generation=found.generation,
+        granted=(row.granted if row else 0) + decision.grant,
+        shortage=decision.shortage,
+        used=found.spent + found.leased + decision.change,
+        leased_elsewhere=decision.leased_elsewhere,
+        amount=found.amount,
+    )
+
+
+async def _require_live(tx: Tx, boot_id: int) -> None:
+    """Locked against being ended until we are done, or a lease would outlive its worker."""
+    if await tx.scalar(_LIVE_BOOT, {"boot": boot_id}) is None:
+        raise BootEnded(f"boot {boot_id} has ended")
+
+
+async def _lock_counter(tx: Tx, ask: Ask) -> _Counter | None:
+    place = {"limit": ask.limit_id, "window": ask.window_s}
+    row = (await tx.execute(_COUNTER, place)).first()
+    if row is None:
+        await tx.execute(_NEW_COUNTER, place)
+        row = (await tx.execute(_COUNTER, place)).first()
+    if row is None:
+        return None
+    amount = row.amount if row.deleted_ms is None else None
+    return _Counter(row.generation, row.spent, row.leased, amount)
+
+
+def _decide(found: _Counter, rows: list[_Row], boot_id: int, ask: Ask) -> _Decision:
+    current = [row for row in rows if row.generation == found.generation]
+    row, abandoned = _lease_of(current, boot_id, ask)
+    is_known = row is not None and row.id == ask.lease_id
+    more = max(0, ask.returned - row.returned) if row and is_known else 0
+    unseen = row.granted - (ask.granted if is_known else 0) if row else 0
+    need = 0 if ask.is_closing else max(0, ask.need - max(0, unseen))
+    outstanding = row.outstanding if row else 0
+    change = positive_part_change(outstanding, -more)
+    grant = 0
+    if need:
+        others = sum(1 for other in current if not other.is_closing and other != row)
+        used = found.spent + found.leased + change
+        remaining = need if found.amount is None else max(0, found.amount - used)
+        free = min(need, max(0, more - outstanding))  # a debt's units are paid for already
+        grant = free
+        if need > free:
+            grant += chunk(need - free, remaining, others + 1)
+        change = positive_part_change(outstanding, grant - more)
+    elsewhere = sum(
+        max(0, other.outstanding)
+        for other in current
+        if not other.is_closing and other != row and other.boot_id != boot_id
+    )
+    return _Decision(row, abandoned, more, grant, change, need - grant, elsewhere)
+
+
+def _lease_of(current: list[_Row], boot_id: int, ask: Ask) -> tuple[_Row | None, int]:
+    """The lease an ask is about, and the one its worker must have forgotten (0: none)."""
+    mine = [row for row in current if row.boot_id == boot_id]
+    if ask.lease_id or ask.is_closing:
+        row = next((row for row in mine if row.id == ask.lease_id), None)
+        if row is not None and (ask.is_closing or not row.is_closing):
+            return row, 0
+        if ask.is_closing:
+            return None, 0
+    row = next((row for row in mine if not row.is_closing), None)
+    if row is None or row.is_untouched:
+        return row, 0
+    return None, row.id
+
+
+async def _write_lease(tx: Tx, boot_id: int, ask: Ask, generation: int, decision: _Decision) -> int:
+    if decision.abandoned:
+        left = {"lease": decision.abandoned, "grant": 0, "more": 0, "closing": True}
+        await tx.execute(_CHANGE_LEASE, left)
+    row = decision.row
+    if row is None:
+        if not decision.grant:
+            return 0
+        if ask.lease_id:
+            await _require_live(tx, boot_id)
+        values = {
+            "boot_id": boot_id,
+            "limit_id": ask.limit_id,
+            "window_s": ask.window_s,
+            "generation": generation,
+            "granted": decision.grant,
+            **dict.fromkeys(("returned", "spent", "journaled"), 0),
+            "is_closing": False,
+        }
+        return int(await tx.scalar(_NEW_LEASE, values))
+    if ask.is_closing and row.outstanding - decision.returned <= 0:
+        await tx.execute(_DROP_LEASE, {"lease": row.id})
+    elif decision.grant or decision.returned or ask.is_closing != row.is_closing:
+        totals = {"grant": decision.grant, "more": decision.returned}
+        await tx.execute(_CHANGE_LEASE, {"lease": row.id, **totals, "closing": ask.is_closing})
+    return row.id
+
+
+async def held(tx: Tx, boot_id: int) -> list[sa.Row[Any]]:
+    """Every lease of a worker, for operators: limit_id, window_s, granted, returned, spent."""
+    columns = (lease.c.limit_id, lease.c.window_s, lease.c.granted, lease.c.returned)
+    query = sa.select(*columns, lease.c.spent).where(lease.c.boot_id == boot_id)
+    return list(await tx.execute(query.order_by(lease.c.limit_id, lease.c.window_s)))

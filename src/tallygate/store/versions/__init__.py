@@ -1,0 +1,1 @@
+"""The migrations, in order; each is frozen once released."""

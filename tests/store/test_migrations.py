@@ -1,0 +1,147 @@
+"""A store is brought to our schema by one or by many, or refused in one clear line."""
+
+import asyncio
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from tallygate.core.errors import StoreRefused
+from tallygate.store import schema
+from tallygate.store.database import Database
+from tallygate.store.migrations import VERSION_TABLE, check_schema, migrate, store_uuid
+
+pytestmark = pytest.mark.anyio
+
+
+async def set_row(store: Database, **values: int) -> None:
+    async with store.writing() as tx:
+        await tx.execute(sa.update(schema.store).values(**values))
+
+
+async def test_migrations_build_exactly_the_schema_that_the_code_speaks(store: Database) -> None:
+    """Otherwise a store made by migrating differs from what every statement is written for."""
+
+    def differences(connection: sa.Connection) -> list[object]:
+        ours = {"include_name": lambda name, kind, _: kind != "table" or name != VERSION_TABLE}
+        options = {"compare_type": True, "compare_server_default": True, **ours}
+        context = MigrationContext.configure(connection, opts=options)
+        return list(compare_metadata(context, schema.metadata))
+
+    async with store.reading() as tx:
+        assert await tx.run_sync(differences) == []
+
+
+async def test_rules_inside_tables_are_in_the_store_too(store: Database) -> None:
+    """Comparison tools do not see CHECK constraints and index conditions; the store must."""
+    async with store.writing() as tx:
+        row = {"id": 1, "subject_kind": "key", "subject_id": "1", "is_daily": True}
+        limit = {**row, "dimension": "requests", "span": "day", "zone": "UTC", "created_ms": 1}
+        await tx.execute(sa.insert(schema.limits), limit)
+        counter = {"limit_id": 1, "window_s": 0, "generation": 1, "spent": 0, "updated_ms": 0}
+        with pytest.raises(sa.exc.IntegrityError):
+            async with tx.savepoint():
+                await tx.execute(sa.insert(schema.counter), {**counter, "leased": -1})
+        boot = {"node": "n", "slot": 0, "boot": 1, "started_ms": 1, "segment": 0, "offset": 0}
+        await tx.execute(sa.insert(schema.boot), boot)
+        totals = {"granted": 0, "returned": 0, "spent": 0, "journaled": 0}
+        lease = {"boot_id": 1, "limit_id": 1, "window_s": 0, "generation": 1, **totals}
+        for is_closing in (True, True, False):
+            await tx.execute(sa.insert(schema.lease), {**lease, "is_closing": is_closing})
+        with pytest.raises(sa.exc.IntegrityError):
+            async with tx.savepoint():
+                await tx.execute(sa.insert(schema.lease), {**lease, "is_closing": False})
+
+
+async def test_two_processes_migrating_at_once_do_not_clash(store_url: str) -> None:
+    """Two nodes that start together on an empty database must both come up, on one store."""
+    stores = [Database(store_url) for _ in range(3)]
+    await asyncio.gather(*(store.open() for store in stores))
+    await asyncio.gather(*(migrate(store) for store in stores))
+    uuids = set()
+    for store in stores:
+        await check_schema(store)
+        async with store.reading() as tx:
+            uuids.add(await store_uuid(tx))
+        await store.close()
+    assert len(uuids) == 1
+
+
+async def test_migrating_again_changes_nothing(store: Database) -> None:
+    """Every start migrates; the store's identity must outlive that."""
+    async with store.reading() as tx:
+        before = (await tx.execute(sa.select(schema.store))).one()
+    await migrate(store)
+    async with store.reading() as tx:
+        assert (await tx.execute(sa.select(schema.store))).one() == before
+
+
+async def test_an_empty_store_is_refused_by_who_only_reads(store_url: str) -> None:
+    """A reading command must not take an empty file for a store without keys."""
+    store = Database(store_url)
+    await store.open()
+    with pytest.raises(StoreRefused, match="run `tallygate db migrate`"):
+        await check_schema(store)
+    await store.close()
+
+
+async def test_a_store_that_needs_newer_code_is_refused(store: Database) -> None:
+    """Old code that writes into a schema it does not understand would corrupt it."""
+    async with store.writing() as tx:
+        await tx.execute(sa.text(f"UPDATE {VERSION_TABLE} SET version_num = '0009'"))
+    await set_row(store, version=9, min_code=9)
+    for attempt in (check_schema, migrate):
+        with pytest.raises(StoreRefused, match="needs code for schema 9 or newer"):
+            await attempt(store)
+
+
+async def test_a_newer_store_that_allows_older_code_is_used_as_it_is(store: Database) -> None:
+    """A cluster is upgraded node by node: the old nodes go on serving."""
+    async with store.writing() as tx:
+        await tx.execute(sa.text(f"UPDATE {VERSION_TABLE} SET version_num = '0009'"))
+    await set_row(store, version=9, min_code=1)
+    await check_schema(store)
+    await migrate(store)
+
+
+async def test_a_half_migrated_store_is_refused(store: Database) -> None:
+    """Tables and recorded version disagree: nothing may be guessed."""
+    await set_row(store, version=0)
+    for attempt in (check_schema, migrate):
+        with pytest.raises(StoreRefused, match="half migrated"):
+            await attempt(store)
+    async with store.writing() as tx:
+        await tx.execute(sa.delete(schema.store))
+    with pytest.raises(StoreRefused, match="half migrated"):
+        await check_schema(store)
+
+
+async def test_a_store_with_an_older_schema_is_refused_until_it_is_migrated(
+    store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that does not migrate must not use tables that lack its columns."""
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", 2)
+    with pytest.raises(StoreRefused, match="older than this code's 2"):
+        await check_schema(store)
+
+
+async def test_a_failing_migration_leaves_nothing_behind(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash in the middle must not leave tables that no version describes."""
+    store = Database(store_url)
+    await store.open()
+
+    async def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tallygate.store.migrations._write_version", fail)
+        with pytest.raises(RuntimeError):
+            await migrate(store)
+    with pytest.raises(StoreRefused, match="empty"):
+        await check_schema(store)
+    await migrate(store)
+    await check_schema(store)
+    await store.close()
