@@ -90,7 +90,7 @@ async def settle(
 _MOVE = (
     sa.update(boot)
     .where(
-        boot.c.id == sa.bindparam("boot"),
+        boot.c.id == sa.bindparam("of_boot"),
         boot.c.segment == sa.bindparam("old_segment"),
         boot.c.offset == sa.bindparam("old_offset"),
     )
@@ -102,7 +102,7 @@ async def _move_watermark(tx: Tx, boot_id: int, old: tuple[int, int], new: tuple
     assert old <= new, "a watermark never moves backwards"
     places = {"old_segment": old[0], "old_offset": old[1]}
     targets = {"new_segment": new[0], "new_offset": new[1]}
-    moved = await tx.execute(_MOVE, {"boot": boot_id, **places, **targets})
+    moved = await tx.execute(_MOVE, {"of_boot": boot_id, **places, **targets})
     if moved.rowcount != 1:
         raise StaleWatermark(f"the journal of boot {boot_id} is not settled up to {old}")
 
