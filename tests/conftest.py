@@ -1,8 +1,53 @@
-"""What every test shares: async tests run on asyncio, as the product does."""
+"""What every test shares: async tests run on asyncio, as the product does; a store of each kind."""
+
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
+
+from tallygate.store.database import Database
+from tallygate.store.migrations import migrate
+from tests.servers.postgresql import Server
 
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Server:
+    """One server for the whole run; with xdist the workers share it."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    return Server(folder)
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: Server) -> Iterator[str]:
+    """A database of its own, dropped afterwards."""
+    name = f"test_{uuid.uuid4().hex}"
+    postgresql_server.create_database(name)
+    yield postgresql_server.url(name)
+    postgresql_server.drop_database(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty store, once for each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/tallygate.db"
+    return str(request.getfixturevalue("postgresql_url"))
+
+
+@pytest.fixture
+async def store(store_url: str) -> AsyncIterator[Database]:
+    """A migrated store, once for each kind."""
+    db = Database(store_url)
+    await db.open()
+    await migrate(db)
+    yield db
+    await db.close()
