@@ -35,7 +35,7 @@ Paths = Annotated[
 ]
 
 
-class ProviderChange(bodies.Body):
+class ProviderChange(bodies.Body, kw_only=True):
     """What of a provider can be changed; a field that is left out stays as it is."""
 
     protocol: Literal["openai", "anthropic"] | UnsetType = UNSET
@@ -54,7 +54,7 @@ class ProviderChange(bodies.Body):
     total_ms: Milliseconds | UnsetType = UNSET
 
 
-class NewProvider(ProviderChange):
+class NewProvider(ProviderChange, kw_only=True):
     """A provider: where it is, what it speaks, and the secret that it wants."""
 
     name: Name
