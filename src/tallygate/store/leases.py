@@ -101,7 +101,7 @@ _LEASES = sa.select(
 ).where(lease.c.limit_id == sa.bindparam("limit"), lease.c.window_s == sa.bindparam("window"))
 _LIVE_BOOT = (
     sa.select(boot.c.id)
-    .where(boot.c.id == sa.bindparam("boot"), boot.c.ended_ms.is_(None))
+    .where(boot.c.id == sa.bindparam("of_boot"), boot.c.ended_ms.is_(None))
     .with_for_update(read=True)
 )
 _CHANGE_COUNTER = (
@@ -163,7 +163,7 @@ async def sync(tx: Tx, boot_id: int, ask: Ask, now_ms: int) -> LeaseState:
 
 async def _require_live(tx: Tx, boot_id: int) -> None:
     """Locked against being ended until we are done, or a lease would outlive its worker."""
-    if await tx.scalar(_LIVE_BOOT, {"boot": boot_id}) is None:
+    if await tx.scalar(_LIVE_BOOT, {"of_boot": boot_id}) is None:
         raise BootEnded(f"boot {boot_id} has ended")
 
 
@@ -203,7 +203,8 @@ def _decide(found: _Counter, rows: list[_Row], boot_id: int, ask: Ask) -> _Decis
         for other in current
         if not other.is_closing and other != row and other.boot_id != boot_id
     )
-    return _Decision(row, abandoned, more, grant, change, need - grant, elsewhere)
+    shortage = max(0, need - grant)
+    return _Decision(row, abandoned, more, grant, change, shortage, elsewhere)
 
 
 def _lease_of(current: list[_Row], boot_id: int, ask: Ask) -> tuple[_Row | None, int]:
