@@ -184,6 +184,14 @@ class Settings(BaseSettings):
     def journal_folder(self) -> Path:
         return self.data / "journal"
 
+    def socket_path(self, role: str) -> Path:
+        """Where a role's socket is bound: in the run folder, or where a link there points to.
+
+        Such a link stands for a path that is longer than a socket's address may be.
+        """
+        path = self.run_folder / f"{role}.sock"
+        return path.readlink() if path.is_symlink() else path
+
 
 def _one_of(value: str, *choices: str) -> str:
     if value not in choices:

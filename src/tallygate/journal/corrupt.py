@@ -15,6 +15,7 @@ from tallygate.journal.frames import Identity
 class Reason(enum.StrEnum):
     DAMAGED = "damaged"  # the checksums do not match: a flipped bit, or a write cut short
     UNREADABLE = "unreadable"  # an intact frame that holds no entry this version understands
+    NOT_TAKEN = "not_taken"  # an entry that the store does not take: a bug of ours
 
 
 class Corruption(NamedTuple):

@@ -44,12 +44,20 @@ class Tail:
     def __init__(self, folder: Path, identity: Identity, corrupt: Path) -> None:
         self._folder = folder
         self._identity = identity
-        self._corrupt = corrupt
+        self.corrupt = corrupt
         self._seed = seed_of(identity)
         self._checked: set[int] = set()  # segments whose header is ours
 
     def __repr__(self) -> str:
         return f"<Tail {self._identity.slot}/{self._identity.boot}>"
+
+    def has_more(self, position: Position) -> bool:
+        """A cheap look: is anything written behind this position?"""
+        if any(self._bytes(position, HEAD_BYTES)):
+            return True
+        return segment_path(self._folder, position.segment + 1).exists() and bool(
+            self._following(position.segment, is_dead=False)
+        )
 
     def lag_bytes(self, position: Position) -> int:
         """At most how much there is beyond `position`; allocated but empty space included."""
@@ -99,7 +107,7 @@ class Tail:
         frames = found.frames[:limit]
         end = found.frames[limit][0] if len(found.frames) > limit else found.end
         corruptions = [
-            self._corruption(start, first, data[first:last], Reason.DAMAGED)
+            self.corruption(start, first, data[first:last], Reason.DAMAGED)
             for first, last in found.damages
             if first < end
         ]
@@ -109,9 +117,9 @@ class Tail:
                 entries.append(_decode(payload))
             except msgspec.MsgspecError:
                 place = offset + HEAD_BYTES
-                corruptions.append(self._corruption(start, place, payload, Reason.UNREADABLE))
+                corruptions.append(self.corruption(start, place, payload, Reason.UNREADABLE))
         for corruption in corruptions:
-            set_aside(self._corrupt, corruption)
+            set_aside(self.corrupt, corruption)
         position = Position(start.segment, start.offset + end)
         return Batch(entries, position, batch.corruptions + corruptions)
 

@@ -1,0 +1,1 @@
+"""Every command of core/commands.py, a module per subject."""

@@ -1,0 +1,38 @@
+"""What a clerk is told when it is started; it reads no settings itself."""
+
+from pathlib import Path
+
+import msgspec
+
+from tallygate.core.provider import Provider
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """Comes through the supervisor's pipe, never through argv: it holds secrets."""
+
+    data: str
+    database_url: str
+    node_uuid: str
+    node_name: str
+    master_key: bytes
+    time_zone: str = "UTC"
+    default_daily_limit: int = 200
+    keep_sealed_keys: bool = True
+    journal_keep_h: int = 24
+    journal_bytes_max: int = 4 << 30
+    feed_keep_h: int = 24
+    idempotency_keep_h: int = 24
+    drain_timeout_s: float = 10.0
+    settings_provider: Provider | None = None
+    control_socket: str = ""
+
+    def __repr__(self) -> str:
+        return f"<Options {self.node_name} {self.data}>"
+
+    @property
+    def journals(self) -> Path:
+        return Path(self.data) / "journal"
+
+    @property
+    def corrupt(self) -> Path:
+        return self.journals / "corrupt"

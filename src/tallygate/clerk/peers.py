@@ -1,0 +1,84 @@
+"""Who is connected to the clerk: workers, and operators who only send commands."""
+
+from typing import Any
+
+import msgspec
+
+from tallygate.core.ports import Gauges
+from tallygate.wire.channel import Channel, ChannelClosed
+
+
+class Peer:
+    """One connection. It is a worker's from its Hello on; `boot_id` is the store's name of it."""
+
+    __slots__ = ("boot", "boot_id", "channel", "gauges", "pid", "slot")
+
+    def __init__(self) -> None:
+        self.channel: Channel | None = None
+        self.slot = -1
+        self.boot = 0
+        self.pid = 0
+        self.boot_id = 0
+        self.gauges: Gauges | None = None
+
+    def __repr__(self) -> str:
+        return f"<Peer {self.slot}/{self.boot}>" if self.is_worker else "<Peer operator>"
+
+    @property
+    def is_worker(self) -> bool:
+        return self.slot >= 0
+
+    @property
+    def is_open(self) -> bool:
+        return self.channel is not None and self.channel.is_open
+
+    def send(self, message: msgspec.Struct) -> None:
+        """To a peer that is gone nothing is sent: it says Hello when it is back."""
+        try:
+            if self.channel is not None:
+                self.channel.send(message)
+        except ChannelClosed:
+            pass
+
+
+class Peers:
+    """All open connections."""
+
+    def __init__(self) -> None:
+        self._all: set[Peer] = set()
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def add(self, peer: Peer) -> None:
+        self._all.add(peer)
+
+    def discard(self, peer: Peer) -> None:
+        self._all.discard(peer)
+
+    @property
+    def workers(self) -> list[Peer]:
+        return [peer for peer in self._all if peer.is_worker]
+
+    def is_connected(self, slot: int, boot: int) -> bool:
+        return any((peer.slot, peer.boot) == (slot, boot) for peer in self._all)
+
+    def tell_workers(self, message: msgspec.Struct) -> None:
+        for peer in self.workers:
+            peer.send(message)
+
+    def close_all(self) -> None:
+        for peer in list(self._all):
+            if peer.channel is not None:
+                peer.channel.close()
+
+    def described(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "slot": peer.slot,
+                "boot": peer.boot,
+                "pid": peer.pid,
+                "gauges": peer.gauges.values if peer.gauges else b"",
+            }
+            for peer in sorted(self.workers, key=lambda peer: (peer.slot, peer.boot))
+        ]

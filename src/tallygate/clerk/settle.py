@@ -1,0 +1,179 @@
+"""Settling: journals become usage, counters and watermarks, one bounded transaction at a time.
+
+`step` is called by the writer between the jobs of others. A transaction is sized so that it holds
+the store's lock for about five milliseconds. An entry that the store can not take is set aside
+rather than let everything behind it wait.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import msgspec
+import structlog
+
+from tallygate.clerk.clock import StoreClock
+from tallygate.clerk.lives import Life
+from tallygate.core.errors import StoreRefused, StoreUnavailable
+from tallygate.journal import slab
+from tallygate.journal.corrupt import Corruption, Reason, set_aside
+from tallygate.journal.reader import Batch
+from tallygate.journal.retention import stamp_settled
+from tallygate.store import idempotency
+from tallygate.store import settle as store_settle
+from tallygate.store.database import Database
+
+TARGET_S = 0.005
+BATCH_MIN = 8
+BATCH_MAX = 2000
+WATCH_S = 0.025
+
+log = structlog.get_logger("tallygate.clerk")
+
+
+class Settler:
+    def __init__(
+        self,
+        db: Database,
+        clock: StoreClock,
+        poke: Callable[[], None],
+        on_closed: Callable[[Life], None],
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._poke = poke
+        self._on_closed = on_closed
+        self._machine_boot = slab.machine_boot()
+        self._barriers: list[tuple[set[tuple[int, int]], asyncio.Future[None]]] = []
+        self._turn = 0
+        self.lives: dict[tuple[int, int], Life] = {}
+
+    @property
+    def open_lives(self) -> list[Life]:
+        return [life for life in self.lives.values() if life.is_open]
+
+    async def watch(self) -> None:
+        """Until cancelled: wake the writer whenever a journal has grown."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            if any(life.is_dead or life.tail.has_more(life.position) for life in self.open_lives):
+                self._poke()
+
+    async def barrier(self) -> None:
+        """Return once all that is in this node's journals now is settled."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._barriers.append(({life.key for life in self.open_lives}, waiter))
+        self._release_barriers()
+        self._poke()
+        await waiter
+
+    async def step(self) -> bool:
+        """Settle one batch of one journal; True if there may be more to do."""
+        lives = self.open_lives
+        for number in range(len(lives)):
+            life = lives[(self._turn + number) % len(lives)]
+            if await self._step_of(life):
+                self._turn += number + 1
+                return True
+        return False
+
+    async def _step_of(self, life: Life) -> bool:
+        limit = life.batch
+        try:
+            batch = life.tail.read(life.position, limit, is_dead=life.is_dead)
+        except (StoreRefused, OSError) as error:
+            life.refused = str(error)
+            log.error("a journal is refused", journal=repr(life), reason=life.refused)
+            self._drained(life)
+            return False
+        if batch.corruptions:
+            life.corruptions += len(batch.corruptions)
+            log.error("damage in a journal was set aside", journal=repr(life))
+        is_moving = batch.position != life.position
+        if is_moving:
+            await self._settle(life, batch)
+        if len(batch.entries) < limit:
+            if life.is_dead:
+                await self._close(life)
+            self._drained(life)
+        return is_moving
+
+    async def _settle(self, life: Life, batch: Batch) -> None:
+        started_s = time.perf_counter()
+        try:
+            await self._write(life, batch)
+        except store_settle.WatermarkMoved as error:
+            # Another clerk settled this journal: our next look starts from where it stands.
+            log.warning("a watermark was moved by someone else", journal=repr(life))
+            life.position = life.position._make(error.position)
+            return
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            await self._isolate(life, batch, error)
+            return
+        elapsed_s = max(1e-6, time.perf_counter() - started_s)
+        if batch.entries:
+            wanted = int(len(batch.entries) * TARGET_S / elapsed_s)
+            life.batch = max(BATCH_MIN, min(BATCH_MAX, (life.batch + wanted) // 2 or 1))
+        self._moved(life, batch)
+
+    async def _write(self, life: Life, batch: Batch) -> None:
+        async with self._db.writing() as tx:
+            await store_settle.settle(
+                tx,
+                life.boot_id,
+                life.position,
+                batch.position,
+                batch.entries,
+                self._clock.now_ms(),
+            )
+
+    async def _isolate(self, life: Life, batch: Batch, error: Exception) -> None:
+        """Find the one entry that the store does not take; settle around it."""
+        if len(batch.entries) > 1:
+            life.batch = 1
+            return
+        log.error("the store does not take an entry", journal=repr(life), exc_info=error)
+        for entry in batch.entries:
+            data = msgspec.msgpack.encode(entry)
+            corruption = Corruption(life.identity, *life.position, data, Reason.NOT_TAKEN)
+            set_aside(life.tail.corrupt, corruption)
+            life.corruptions += 1
+        await self._write(life, batch._replace(entries=[]))
+        self._moved(life, batch)
+
+    def _moved(self, life: Life, batch: Batch) -> None:
+        if batch.position.segment != life.position.segment:
+            stamp_settled(life.folder, batch.position.segment, time.time())
+        life.position = batch.position
+        life.settled += len(batch.entries)
+
+    async def _close(self, life: Life) -> None:
+        """A dead worker's journal is settled: what it admitted and never recorded is lost."""
+        admitted, is_same_boot = slab.read(life.folder / "slab", self._machine_boot)
+        async with self._db.writing() as tx:
+            now_ms = self._clock.now_ms()
+            await store_settle.close_boot(tx, life.boot_id, admitted, not is_same_boot, now_ms)
+            await idempotency.release_owner(tx, owner_of(life.key))
+        life.is_closed = True
+        life.lock.release()
+        log.info("a life is settled and closed", journal=repr(life), entries=life.settled)
+        self._on_closed(life)
+
+    def _drained(self, life: Life) -> None:
+        for keys, _ in self._barriers:
+            keys.discard(life.key)
+        self._release_barriers()
+
+    def _release_barriers(self) -> None:
+        for keys, waiter in self._barriers:
+            if not keys and not waiter.done():
+                waiter.set_result(None)
+        self._barriers = [(keys, waiter) for keys, waiter in self._barriers if not waiter.done()]
+
+
+def owner_of(key: tuple[int, int]) -> str:
+    """A life's name on the idempotency records that it is running."""
+    slot, boot = key
+    return f"{slot}/{boot}"

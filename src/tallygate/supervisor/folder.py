@@ -1,0 +1,187 @@
+"""The data folder of a node: who holds it, who the node is, and the secrets that rest beside it.
+
+Two locks: `node.lock` is the supervisor's own, `run/roles.lock` is inherited by every role. So a
+second `serve` is refused at once, and the successor of a killed supervisor waits until the last of
+its orphans has let go: two clerks must never write for one node.
+"""
+
+import base64
+import binascii
+import contextlib
+import fcntl
+import hashlib
+import os
+import secrets
+import socket
+import tempfile
+import time
+import uuid
+from pathlib import Path
+
+import msgspec
+
+from tallygate.core.sealing import MASTER_KEY_BYTES
+from tallygate.supervisor.failure import Failure, of_folder
+
+# sun_path holds 104 bytes on macOS and 108 on Linux, its ending zero included.
+SOCKET_PATH_BYTES_MAX = 103
+SHORT_FOLDER_PREFIX = "tallygate-"
+ORPHAN_POLL_S = 0.05
+
+
+class Node(msgspec.Struct, frozen=True):
+    """Who this node is in a store that it may share with others."""
+
+    uuid: str
+    name: str
+
+
+def open_folder(data: Path) -> None:
+    """Make the folder and what it holds; Failure if nothing can be written there."""
+    try:
+        for folder in (data, data / "run", data / "journal"):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (data / "run").chmod(0o700)
+        probe = data / "run" / "writable"
+        probe.write_bytes(b"\0" * 4096)
+        probe.unlink()
+    except OSError as error:
+        raise of_folder(data, error) from error
+
+
+def hold(data: Path) -> int:
+    """Lock the node; the lock lasts as long as the file descriptor."""
+    fd = _open_lock(data / "node.lock")
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise Failure(
+            f"another tallygate serves {data}: stop it or choose another folder with TALLYGATE_DATA"
+        ) from None
+    return fd
+
+
+def hold_roles(data: Path, timeout_s: float) -> int:
+    """Lock what all roles inherit; waits for the roles of a supervisor that was killed."""
+    fd = _open_lock(data / "run" / "roles.lock")
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                os.close(fd)
+                raise Failure(
+                    f"roles of a killed tallygate still run on {data}: their pids are in run/*.pid"
+                ) from None
+            time.sleep(ORPHAN_POLL_S)
+        else:
+            return fd
+
+
+def _open_lock(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise of_folder(path, error) from error
+
+
+def identify(data: Path) -> Node:
+    """Read who this node is; made once, at the first start."""
+    path = data / "node.json"
+    made = Node(uuid=uuid.uuid4().hex, name=socket.gethostname() or "node")
+    text = _read_or_make(path, msgspec.json.encode(made).decode())
+    try:
+        return msgspec.json.decode(text, type=Node)
+    except msgspec.DecodeError as error:
+        raise Failure(f"{path} is damaged ({error}): restore it from a backup") from error
+
+
+def master_key(data: Path, setting: str | None) -> bytes:
+    """The key that seals secrets: the setting, or `master.key`, made at the first start.
+
+    A setting that is the base64 of 32 bytes is that key; any other text counts by its SHA-256.
+    """
+    if setting:
+        return _decoded_key(setting) or hashlib.sha256(setting.encode()).digest()
+    path = data / "master.key"
+    made = base64.b64encode(secrets.token_bytes(MASTER_KEY_BYTES)).decode()
+    key = _decoded_key(_read_or_make(path, made))
+    if key is None:
+        raise Failure(f"{path} is damaged, it should hold 32 bytes as base64: restore it")
+    return key
+
+
+def _decoded_key(text: str) -> bytes | None:
+    try:
+        key = base64.b64decode(text.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return key if len(key) == MASTER_KEY_BYTES else None
+
+
+def admin_token(data: Path, setting: str | None) -> tuple[str, bool]:
+    """The admin token, and whether it has just been made."""
+    if setting:
+        return setting, False
+    path = data / "admin-token"
+    made = secrets.token_urlsafe(32)
+    token = _read_or_make(path, made).strip()
+    if not token:
+        raise Failure(f"{path} is empty: write a token into it or delete it")
+    return token, token == made
+
+
+def _read_or_make(path: Path, content: str) -> str:
+    """What the file says. A missing one appears whole or not at all, readable by its owner only."""
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        pass
+    except (OSError, UnicodeDecodeError) as error:
+        raise Failure(f"{path} cannot be read: {error}") from error
+    try:
+        _write_whole(path, content)
+    except OSError as error:
+        raise of_folder(path, error) from error
+    return content
+
+
+def _write_whole(path: Path, content: str) -> None:
+    draft = path.with_name(path.name + ".new")
+    draft.unlink(missing_ok=True)
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(fd, "w", encoding="utf-8") as file:
+        file.write(content + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def place_socket(data: Path, role: str) -> Path:
+    """Where a role's socket may be bound.
+
+    That is `run/<role>.sock`. When this path is longer than a socket's address may be, the socket
+    lives in a private folder for temporary files, and `run/<role>.sock` is a link to it, which
+    `Settings.socket_path` follows.
+    """
+    path = data / "run" / f"{role}.sock"
+    if len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX:
+        return path
+    short = Path(tempfile.mkdtemp(prefix=SHORT_FOLDER_PREFIX)) / f"{role}.sock"
+    if len(os.fsencode(short)) > SOCKET_PATH_BYTES_MAX:
+        raise Failure(f"{path} is too long for a socket: choose a shorter TALLYGATE_DATA")
+    path.symlink_to(short)
+    return short
+
+
+def clear_sockets(data: Path) -> None:
+    """Take away what `place_socket` made, also what a killed supervisor left behind."""
+    for path in (data / "run").glob("*.sock"):
+        target = path.readlink() if path.is_symlink() else path
+        path.unlink(missing_ok=True)
+        if target != path and target.parent.name.startswith(SHORT_FOLDER_PREFIX):
+            with contextlib.suppress(OSError):  # it may have been tidied up with its folder
+                target.unlink(missing_ok=True)
+                target.parent.rmdir()

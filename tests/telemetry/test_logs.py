@@ -1,0 +1,69 @@
+"""What may stand in a log line."""
+
+import io
+import json
+import logging
+
+import pytest
+import structlog
+from pydantic import SecretStr
+
+from tallygate.telemetry.logs import logger, set_up_logs
+
+SECRET = "roc_never-to-be-seen"
+
+
+@pytest.fixture
+def lines():
+    stream = io.StringIO()
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    set_up_logs("info", "json", stream=stream)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    root.handlers = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def test_no_secret_is_ever_rendered(lines) -> None:
+    """A key in a log is a key in every place that logs are copied to."""
+    nested = {"headers": [SecretStr(SECRET), SECRET.encode(), {"deep": bytearray(SECRET.encode())}]}
+    logger("gateway").info("asked", key=SECRET.encode(), nested=nested)
+    assert SECRET not in str(lines())
+    assert lines()[0]["key"] == "[20 bytes]"
+
+
+def test_a_traceback_shows_no_values(lines) -> None:
+    """The values of variables at the moment of a failure are where the secrets are."""
+
+    def fail(token: str) -> None:
+        raise ValueError("broken")
+
+    try:
+        fail(SECRET)
+    except ValueError:
+        logger("clerk").exception("failed")
+    assert "ValueError: broken" in lines()[0]["exception"]
+    assert SECRET not in str(lines())
+
+
+def test_every_line_says_when_and_how_grave_and_from_where(lines) -> None:
+    logger("clerk").warning("slow", lag_ms=12)
+    (line,) = lines()
+    assert line["role"] == "clerk"
+    assert line["level"] == "warning"
+    assert line["at"].endswith("Z")
+    assert line["lag_ms"] == 12
+
+
+def test_lines_below_the_level_are_left_out(lines) -> None:
+    logger("clerk").debug("detail")
+    assert lines() == []
+
+
+def test_what_libraries_log_has_the_same_form(lines) -> None:
+    """One reader for all lines: a server library must not write in a format of its own."""
+    logging.getLogger("uvicorn.error").error("cannot %s", "serve")
+    (line,) = lines()
+    assert line["event"] == "cannot serve"
+    assert line["level"] == "error"
