@@ -101,9 +101,7 @@ def routes(parts: Parts) -> APIRouter:
             daily_limit=body.daily_limit,
             is_active=UNSET if body.is_active is UNSET else bool(body.is_active),
         )
-        return bodies.answer(
-            shown_key(parts, await order(parts.clerk, request, change, KeyView))
-        )
+        return bodies.answer(shown_key(parts, await order(parts.clerk, request, change, KeyView)))
 
     @router.delete("/{key:path}", **described(Deleted))
     async def delete_admin_key(request: Request, key: str) -> Response:

@@ -69,13 +69,13 @@ class NewKey(bodies.Body, kw_only=True):
     label: Text = ""
     kind: Literal["roc"] = "roc"
     daily_limit: Amount | UnsetType | None = UNSET
-    limits: Limits = []
+    limits: Limits = msgspec.field(default_factory=list)
     user_id: UserId = ""
     team_id: UserId = ""
     expires_at: datetime.datetime | None = None
     models: Names | None = None
     addresses: Names | None = None
-    scopes: Names = []
+    scopes: Names = msgspec.field(default_factory=list)
 
 
 class Rotation(bodies.Body, kw_only=True):

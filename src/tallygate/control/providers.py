@@ -30,7 +30,9 @@ Caps = Annotated[
     msgspec.Meta(max_length=10_000),
 ]
 Paths = Annotated[
-    list[Annotated[str, msgspec.Meta(max_length=256, pattern=r"^/v1/(?!.*\.\.)[A-Za-z0-9._/*-]*\Z")]],
+    list[
+        Annotated[str, msgspec.Meta(max_length=256, pattern=r"^/v1/(?!.*\.\.)[A-Za-z0-9._/*-]*\Z")]
+    ],
     msgspec.Meta(max_length=100),
 ]
 
