@@ -5,6 +5,7 @@ begun. Word of a call's end is kept and repeated until the store has it.
 """
 
 import asyncio
+import functools
 from collections import deque
 
 from tallygate.clerk.options import Options
@@ -77,11 +78,8 @@ class Claims:
             while self._ended:
                 batch = list(self._ended)
                 try:
-                    await self._writer.do(
-                        "claimed calls ended",
-                        lambda tx, _, batch=batch: self._end_all(tx, batch),
-                        is_repeatable=True,
-                    )
+                    ending = functools.partial(self._end_all, batch)
+                    await self._writer.do("claimed calls ended", ending, is_repeatable=True)
                 except StoreUnavailable:
                     await asyncio.sleep(PAUSE_S)
                     continue
@@ -89,7 +87,7 @@ class Claims:
                     if self._ended and self._ended[0] is ended:
                         self._ended.popleft()
 
-    async def _end_all(self, tx: Tx, batch: list[Fulfil]) -> None:
+    async def _end_all(self, batch: list[Fulfil], tx: Tx, _: int) -> None:
         for ended in batch:
             place = {"scope": _scope(ended.key_id), "key": ended.idempotency_key}
             if ended.is_released:

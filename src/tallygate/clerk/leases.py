@@ -6,6 +6,7 @@ asked to give back what they do not need, and each answer of theirs lets the par
 """
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -33,6 +34,7 @@ class _Waiting:
 
     peer: Peer
     sync: Sync
+    order: int
     deadline_s: float
     open: set[int]
     states: dict[int, LeaseState] = field(default_factory=dict)
@@ -92,13 +94,15 @@ class Leases:
         self._rounds: dict[Counter, _Round] = {}
         self._holders: dict[Counter, set[Peer]] = {}
         self._wake = asyncio.Event()
+        self._orders = itertools.count()
         self.syncs = 0
         self.recalls = 0
 
     def sync(self, peer: Peer, sync: Sync) -> None:
         """A worker's state and needs; answered once all is granted or nothing more can come."""
         deadline_s = asyncio.get_running_loop().time() + RECALL_S
-        self._incoming.add(_Waiting(peer, sync, deadline_s, set(range(len(sync.asks)))))
+        places = set(range(len(sync.asks)))
+        self._incoming.add(_Waiting(peer, sync, next(self._orders), deadline_s, places))
         for ask in sync.asks:
             self._heard_of(peer, (ask.limit_id, ask.window_s), is_in_need=ask.need > 0)
         self._wake.set()
@@ -188,13 +192,13 @@ class Leases:
         """
         done = _Done()
         work = [
-            (waiting.counter_at(place), waiting.sync.asks[place].need > 0, waiting.deadline_s)
-            + (waiting.sync.id, place, waiting)
+            (waiting.counter_at(place), waiting.sync.asks[place].need > 0, waiting.order, place)
             for waiting in batch
             for place in waiting.open
         ]
-        for item in sorted(work, key=lambda item: item[:5]):
-            place, waiting = item[4], item[5]
+        by_order = {waiting.order: waiting for waiting in batch}
+        for _, _, order, place in sorted(work):
+            waiting = by_order[order]
             peer = waiting.peer
             boot_id = peer.boot_id or done.boot_ids.get(peer, 0)
             if not boot_id:

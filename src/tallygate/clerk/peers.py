@@ -1,5 +1,6 @@
 """Who is connected to the clerk: workers, and operators who only send commands."""
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -46,6 +47,7 @@ class Peers:
 
     def __init__(self) -> None:
         self._all: set[Peer] = set()
+        self._left = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._all)
@@ -55,6 +57,13 @@ class Peers:
 
     def discard(self, peer: Peer) -> None:
         self._all.discard(peer)
+        self._left.set()
+
+    async def no_workers(self) -> None:
+        """Return once the last worker has gone."""
+        while self.workers:
+            self._left.clear()
+            await self._left.wait()
 
     @property
     def workers(self) -> list[Peer]:

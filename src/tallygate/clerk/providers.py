@@ -5,7 +5,6 @@ only in the snapshot, whose members do not show them.
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 
 import aiohttp
@@ -13,6 +12,7 @@ import msgspec
 import structlog
 
 from tallygate.clerk.options import Options
+from tallygate.clock import monotonic_ms
 from tallygate.core.errors import StoreUnavailable
 from tallygate.core.provider import Protocol, Provider, Snapshot
 from tallygate.store import providers as rows
@@ -35,6 +35,7 @@ class _List(msgspec.Struct):
     data: list[_Model]
 
 
+_Account = tuple[str, str, str]
 _decode_list = msgspec.json.Decoder(_List).decode
 
 
@@ -45,9 +46,10 @@ class Providers:
         self._db = db
         self._options = options
         self._on_change = on_change
-        self._lists: dict[Provider, tuple[float, tuple[str, ...] | None]] = {}
+        self._lists: dict[_Account, tuple[float, tuple[str, ...] | None]] = {}
         self._fetching = asyncio.Lock()
         self._is_stale = True
+        self._configured = Snapshot(0, ())
         self._wake = asyncio.Event()
         self._wake.set()
         self.snapshot = Snapshot(0, ())
@@ -84,7 +86,7 @@ class Providers:
     async def refresh_lists(self) -> None:
         """Fetch again what is older than a minute; callers that come meanwhile share it."""
         async with self._fetching:
-            now_s = time.monotonic()
+            now_s = monotonic_ms() / 1000
             due = [
                 provider
                 for provider in self._configured.providers
@@ -94,13 +96,14 @@ class Providers:
                 return
             async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
                 lists = await asyncio.gather(*(_fetch(session, provider) for provider in due))
-            keep = set(self._configured.providers)
+            keep = {_account(one) for one in self._configured.providers}
             self._lists = {one: found for one, found in self._lists.items() if one in keep}
-            self._lists |= {one: (now_s, found) for one, found in zip(due, lists, strict=True)}
+            for provider, found in zip(due, lists, strict=True):
+                self._lists[_account(provider)] = (now_s, found)
             self._publish()
 
     def _is_fresh(self, provider: Provider, now_s: float) -> bool:
-        fetched_s, _ = self._lists.get(provider, (-FRESH_S, None))
+        fetched_s, _ = self._lists.get(_account(provider), (-FRESH_S, None))
         return now_s - fetched_s < FRESH_S
 
     def _publish(self) -> None:
@@ -112,9 +115,14 @@ class Providers:
         self._on_change(self.snapshot)
 
     def _with_list(self, provider: Provider) -> Provider:
-        if provider.models is not None or provider not in self._lists:
+        if provider.models is not None or _account(provider) not in self._lists:
             return provider
-        return msgspec.structs.replace(provider, models=self._lists[provider][1])
+        return msgspec.structs.replace(provider, models=self._lists[_account(provider)][1])
+
+
+def _account(provider: Provider) -> _Account:
+    """Whose list it is: another address or another secret may see other models."""
+    return provider.name, provider.base_url, provider.secret
 
 
 async def _fetch(session: aiohttp.ClientSession, provider: Provider) -> tuple[str, ...] | None:

@@ -6,6 +6,7 @@ heard of are all found the same way.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 import structlog
@@ -41,7 +42,6 @@ class Recovery:
         self._writer = writer
         self._settler = settler
         self._is_connected = is_connected
-        self._ended: set[tuple[int, int]] = set()
         self._soon = 0
         self._wake = asyncio.Event()
 
@@ -53,31 +53,27 @@ class Recovery:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            try:
+            with contextlib.suppress(StoreUnavailable):  # the folders will still be there
                 await self.scan()
-            except StoreUnavailable:
-                pass  # the writer says so; the folders will still be there
             self._soon = max(0, self._soon - 1)
             self._wake.clear()
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(SOON_S if self._soon else SCAN_S):
                     await self._wake.wait()
-            except TimeoutError:
-                pass
 
     async def scan(self) -> None:
         for folder in boot_folders(self._options.journals):
             key = folder.slot, folder.boot
-            if key in self._ended:
+            if key in self._settler.ended:
                 continue
             life = self._settler.lives.get(key)
             if life is None:
                 life = await self._begin(folder)
-            if life is not None and life.is_open and not self._is_connected(*key):
-                if life.find_out_death():
-                    log.info("a worker is dead", journal=repr(life))
-                    self._settler.lives[key] = life
-            if life is not None and life.is_dead:
+            if life is None or not life.is_open:
+                continue
+            if not self._is_connected(*key) and life.find_out_death():
+                log.info("a worker is dead", journal=repr(life))
+            if life.is_dead:
                 self._writer.poke()
 
     async def _begin(self, folder: BootFolder) -> Life | None:
@@ -87,13 +83,13 @@ class Recovery:
             is_repeatable=True,
         )
         if boot.ended_ms is not None:
-            self._ended.add((folder.slot, folder.boot))
+            self._settler.ended.add((folder.slot, folder.boot))
             return None
         life = Life(
             folder.path,
             Identity(self._store_uuid, self._options.node_uuid, folder.slot, folder.boot),
             boot.id,
-            Position(boot.segment, boot.offset),
+            Position(*boot.watermark),
             self._options.corrupt,
         )
         self._settler.lives[life.key] = life

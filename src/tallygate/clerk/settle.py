@@ -12,14 +12,16 @@ from collections.abc import Callable
 import msgspec
 import structlog
 
-from tallygate.clerk.clock import StoreClock
+from tallygate import clock
+from tallygate.clerk.clock import NodeClock
 from tallygate.clerk.lives import Life
 from tallygate.core.errors import StoreRefused, StoreUnavailable
 from tallygate.journal import slab
 from tallygate.journal.corrupt import Corruption, Reason, set_aside
+from tallygate.journal.frames import Position
 from tallygate.journal.reader import Batch
 from tallygate.journal.retention import stamp_settled
-from tallygate.store import idempotency
+from tallygate.store import closing, idempotency, nodes
 from tallygate.store import settle as store_settle
 from tallygate.store.database import Database
 
@@ -35,18 +37,19 @@ class Settler:
     def __init__(
         self,
         db: Database,
-        clock: StoreClock,
+        node_clock: NodeClock,
         poke: Callable[[], None],
         on_closed: Callable[[Life], None],
     ) -> None:
         self._db = db
-        self._clock = clock
+        self._clock = node_clock
         self._poke = poke
         self._on_closed = on_closed
         self._machine_boot = slab.machine_boot()
         self._barriers: list[tuple[set[tuple[int, int]], asyncio.Future[None]]] = []
         self._turn = 0
         self.lives: dict[tuple[int, int], Life] = {}
+        self.ended: set[tuple[int, int]] = set()  # closed by an earlier clerk
 
     @property
     def open_lives(self) -> list[Life]:
@@ -102,10 +105,9 @@ class Settler:
         started_s = time.perf_counter()
         try:
             await self._write(life, batch)
-        except store_settle.WatermarkMoved as error:
-            # Another clerk settled this journal: our next look starts from where it stands.
-            log.warning("a watermark was moved by someone else", journal=repr(life))
-            life.position = life.position._make(error.position)
+        except store_settle.StaleWatermark:
+            # A commit whose answer was lost, or another clerk: go on from where the store stands.
+            await self._read_watermark(life)
             return
         except StoreUnavailable:
             raise
@@ -117,6 +119,16 @@ class Settler:
             wanted = int(len(batch.entries) * TARGET_S / elapsed_s)
             life.batch = max(BATCH_MIN, min(BATCH_MAX, (life.batch + wanted) // 2 or 1))
         self._moved(life, batch)
+
+    async def _read_watermark(self, life: Life) -> None:
+        log.warning("a watermark was not where we left it", journal=repr(life))
+        identity = life.identity
+        async with self._db.writing() as tx:
+            boot = await nodes.register_boot(
+                tx, identity.node_uuid, identity.slot, identity.boot, self._clock.now_ms()
+            )
+        life.boot_id = boot.id
+        life.position = Position(*boot.watermark)
 
     async def _write(self, life: Life, batch: Batch) -> None:
         async with self._db.writing() as tx:
@@ -145,7 +157,7 @@ class Settler:
 
     def _moved(self, life: Life, batch: Batch) -> None:
         if batch.position.segment != life.position.segment:
-            stamp_settled(life.folder, batch.position.segment, time.time())
+            stamp_settled(life.folder, batch.position.segment, clock.system_ms() / 1000)
         life.position = batch.position
         life.settled += len(batch.entries)
 
@@ -154,8 +166,8 @@ class Settler:
         admitted, is_same_boot = slab.read(life.folder / "slab", self._machine_boot)
         async with self._db.writing() as tx:
             now_ms = self._clock.now_ms()
-            await store_settle.close_boot(tx, life.boot_id, admitted, not is_same_boot, now_ms)
-            await idempotency.release_owner(tx, owner_of(life.key))
+            await closing.close_boot(tx, life.boot_id, admitted, not is_same_boot, now_ms)
+            await idempotency.release_owner(tx, owner_of(life.key, life.identity.node_uuid))
         life.is_closed = True
         life.lock.release()
         log.info("a life is settled and closed", journal=repr(life), entries=life.settled)
@@ -173,7 +185,7 @@ class Settler:
         self._barriers = [(keys, waiter) for keys, waiter in self._barriers if not waiter.done()]
 
 
-def owner_of(key: tuple[int, int]) -> str:
+def owner_of(key: tuple[int, int], node_uuid: str) -> str:
     """A life's name on the idempotency records that it is running."""
     slot, boot = key
-    return f"{slot}/{boot}"
+    return f"{node_uuid}/{slot}/{boot}"

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from tallygate.clerk.clock import StoreClock
+from tallygate.clerk.clock import NodeClock
 from tallygate.core.errors import Refusal, StoreUnavailable
 from tallygate.store.database import Database, Tx
 
@@ -45,7 +45,7 @@ class _Job:
 
 
 class Writer:
-    def __init__(self, db: Database, clock: StoreClock) -> None:
+    def __init__(self, db: Database, clock: NodeClock) -> None:
         self._db = db
         self._clock = clock
         self._jobs: list[_Job] = []

@@ -107,7 +107,7 @@ class Tail:
         frames = found.frames[:limit]
         end = found.frames[limit][0] if len(found.frames) > limit else found.end
         corruptions = [
-            self.corruption(start, first, data[first:last], Reason.DAMAGED)
+            self._corruption(start, first, data[first:last], Reason.DAMAGED)
             for first, last in found.damages
             if first < end
         ]
@@ -117,7 +117,7 @@ class Tail:
                 entries.append(_decode(payload))
             except msgspec.MsgspecError:
                 place = offset + HEAD_BYTES
-                corruptions.append(self.corruption(start, place, payload, Reason.UNREADABLE))
+                corruptions.append(self._corruption(start, place, payload, Reason.UNREADABLE))
         for corruption in corruptions:
             set_aside(self.corrupt, corruption)
         position = Position(start.segment, start.offset + end)

@@ -38,7 +38,8 @@ HANDLERS: dict[type[known.Arguments], Handler] = {
     known.DeleteProvider: providers.delete,
     known.RetireNode: nodes.retire,
 }
-_TYPES = {kind.NAME: kind for kind in (*HANDLERS, known.CleanUsage, known.Settle, known.Inspect)}
+_STANDING: tuple[type[known.Arguments], ...] = (known.CleanUsage, known.Settle, known.Inspect)
+_TYPES = {kind.NAME: kind for kind in (*HANDLERS, *_STANDING)}
 
 
 class Dispatch:

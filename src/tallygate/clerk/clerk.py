@@ -1,0 +1,239 @@
+"""The clerk, put together: one writer and everything that works through it.
+
+`start` brings up what a node needs to settle and to run commands; `welcome` takes in connections.
+Without connections it is all that the CLI needs when no server runs (local.py).
+"""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from tallygate.clerk.barrier import Barrier
+from tallygate.clerk.claims import Claims
+from tallygate.clerk.clock import NodeClock
+from tallygate.clerk.commands.context import DAY_MS, bad
+from tallygate.clerk.commands.dispatch import Dispatch
+from tallygate.clerk.feed import Feed
+from tallygate.clerk.leases import Counter, Leases
+from tallygate.clerk.lives import Life
+from tallygate.clerk.lookups import LookUps
+from tallygate.clerk.options import Options
+from tallygate.clerk.peers import Peer, Peers
+from tallygate.clerk.providers import Providers
+from tallygate.clerk.recover import Recovery
+from tallygate.clerk.settle import Settler
+from tallygate.clerk.upkeep import Upkeep
+from tallygate.clerk.writer import Writer
+from tallygate.core.commands import CleanUsage, Inspect, Settle
+from tallygate.core.errors import StoreUnavailable
+from tallygate.core.ports import Actor, Reload, Tick
+from tallygate.core.provider import Snapshot
+from tallygate.store import audit, feed, migrations, nodes, providers, usage
+from tallygate.store.database import Database, Tx
+from tallygate.store.feed import Event
+from tallygate.tasks import Tasks
+
+STORE_DEADLINE_S = 5.0
+TICK_S = 0.25
+BEAT_S = 1.0
+
+log = structlog.get_logger("tallygate.clerk")
+
+
+class Clerk:
+    """`on_failure` hears of a part that died of a bug: then the whole process should end."""
+
+    def __init__(
+        self,
+        options: Options,
+        *,
+        on_failure: Callable[[str, BaseException], None],
+        entropy: Callable[[int], bytes] = secrets.token_bytes,
+        db: Database | None = None,
+    ) -> None:
+        self.options = options
+        self.db = db or Database(options.database_url, deadline_s=STORE_DEADLINE_S)
+        self.clock = NodeClock(self.db)
+        self.tasks = Tasks(on_failure)
+        self.peers = Peers()
+        self.writer = Writer(self.db, self.clock)
+        self.settler = Settler(self.db, self.clock, self.writer.poke, self._life_closed)
+        self.providers = Providers(self.db, options, self._providers_changed)
+        self.claims = Claims(self.writer, options)
+        self.barrier = Barrier(self.db, self.clock, options, self.writer, self.settler)
+        self.upkeep = Upkeep(options, self.writer, self.settler)
+        self.leases = Leases(
+            self.writer,
+            self.register,
+            lambda: self.barrier.has_other_nodes,
+            self._publish_recall,
+        )
+        self.dispatch = Dispatch(
+            self.writer,
+            options,
+            entropy,
+            {Settle: self._settle, CleanUsage: self._clean_usage, Inspect: self._inspect},
+            self._commanded,
+        )
+        self.store_uuid = ""
+        self.lookups = LookUps(self.db, self.clock, lambda: self.feed.cursor)
+
+    async def start(self) -> None:
+        """Open the store and begin to work; StoreUnavailable and StoreRefused mean it can not."""
+        options = self.options
+        await self.db.open(may_create=False)
+        await migrations.check_schema(self.db)
+        async with self.db.reading() as tx:
+            self.store_uuid = await migrations.store_uuid(tx)
+        await self.clock.adjust()
+        async with self.db.writing() as tx:
+            now_ms = self.clock.now_ms()
+            await nodes.register_node(tx, options.node_uuid, options.node_name, now_ms)
+            if options.settings_provider is not None:
+                await providers.remember_configured(tx, now_ms)
+        self.feed = Feed(
+            self.db,
+            self.store_uuid,
+            options.node_uuid,
+            self.peers,
+            self._event,
+            Path(options.data) / "run" / "feed-cursor",
+        )
+        self.recovery = Recovery(
+            options, self.store_uuid, self.writer, self.settler, self.peers.is_connected
+        )
+        self.writer.settle = self.settler.step
+        await self.providers.load()
+        await self.feed.start()
+        self.tasks.start(self.writer.run(), "writer")
+        await self.barrier.beat()
+        await self.recovery.scan()
+        for name in ("recovery", "feed", "leases", "lookups", "providers", "claims", "upkeep"):
+            self.tasks.start(getattr(self, name).run(), name)
+        self.tasks.start(self.settler.watch(), "journals")
+        self.tasks.start(self._beat(), "heartbeat")
+        self.tasks.start(self._tick(), "tick")
+
+    async def close(self) -> None:
+        self.peers.close_all()
+        await self.tasks.close()
+        if self.store_uuid:
+            self.recovery.close()
+        await self.db.close()
+
+    @property
+    def is_store_available(self) -> bool:
+        return self.writer.is_available and self.feed.is_readable
+
+    async def command(
+        self, name: str, arguments: bytes, actor: Actor, idempotency_key: str | None
+    ) -> bytes:
+        return await self.dispatch.run(name, arguments, actor, idempotency_key)
+
+    async def register(self, tx: Tx, now_ms: int, peer: Peer) -> int:
+        node_uuid = self.options.node_uuid
+        return (await nodes.register_boot(tx, node_uuid, peer.slot, peer.boot, now_ms)).id
+
+    async def _tick(self) -> None:
+        while True:
+            self.peers.tell_workers(
+                Tick(self.clock.offset_ms, self.feed.cursor, self.is_store_available)
+            )
+            await asyncio.sleep(TICK_S)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_S)
+            try:
+                await self.clock.adjust()
+                await self.barrier.beat()
+            except StoreUnavailable:
+                continue
+
+    def _commanded(self) -> None:
+        self.feed.poke()
+
+    def _event(self, event: Event) -> None:
+        """What an event of the feed means to a clerk; workers have been told already."""
+        is_own = event.node == self.options.node_uuid
+        if event.kind == "config":
+            self.providers.reload_soon()
+        elif event.kind == "recall" and not is_own:
+            self.leases.recall((event.subject, event.detail))
+        elif event.kind == "settle" and not is_own:
+            self.tasks.start(self._answer_barrier(event.seq), "answer a barrier")
+        elif event.kind == "limit":
+            self.leases.recall_limit(event.subject)
+        elif event.kind == "counter":
+            self.leases.retry_all()
+
+    async def _answer_barrier(self, seq: int) -> None:
+        with contextlib.suppress(StoreUnavailable):  # whoever asked names us as stale
+            await self.barrier.answer(seq)
+
+    def _publish_recall(self, counter: Counter) -> None:
+        self.tasks.start(self._recall_elsewhere(counter), "recall")
+
+    async def _recall_elsewhere(self, counter: Counter) -> None:
+        async def publish(tx: Tx, now_ms: int) -> int:
+            return await feed.append(tx, "recall", *counter, self.options.node_uuid, now_ms)
+
+        with contextlib.suppress(StoreUnavailable):  # whoever is short will be told so
+            await self.writer.do("recall", publish)
+
+    def _life_closed(self, life: Life) -> None:
+        self.leases.retry_all()
+
+    def _providers_changed(self, snapshot: Snapshot) -> None:
+        self.peers.tell_workers(Reload(snapshot))
+
+    async def _settle(self, wanted: Settle, _: Actor) -> dict[str, list[str]]:
+        await self.recovery.scan()
+        return {"stale": await self.barrier.settle(wanted.timeout_ms)}
+
+    async def _clean_usage(self, wanted: CleanUsage, actor: Actor) -> dict[str, int]:
+        """Many small transactions: leases must not wait for a million deleted rows."""
+        if wanted.older_than_days < 1:
+            raise bad("older_than_days must be at least 1", "older_than_days")
+        before_ms = self.clock.now_ms() - wanted.older_than_days * DAY_MS
+        if wanted.is_dry_run:
+            async with self.db.reading() as tx:
+                return {"deleted": await usage.count_rows(tx, before_ms)}
+        total = 0
+        while deleted := await self.writer.do(
+            "clean usage", lambda tx, _: usage.clean(tx, before_ms)
+        ):
+            total += deleted
+        await self.writer.do(
+            "audit",
+            lambda tx, now_ms: audit.record(
+                tx, actor, wanted.NAME, "usage", None, {"deleted": total}, now_ms
+            ),
+        )
+        return {"deleted": total}
+
+    async def _inspect(self, _: Inspect, __: Actor) -> dict[str, Any]:
+        lives = list(self.settler.lives.values())
+        return {
+            "node": self.options.node_name,
+            "workers": self.peers.described(),
+            "refused": [life.refused for life in lives if life.refused],
+            "figures": {
+                "is_store_available": int(self.is_store_available),
+                "feed_seq": self.feed.cursor,
+                "lease_syncs": self.leases.syncs,
+                "lease_recalls": self.leases.recalls,
+                "journals_open": sum(life.is_open for life in lives),
+                "journals_refused": sum(bool(life.refused) for life in lives),
+                "journal_lag_bytes": sum(
+                    life.tail.lag_bytes(life.position) for life in lives if life.is_open
+                ),
+                "entries_settled": sum(life.settled for life in lives),
+                "frames_set_aside": sum(life.corruptions for life in lives),
+            },
+        }
