@@ -45,7 +45,7 @@ def provider_of(settings: Settings) -> Provider | None:
 
 
 def prepare(settings: Settings, master_key: bytes) -> None:
-    """Migrate the store, and take over an old one the first time. Raises what the operator reads."""
+    """Migrate the store and take over an old one, the first time; raises what an operator reads."""
     location = location_of(settings)
     try:
         asyncio.run(_prepare(settings, location, master_key))
@@ -84,6 +84,10 @@ async def _take_over(
         )
         await quota_proxy.remember_file(tx, path, now_ms)
     log.info(
-        "old store taken over", file=str(path), keys=report.keys, days=report.days,
-        requests=report.requests, skipped=report.skipped,
+        "old store taken over",
+        file=str(path),
+        keys=report.keys,
+        days=report.days,
+        requests=report.requests,
+        skipped=report.skipped,
     )
