@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 CONNECTIONS_MAX = 1000
 NODE_FILE = "node.json"
 
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Secrets:
     """What the control plane is trusted with."""
