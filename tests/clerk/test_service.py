@@ -43,7 +43,7 @@ async def test_a_clerk_serves_until_it_is_told_or_orphaned(tmp_path: Path, why: 
     listener.listen()
     go_read, go_write = os.pipe()
     numbers = [str(listener.fileno()), str(go_read)]
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: ASYNC220 - nothing else runs in this loop
         [sys.executable, "-c", PROCESS, str(tmp_path / "data"), *numbers, url],
         pass_fds=(listener.fileno(), go_read),
         stdout=subprocess.PIPE,
