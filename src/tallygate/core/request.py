@@ -59,7 +59,7 @@ _OUTPUT_BOUNDS: Final[dict[Dialect, tuple[str, ...]]] = {
 _HAS_USAGE_CHUNK: Final = frozenset({Dialect.OPENAI_CHAT, Dialect.OPENAI_COMPLETIONS})
 
 
-class BadRequest(ValueError):  # noqa: N818  the client's fault, named as HTTP names it
+class BadRequest(ValueError):
     """The request body cannot be used. The message is public: what is wrong, what to send."""
 
     def __init__(self, message: str, param: str | None = None) -> None:

@@ -22,7 +22,7 @@ _MARKERS_MAX: Final = 4_096  # looked at; what comes behind is counted as text
 _QUOTE: Final = b'"'
 
 
-class InvalidUtf8(ValueError):  # noqa: N818  named for what was found
+class InvalidUtf8(ValueError):
     """The bytes are not UTF-8."""
 
 

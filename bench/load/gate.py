@@ -1,0 +1,104 @@
+"""Tallygate as the bench runs it: a real `tallygate serve`, with nothing switched off."""
+
+import http.client
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.load.ports import free_port
+from bench.load.processes import BenchFailed, Child
+from tests.fakes.certificates import Certificates
+
+ROOT = Path(__file__).resolve().parents[2]
+ADMIN_TOKEN = "bench-admin-token-of-enough-length"
+LARGE = 10**12
+LIMITS = [
+    {"dimension": "requests", "span": "minute", "amount": LARGE},
+    {"dimension": "tokens", "span": "day", "amount": LARGE * 1000},
+]
+ENTRY = "from tallygate.cli import main; main()"
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A running Tallygate with one key that has three large limits."""
+
+    port: int
+    key: str
+    data: Path
+
+    def groups(self) -> dict[str, list[int]]:
+        """Process ids by role, as the supervisor writes them down."""
+        pids: dict[str, int] = json.loads((self.data / "run" / "pids.json").read_text())
+        roles: dict[str, list[int]] = {"gateway": [], "clerk": [], "control": [], "supervisor": []}
+        for name, pid in pids.items():
+            roles[name.partition("-")[0]].append(pid)
+        return roles
+
+    def admin(self, method: str, path: str, body: object = None) -> Any:
+        return call(self.port, method, path, body)
+
+
+@contextmanager
+def running(
+    folder: Path,
+    workers: int,
+    base_url: str,
+    certificates: Certificates | None = None,
+    **settings: str,
+) -> Iterator[Gate]:
+    folder.mkdir()
+    data, port = folder / "data", free_port()
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TALLYGATE_")}
+    env = {
+        **kept,
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), kept.get("PYTHONPATH", "")]).rstrip(":"),
+        "TALLYGATE_DATA": str(data),
+        "TALLYGATE_CONFIG": str(folder / "none.toml"),
+        "TALLYGATE_WORKERS": str(workers),
+        "PORT": str(port),
+        "ADMIN_TOKEN": ADMIN_TOKEN,
+        "DEEPSEEK_API_KEY": "sk-bench",
+        "DEEPSEEK_BASE_URL": base_url,
+        **settings,
+    }
+    if certificates is not None:
+        env["SSL_CERT_FILE"] = str(certificates.authority)
+    command = [sys.executable, "-c", ENTRY, "serve"]
+    with Child(command, folder / "log", env=env) as child:
+        child.wait_until(lambda: is_ready(port))
+        yield Gate(port, make_key(port), data)
+
+
+def is_ready(port: int) -> bool:
+    try:
+        return call(port, "GET", "/healthz") == {"ok": True}
+    except (OSError, http.client.HTTPException, BenchFailed):
+        return False
+
+
+def make_key(port: int) -> str:
+    asked = {"label": "bench", "daily_limit": LARGE}
+    key: str = call(port, "POST", "/admin/keys", asked)["key"]
+    call(port, "PATCH", f"/admin/keys/{key}", {"limits": LIMITS})
+    return key
+
+
+def call(port: int, method: str, path: str, body: object = None) -> Any:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        headers = {"X-Admin-Token": ADMIN_TOKEN, "Content-Type": "application/json"}
+        payload = None if body is None else json.dumps(body)
+        connection.request(method, path, payload, headers)
+        answer = connection.getresponse()
+        text = answer.read()
+        if answer.status >= 300:
+            raise BenchFailed(f"{method} {path} answered {answer.status}: {text[:500]!r}")
+        return json.loads(text)
+    finally:
+        connection.close()

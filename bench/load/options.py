@@ -1,0 +1,20 @@
+"""How much is measured: every count and every time has its bound."""
+
+import math
+import os
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    workers: int = os.cpu_count() or 1  # of Tallygate and of nginx alike
+    requests: int = 60_000  # per measurement of ordinary answers
+    seconds_max: int = 120  # per measurement, whatever the count
+    stream_rounds: int = 6  # × 32 streams × 200 chunks
+    latency_requests: int = 10_000  # per target, over all rounds
+    latency_rounds: int = 5
+    streams_open: int = 2_000
+    growth_requests: int = 200_000  # `--full`: a million
+
+    def seconds_for(self, requests: int, per_second: float) -> int:
+        return max(1, min(self.seconds_max, math.ceil(requests / per_second)))
