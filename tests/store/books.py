@@ -176,7 +176,5 @@ class Worker:
             end = rng.randint(self.settled, end)
         entries = self.journal[self.settled : end]
         async with self.db.writing() as tx:
-            await settle.settle(
-                tx, self.boot_id, (0, self.settled), (0, end), entries, NOW_MS
-            )
+            await settle.settle(tx, self.boot_id, (0, self.settled), (0, end), entries, NOW_MS)
         self.settled = end

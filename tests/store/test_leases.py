@@ -155,6 +155,19 @@ async def test_a_closed_lease_lives_until_its_entries_are_settled(store: Databas
         assert await tx.scalar(sa.select(sa.func.count()).select_from(lease)) == 0
 
 
+async def test_closing_gives_back_what_a_lost_answer_had_granted(store: Database) -> None:
+    """The worker can not return units it never heard of; they must not stay leased for ever."""
+    _, limit_id = await make_key(store, 100)
+    boot = await make_boot(store)
+    first = await ask(store, boot, limit_id, 1)
+    seen = {"lease_id": first.lease_id, "granted": first.granted}
+    unheard = await ask(store, boot, limit_id, 30, **seen)
+    assert unheard.granted > first.granted
+    for _ in range(2):
+        await ask(store, boot, limit_id, 0, **seen, returned=first.granted - 3, is_closing=True)
+        assert (await used(store, limit_id)).leased == 3
+
+
 async def test_a_worker_may_open_a_new_lease_beside_its_closing_one(store: Database) -> None:
     """The closing one's totals are forgotten by the worker and must not be granted to it again."""
     key_id, limit_id = await make_key(store, 10)

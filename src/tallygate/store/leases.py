@@ -73,7 +73,7 @@ class _Decision:
     row: _Row | None  # the lease it is about; None: a new one if something is granted
     abandoned: int  # an open lease that its worker has forgotten, 0: none
     returned: int  # more than before
-    grant: int
+    grant: int  # below 0: taken back from a closing lease that never saw it
     change: int  # of the counter's leased
     shortage: int
     leased_elsewhere: int
@@ -140,10 +140,10 @@ async def sync(tx: Tx, boot_id: int, ask: Ask, now_ms: int) -> LeaseState:
     place = {"limit": ask.limit_id, "window": ask.window_s}
     rows = [_Row(*list(row)) for row in await tx.execute(_LEASES, place)]
     decision = _decide(found, rows, boot_id, ask)
-    if decision.change or decision.grant:
+    if decision.change:
         change = {**place, "change": decision.change, "of_generation": found.generation}
         guarded = _CHANGE_COUNTER
-        if decision.grant and found.amount is not None:
+        if decision.change > 0 and found.amount is not None:
             guarded = _CHANGE_COUNTER_WITHIN
             change["within"] = found.amount
         changed = await tx.execute(guarded, change)
@@ -187,8 +187,9 @@ def _decide(found: _Counter, rows: list[_Row], boot_id: int, ask: Ask) -> _Decis
     unseen = row.granted - (ask.granted if is_known else 0) if row else 0
     need = 0 if ask.is_closing else max(0, ask.need - max(0, unseen))
     outstanding = row.outstanding if row else 0
-    change = positive_part_change(outstanding, -more)
-    grant = 0
+    # A closing worker will never hear of what it has not seen: that comes back too.
+    grant = -max(0, unseen) if ask.is_closing else 0
+    change = positive_part_change(outstanding, grant - more)
     if need:
         others = sum(1 for other in current if not other.is_closing and other != row)
         used = found.spent + found.leased + change
@@ -203,7 +204,7 @@ def _decide(found: _Counter, rows: list[_Row], boot_id: int, ask: Ask) -> _Decis
         for other in current
         if not other.is_closing and other != row and other.boot_id != boot_id
     )
-    shortage = max(0, need - grant)
+    shortage = max(0, need - grant) if need else 0
     return _Decision(row, abandoned, more, grant, change, shortage, elsewhere)
 
 
@@ -242,7 +243,7 @@ async def _write_lease(tx: Tx, boot_id: int, ask: Ask, generation: int, decision
             "is_closing": False,
         }
         return int(await tx.scalar(_NEW_LEASE, values))
-    if ask.is_closing and row.outstanding - decision.returned <= 0:
+    if ask.is_closing and row.outstanding + decision.grant - decision.returned <= 0:
         await tx.execute(_DROP_LEASE, {"lease": row.id})
     elif decision.grant or decision.returned or ask.is_closing != row.is_closing:
         totals = {"grant": decision.grant, "more": decision.returned}
