@@ -333,3 +333,59 @@ def test_splicing_changes_the_model_and_nothing_else(members, at, indent, is_asc
     head, old, tail = request.body.partition(bytes(request.members["model"]))
     assert json.loads(sent) == {**json.loads(body), "model": "new"}
     assert len(sent) == len(head + old + tail)
+
+
+@pytest.mark.parametrize("filler", range(12))
+def test_a_duplicate_as_long_as_the_missing_blanks_is_found(filler):
+    """A text without blanks, whose second `n` takes just the room that blanks would."""
+    members = "".join(f',"k{i}":0' for i in range(filler))
+    with pytest.raises(BadRequest, match="'n' is there more than once"):
+        read(b'{"model":"m","n":1,"n":1' + members.encode() + b"}")
+
+
+def test_millions_of_members_are_refused_before_they_are_decoded():
+    """They would fill the memory of the worker, for whoever holds a key."""
+    body = b'{"model":"m"' + b"".join(b',"k%d":1' % i for i in range(300_000)) + b"}"
+    with pytest.raises(BadRequest, match="too wide"):
+        read(body)
+
+
+def test_a_large_conversation_is_not_mistaken_for_a_wide_object():
+    message = b'{"role":"user","content":"a"}'
+    body = b'{"model":"m","messages":[' + b",".join([message] * 150_000) + b"]}"
+    assert read(body).model == "m"
+
+
+def test_prompts_beyond_counting_are_taken_for_many():
+    body = b'{"model":"m","prompt":["' + b"," * 300_000 + b'"]}'
+    assert read(body, Dialect.OPENAI_COMPLETIONS).choices == 2048
+
+
+NAMES = st.sampled_from(["model", "stream", "n", "max_tokens", "temperature", "user", "x"])
+VALUES = {"model": '"m"', "stream": "true", "n": "1", "max_tokens": "9"}
+BLANKS = st.sampled_from(["", "", " ", "\n\t", "\r\n  "])
+
+
+@given(st.lists(NAMES, max_size=7), st.data())
+def test_exactly_what_is_there_twice_is_refused(names, data):
+    """In any order, spelling and spacing; what does not matter may come twice."""
+    names.insert(data.draw(st.integers(0, len(names))), "model")
+    parts = []
+    for name in names:
+        escaped = data.draw(st.sets(st.integers(0, 10), max_size=2))
+        spelled = "".join(f"\\u{ord(c):04x}" if i in escaped else c for i, c in enumerate(name))
+        value = VALUES.get(name) or data.draw(st.sampled_from(["0.5", "1", "12", '"a,\\"b"', "{}"]))
+        gaps = [data.draw(BLANKS) for _ in range(4)]
+        parts.append(f'{gaps[0]}"{spelled}"{gaps[1]}:{gaps[2]}{value}{gaps[3]}')
+    body = ("{" + ",".join(parts) + "}").encode()
+    if any(names.count(name) > 1 for name in VALUES):
+        with pytest.raises(BadRequest, match="more than once"):
+            read(body)
+        return
+    try:
+        request = read(body)
+    except BadRequest as error:
+        assert "more than once" in error.message
+        assert b"{}" in body  # a container twice is refused, whatever its name
+        return
+    assert json.loads(upstream_body(request, model="other"))["model"] == "other"

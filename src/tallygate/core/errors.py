@@ -25,6 +25,7 @@ class Code(enum.StrEnum):
     CONFLICT = "conflict"
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     REQUEST_RUNNING = "request_running"
+    REQUEST_TIMEOUT = "request_timeout"
     TOO_LARGE = "request_too_large"
     IMPOSSIBLE = "impossible"
     RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
@@ -36,6 +37,7 @@ class Code(enum.StrEnum):
     UPSTREAM_UNREACHABLE = "upstream_unreachable"
     UPSTREAM_TIMEOUT = "upstream_timeout"
     UPSTREAM_MISBEHAVED = "upstream_misbehaved"
+    UPSTREAM_REFUSED = "upstream_refused"
     INTERNAL = "internal_error"
 
 
@@ -55,6 +57,7 @@ STATUS: dict[Code, int] = {
     Code.CONFLICT: 409,
     Code.IDEMPOTENCY_CONFLICT: 409,
     Code.REQUEST_RUNNING: 409,
+    Code.REQUEST_TIMEOUT: 408,
     Code.TOO_LARGE: 413,
     Code.IMPOSSIBLE: 422,
     Code.RATE_LIMIT_EXCEEDED: 429,
@@ -66,6 +69,7 @@ STATUS: dict[Code, int] = {
     Code.UPSTREAM_UNREACHABLE: 502,
     Code.UPSTREAM_TIMEOUT: 504,
     Code.UPSTREAM_MISBEHAVED: 502,
+    Code.UPSTREAM_REFUSED: 502,
     Code.INTERNAL: 500,
 }
 

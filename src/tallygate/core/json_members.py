@@ -12,29 +12,66 @@ import msgspec
 
 MEMBERS_MAX: Final = 1_024  # no API has a tenth of this; it bounds a walk in Python
 NAMES_LENGTH_MAX: Final = 64 * 1024
+_REWRITTEN_LENGTH_MAX: Final = 64 * 1024
 _SCALAR_LENGTH_MAX: Final = 64 * 1024
 
 _SPACE: Final = re.compile(rb"[ \t\n\r]*")
 _NAME: Final = re.compile(rb'[ \t\n\r]*("[^"\\]*(?:\\.[^"\\]*)*")[ \t\n\r]*:[ \t\n\r]*', re.DOTALL)
 _SCALAR: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[-+.0-9a-zA-Z]+', re.DOTALL)
 _ENDS: Final = frozenset((b",", b"}", b" ", b"\t", b"\n", b"\r"))
+_BULK_MIN: Final = 1024 * 1024
+_COLONS_MAX: Final = 250_000
 _name = msgspec.json.Decoder(str)
+
+
+class _Bulk(msgspec.Struct):
+    """The members that are large in large requests."""
+
+    messages: msgspec.Raw = msgspec.Raw()
+    input: msgspec.Raw = msgspec.Raw()
+    prompt: msgspec.Raw = msgspec.Raw()
+    system: msgspec.Raw = msgspec.Raw()
+    instructions: msgspec.Raw = msgspec.Raw()
+    tools: msgspec.Raw = msgspec.Raw()
+    documents: msgspec.Raw = msgspec.Raw()
+
+
+_bulk = msgspec.json.Decoder(_Bulk)
 
 
 class MembersError(ValueError):
     """The object has too many members, or a large one of them twice. The message is public."""
 
 
-def tight_length(names: str, members: dict[str, msgspec.Raw]) -> int:
-    """The least bytes in which an object of these members can be written.
+def may_be_wide(body: bytes) -> bool:
+    """Whether there may be so many members that to decode them all would stall the worker.
 
-    A text of exactly this length has no space left for a member that came twice, so most
-    requests need no walk (JavaScript, Go and the official SDKs write no blanks).
-    `names` are the members' names joined with one character between them.
+    32 MB can hold four million. Each has a colon; of a body with many, those within the
+    members known to be large are taken off.
     """
-    quotes_colons_commas_braces = 4 * len(members) + 1
+    if len(body) <= _BULK_MIN or body.count(b":") <= _COLONS_MAX:
+        return False
+    bulk = _bulk.decode(body)
+    return len(body) - sum(len(getattr(bulk, name)) for name in bulk.__struct_fields__) > _BULK_MIN
+
+
+def is_surely_unique(body: bytes, names: str, members: dict[str, msgspec.Raw]) -> bool:
+    """Whether the text has no room for a member that comes twice: a cheap test, no search.
+
+    It has none if the members alone, written without blanks, are as long as the body (so
+    write JavaScript, Go and the official SDKs), or if they are the body when written as
+    Python's json.dumps does. `names` are the members' names, joined by one character.
+    """
+    count = len(members)
+    quotes_colons_commas_braces = 4 * count + 1
     values = sum(map(len, members.values()))
-    return len(names) - (len(members) - 1) + values + quotes_colons_commas_braces
+    blanks = len(body) - (len(names) - (count - 1)) - values - quotes_colons_commas_braces
+    if not blanks:
+        return True
+    if blanks != 2 * count - 1 or len(body) > _REWRITTEN_LENGTH_MAX:
+        return False
+    written = b", ".join([b'"%b": %b' % (name.encode(), raw) for name, raw in members.items()])
+    return b"{%b}" % written == body
 
 
 def duplicates(body: bytes, members: dict[str, msgspec.Raw]) -> Iterator[str]:
@@ -65,6 +102,24 @@ def spans(body: bytes, members: dict[str, msgspec.Raw]) -> Iterator[tuple[str, i
         if body[at - 1 : at] != b",":
             return
     raise MembersError(f"The object has more than {MEMBERS_MAX} members. Send fewer.")
+
+
+def splice(body: bytes, members: dict[str, msgspec.Raw], edits: dict[str, bytes]) -> bytes:
+    """Put new values in place of old ones. What is edited is there, and once."""
+    pieces: list[bytes] = []
+    copied = 0
+    missing = len(edits)
+    for name, start, end in spans(body, members):
+        edit = edits.get(name)
+        if edit is not None:
+            pieces += (body[copied:start], edit)
+            copied = end
+            missing -= 1
+            if not missing:
+                break
+    assert not missing, "a member that was read has gone"
+    pieces.append(body[copied:])
+    return b"".join(pieces)
 
 
 def _value_end(body: bytes, start: int, last: msgspec.Raw) -> int | None:

@@ -16,19 +16,23 @@ from tallygate.core.json_members import (
     NAMES_LENGTH_MAX,
     MembersError,
     duplicates,
-    spans,
-    tight_length,
+    is_surely_unique,
+    may_be_wide,
+    splice,
 )
 from tallygate.core.token_estimate import TOKENS_MAX, InvalidUtf8, estimate_tokens
 
 MODEL_LENGTH_MAX: Final = 256
 CHOICES_MAX: Final = 128
+PROMPTS_MAX: Final = 2_048
+_COMMAS_MAX: Final = 250_000
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _text = msgspec.json.Decoder(str)
 _integer = msgspec.json.Decoder(int)
 _items = msgspec.json.Decoder(list[msgspec.Raw])
 
+_TOO_WIDE: Final = f"The object is too wide. Send at most {MEMBERS_MAX} members."
 _NULL: Final = b"null"
 _ASK_USAGE: Final = b'{"include_usage":true}'
 _GUARDED: Final = frozenset({"model", "stream", "stream_options", "n"})
@@ -55,7 +59,7 @@ _OUTPUT_BOUNDS: Final[dict[Dialect, tuple[str, ...]]] = {
 _HAS_USAGE_CHUNK: Final = frozenset({Dialect.OPENAI_CHAT, Dialect.OPENAI_COMPLETIONS})
 
 
-class BadRequest(ValueError):  # noqa: N818  the client's fault, named as HTTP names it
+class BadRequest(ValueError):
     """The request body cannot be used. The message is public: what is wrong, what to send."""
 
     def __init__(self, message: str, param: str | None = None) -> None:
@@ -112,28 +116,10 @@ def upstream_body(request: MeteredRequest, *, model: str | None) -> bytes:
             head = b'{"stream_options":' + _ASK_USAGE + b","
         elif (asking := _asking_options(options)) is not None:
             edits["stream_options"] = asking
-    body = _splice(request.body, request.members, edits) if edits else request.body
+    body = splice(request.body, request.members, edits) if edits else request.body
     if head:
         body = head + body[body.index(b"{") + 1 :]
     return body
-
-
-def _splice(body: bytes, members: dict[str, msgspec.Raw], edits: dict[str, bytes]) -> bytes:
-    """Put new values in place of old ones; read_request saw that each is there once."""
-    pieces: list[bytes] = []
-    copied = 0
-    missing = len(edits)
-    for name, start, end in spans(body, members):
-        edit = edits.get(name)
-        if edit is not None:
-            pieces += (body[copied:start], edit)
-            copied = end
-            missing -= 1
-            if not missing:
-                break
-    assert not missing, "a member that was read has gone"
-    pieces.append(body[copied:])
-    return b"".join(pieces)
 
 
 def _asking_options(raw: msgspec.Raw) -> bytes | None:
@@ -157,6 +143,8 @@ def _asking_options(raw: msgspec.Raw) -> bytes | None:
 
 def _decode_members(body: bytes) -> dict[str, msgspec.Raw]:
     try:
+        if may_be_wide(body):
+            raise BadRequest(_TOO_WIDE)
         return _members.decode(body)
     except msgspec.ValidationError as error:
         raise BadRequest("The body is not a JSON object. Send one object: {…}.") from error
@@ -172,10 +160,10 @@ def _refuse_ambiguity(body: bytes, members: dict[str, msgspec.Raw]) -> None:
     """Refuse guarded members that are there twice, or in a spelling some parsers fold."""
     names = "\n".join(members)
     if len(members) > MEMBERS_MAX or len(names) > NAMES_LENGTH_MAX:
-        raise BadRequest(f"The object is too wide. Send at most {MEMBERS_MAX} members.")
+        raise BadRequest(_TOO_WIDE)
     if not names.islower() or not names.isascii():
         _refuse_variants(members)
-    if tight_length(names, members) == len(body):
+    if is_surely_unique(body, names, members):
         return
     try:
         for name in duplicates(body, members):
@@ -264,10 +252,11 @@ def _read_choices(dialect: Dialect, members: dict[str, msgspec.Raw]) -> int:
 
 def _count_prompts(prompt: bytes | None) -> int:
     """A string is one prompt; so is a list of token numbers; any other list is as many."""
-    if prompt is None or prompt[:1] != b"[":
+    if prompt is None or prompt[:1] != b"[" or prompt[1:].lstrip()[:1] not in (b'"', b"["):
         return 1
-    items = _items.decode(prompt)
-    return len(items) if items and bytes(items[0])[:1] in (b'"', b"[") else 1
+    if prompt.count(b",") > _COMMAS_MAX:
+        return PROMPTS_MAX  # too long for any model; to look closer would stall the worker
+    return len(_items.decode(prompt))
 
 
 def _read_integer(

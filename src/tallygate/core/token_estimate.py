@@ -18,10 +18,11 @@ BINARY_LENGTH_MIN: Final = 4 * BINARY_TOKENS  # counted as text, a shorter one c
 _SLICE: Final = 256 * 1024  # decoded at a time, so that a large body is never there twice
 _BASE64_PREFIX: Final = b";base64,"  # data:image/png;base64,…
 _DATA_KEY: Final = b'"data"'  # Anthropic's source.data, OpenAI's input_audio.data
+_MARKERS_MAX: Final = 4_096  # looked at; what comes behind is counted as text
 _QUOTE: Final = b'"'
 
 
-class InvalidUtf8(ValueError):  # noqa: N818  named for what was found
+class InvalidUtf8(ValueError):
     """The bytes are not UTF-8."""
 
 
@@ -55,7 +56,9 @@ def _find_binaries(body: bytes) -> tuple[int, int]:
     count = length = 0
     for marker in (_BASE64_PREFIX, _DATA_KEY):
         at = body.find(marker)
-        while at >= 0:
+        for _ in range(_MARKERS_MAX):
+            if at < 0:
+                break
             start = at + len(marker)
             if marker is _DATA_KEY:
                 opening = body.find(_QUOTE, start, start + 8)

@@ -9,11 +9,11 @@ import re
 
 LINES_REMEMBERED_MAX = 4096
 LINE_REMEMBERED_BYTES_MAX = 512
+LINES_OF_A_NAME_MAX = 32  # a field that takes more values than this (a date, an id) is not kept
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*)?\Z")
-_LINE = re.compile(
-    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*\Z"
-)
+_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
+_ALLOWED = bytes((9, 10, 13, *range(32, 127), *range(128, 256)))
 _KEEP_ALIVE_TIMEOUT = re.compile(rb"timeout=([0-9]{1,6})")
 
 
@@ -58,16 +58,15 @@ _MEANINGS = {
 _DROPPED_PREFIXES = (b"x-ratelimit-", b"anthropic-ratelimit-", b"x-tallygate-", b"x-accel-")
 
 _lines: dict[bytes, tuple[Meaning, bytes]] = {}
+_lines_of_name: dict[bytes, int] = {}
 
 
 class AnswerHead:
     """What the head of an answer says; `kept` are the lines for the client, each with its end."""
 
     __slots__ = (
-        "connection_tokens",
         "content_type",
         "encoding",
-        "has_bad_coding",
         "idle_s",
         "is_chunked",
         "keep_alive",
@@ -105,6 +104,9 @@ def parse_answer_head(raw: bytes) -> AnswerHead:
     match = _STATUS_LINE.match(lines[0])
     if match is None:
         raise BadAnswer("the status line is malformed")
+    ends = len(lines) + 1
+    if raw.translate(None, _ALLOWED) or raw.count(b"\n") != ends or raw.count(b"\r") != ends:
+        raise BadAnswer("the head holds control characters")
     head = AnswerHead(int(match[2]), keep_alive=match[1] == b"1")
     kept = []
     for line in lines[1:]:
@@ -123,18 +125,21 @@ def parse_answer_head(raw: bytes) -> AnswerHead:
 
 
 def _judge(line: bytes) -> tuple[Meaning, bytes]:
-    match = _LINE.match(line)
-    if match is None:
+    name, colon, value = line.partition(b":")
+    name = name.lower()
+    lines_seen = _lines_of_name.get(name, 0)
+    if not colon or (not lines_seen and not _NAME.match(name)):
         raise BadAnswer("a header field is malformed")
-    name = match[1].lower()
     meaning = _MEANINGS.get(name, Meaning.KEEP)
-    if name.startswith(_DROPPED_PREFIXES):
+    if meaning is Meaning.KEEP and name.startswith(_DROPPED_PREFIXES):
         meaning = Meaning.DROP
-    judged = (meaning, match[2])
-    if len(line) <= LINE_REMEMBERED_BYTES_MAX:
+    judged = (meaning, value.strip(b" \t"))
+    if lines_seen < LINES_OF_A_NAME_MAX and len(line) <= LINE_REMEMBERED_BYTES_MAX:
         if len(_lines) >= LINES_REMEMBERED_MAX:
             _lines.clear()
+            _lines_of_name.clear()
         _lines[line] = judged
+        _lines_of_name[name] = lines_seen + 1
     return judged
 
 

@@ -37,7 +37,14 @@ REWRITTEN = frozenset((b"content-length", b"expect", b"forwarded", b"host", b"x-
 REWRITTEN_PREFIXES = (b"x-forwarded-", b"x-tallygate-")
 # Ours: an upstream never sees them.
 CREDENTIALS = frozenset(
-    (b"authorization", b"cookie", b"idempotency-key", b"x-admin-token", b"x-api-key", b"x-trial-key")
+    (
+        b"authorization",
+        b"cookie",
+        b"idempotency-key",
+        b"x-admin-token",
+        b"x-api-key",
+        b"x-trial-key",
+    )
 )
 _SINGLE = frozenset((b"authorization", b"content-length", b"content-type", b"host", b"expect"))
 
@@ -45,7 +52,9 @@ _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*\Z")
 _TARGET = re.compile(rb"/[\x21\x22\x24-\x5b\x5d-\x7e]*\Z")  # no space, control, `#`, `\`, non-ASCII
 _AMBIGUOUS = re.compile(rb"//|/\.\.?(?:/|\Z)|%(?:2[fFeE]|5[cC]|00)")
-_LENGTH = re.compile(rb"\r\n[Cc][Oo][Nn][Tt][Ee][Nn][Tt]-[Ll][Ee][Nn][Gg][Tt][Hh]:[ \t]*([0-9]+)[ \t]*\r\n")
+_LENGTH = re.compile(
+    rb"\r\n[Cc][Oo][Nn][Tt][Ee][Nn][Tt]-[Ll][Ee][Nn][Gg][Tt][Hh]:[ \t]*([0-9]+)[ \t]*\r\n"
+)
 _METHODS = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"))
 LENGTH_DIGITS_MAX = 15
 

@@ -1,0 +1,249 @@
+"""The gateway of one worker: what exchanges share, and the first decision about each request."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from tallygate.core.errors import Code, Refusal
+from tallygate.core.ports import FetchModels
+from tallygate.core.provider import Provider
+from tallygate.gateway.answers import Shape, json_answer, refusal_answer
+from tallygate.gateway.claims import Claims
+from tallygate.gateway.exchange import MeteredExchange
+from tallygate.gateway.known_keys import KnownKeys
+from tallygate.gateway.lease_book import LeaseBook
+from tallygate.gateway.models import ModelsExchange
+from tallygate.gateway.options import Options
+from tallygate.gateway.plain import PlainExchange
+from tallygate.gateway.plan import Plan, Service, client_address, parse_networks
+from tallygate.gateway.record import Recorder
+from tallygate.gateway.upstreams import Upstreams
+from tallygate.telemetry.counters import Counters
+from tallygate.wire.front import Connection
+from tallygate.wire.head import RequestHead
+from tallygate.wire.pool import Pool
+
+SMALL_BODY_BYTES_MAX = 64 << 10
+
+
+class Running(Protocol):
+    """Anything with a deadline."""
+
+    deadline_ms: int
+
+    def deadline_passed(self) -> None: ...
+
+
+class Gateway:
+    """Implements wire's Application."""
+
+    def __init__(
+        self,
+        options: Options,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        book: LeaseBook,
+        keys: KnownKeys,
+        claims: Claims,
+        recorder: Recorder,
+        upstreams: Upstreams,
+        control: Pool,
+        counters: Counters,
+        via: bytes,
+    ) -> None:
+        self._loop = loop
+        self.book = book
+        self.keys = keys
+        self.claims = claims
+        self.recorder = recorder
+        self.upstreams = upstreams
+        self.control = control
+        self.counters = counters
+        self.schedule: Callable[[Callable[[], None]], object] = loop.call_soon
+        self.running: set[Running] = set()
+        self.clock_offset_ms = 0
+        self.swept_ms = 0
+        self.closed: Refusal | None = None  # why nothing can be admitted at the moment
+        self.fetch_models: Callable[[FetchModels], bool] = lambda _: False
+        self.attempts_max = options.attempts_max
+        self.default_output_tokens = options.default_output_tokens
+        self.client_gone_drain_ms = options.client_gone_drain_s * 1000
+        self.client_gone_drain_bytes_max = options.client_gone_drain_bytes_max
+        self.is_models_public = options.public_models
+        self._body_bytes_max = options.metered_body_bytes_max
+        self._trusted = parse_networks(options.trusted_proxies)
+        self._via = via
+        self._plans_version = 0
+        self._request_prefix = f"req_{options.boot:x}{options.slot:x}"
+        self._request_number = 0
+        self._listings: dict[int, list[ModelsExchange]] = {}
+        self._listing_id = 0
+
+    # --- what exchanges ask ---
+
+    def now_ms(self) -> int:
+        """Monotonic."""
+        return int(self._loop.time() * 1000)
+
+    def wall_ms(self) -> int:
+        """The store's clock."""
+        return int(self._loop.time() * 1000) + self.clock_offset_ms
+
+    def next_request_id(self) -> str:
+        self._request_number += 1
+        return f"{self._request_prefix}{self._request_number:x}"
+
+    def address_of(self, connection: Connection, plan: Plan) -> str:
+        if not plan.forwarded_for:
+            return connection.peer
+        return client_address(connection.peer, plan.forwarded_for, self._trusted)
+
+    def passthrough_candidates(
+        self, route: str, scopes: tuple[str, ...]
+    ) -> tuple[tuple[Provider, str], ...]:
+        """Providers that take this other /v1 path, if a scope of the key allows it."""
+        if "passthrough" in scopes or route in scopes:
+            found = tuple(
+                (one.provider, "")
+                for one in self.upstreams.all()
+                if any(_covers(pattern, route) for pattern in one.provider.passthrough)
+            )
+            if found:
+                return found
+        raise Refusal(Code.NOT_FOUND, f"Nothing is served at {route}.")
+
+    def refresh_models(self, listing: ModelsExchange) -> bool:
+        """Ask the clerk to refresh; False when it cannot be asked."""
+        self._listing_id += 1
+        if not self.fetch_models(FetchModels(self._listing_id)):
+            return False
+        self._listings[self._listing_id] = [listing]
+        return True
+
+    def models_refreshed(self, listing_id: int) -> None:
+        for listing in self._listings.pop(listing_id, ()):
+            listing.models_refreshed()
+
+    def providers_changed(self) -> None:
+        self._plans_version += 1
+
+    # --- what wire asks ---
+
+    def respond(self, connection: Connection, head: RequestHead, body: bytes) -> None:
+        plan = head.memo
+        if plan is None or plan.version != self._plans_version:
+            plan = head.memo = Plan(head, self._plans_version)
+        service = plan.service
+        if service is Service.METERED:
+            if head.method != b"POST":
+                self._refuse(connection, head, plan.shape, _POST_ONLY)
+            elif not self.recorder.has_room(len(self.running)):
+                self._refuse(connection, head, plan.shape, _NO_ROOM)
+            elif self._is_loop(head):
+                self._refuse(connection, head, plan.shape, _LOOP)
+            else:
+                MeteredExchange(self, connection, head, plan, body).start()
+        elif service is Service.CONTROL:
+            if self._is_internal(plan):
+                self._refuse(connection, head, plan.shape, _NOT_FOUND)
+            else:
+                PlainExchange(self, connection, head, plan).start(body)
+        elif service is Service.MODELS:
+            ModelsExchange(self, connection, head, plan).start()
+        elif service is Service.PASSTHROUGH:
+            MeteredExchange(self, connection, head, plan, body).start()
+        elif service is Service.HEALTH:
+            self._answer(connection, head, {"ok": True}, 200)
+        else:
+            self._answer_readiness(connection, head)
+
+    def begin(self, connection: Connection, head: RequestHead, length: int) -> int | None:
+        plan = head.memo
+        if plan is None or plan.version != self._plans_version:
+            plan = head.memo = Plan(head, self._plans_version)
+        if plan.service in (Service.METERED, Service.PASSTHROUGH):
+            if plan.no_key is not None:
+                raise plan.no_key
+            if self.keys.is_unknown(plan.key_hash, self.now_ms()):
+                raise Refusal(Code.INVALID_API_KEY, f"Incorrect API key: {plan.masked_key}.")
+            return self._body_bytes_max
+        if plan.service is Service.CONTROL and not self._is_internal(plan):
+            PlainExchange(self, connection, head, plan).start_streaming(length)
+            return None
+        return SMALL_BODY_BYTES_MAX
+
+    def refuse(self, connection: Connection, head: RequestHead | None, no: Refusal) -> None:
+        shape = Shape.OWN
+        if head is not None:
+            plan = head.memo or Plan(head, self._plans_version)
+            shape = plan.shape
+        self._refuse(connection, head, shape, no)
+
+    # --- four times a second ---
+
+    def sweep(self, now_ms: int) -> None:
+        self.swept_ms = now_ms
+        for running in [one for one in self.running if one.deadline_ms <= now_ms]:
+            running.deadline_passed()
+
+    # --- inside ---
+
+    @staticmethod
+    def _is_internal(plan: Plan) -> bool:
+        """The demo provider's own entrance at the control plane is not for outsiders."""
+        return plan.route == "/internal" or plan.route.startswith("/internal/")
+
+    def _is_loop(self, head: RequestHead) -> bool:
+        """A request that this very node has forwarded before."""
+        return any(self._via in value for name, value, _ in head.fields if name == b"via")
+
+    def _answer_readiness(self, connection: Connection, head: RequestHead) -> None:
+        is_journal_usable = self.recorder.has_room(len(self.running))
+        is_store_usable = self.closed is None
+        is_ready = is_journal_usable and is_store_usable
+        value = {"ok": is_ready, "store": is_store_usable, "journal": is_journal_usable}
+        self._answer(connection, head, value, 200 if is_ready else 503)
+
+    def _answer(
+        self, connection: Connection, head: RequestHead, value: object, status: int
+    ) -> None:
+        if head.method not in (b"GET", b"HEAD"):
+            self._refuse(connection, head, Shape.OWN, _GET_ONLY)
+            return
+        connection.write(
+            json_answer(
+                value,
+                status=status,
+                request_id=self.next_request_id(),
+                will_close=connection.will_close(),
+                is_head=head.method == b"HEAD",
+            )
+        )
+        connection.finish()
+
+    def _refuse(
+        self, connection: Connection, head: RequestHead | None, shape: Shape, refusal: Refusal
+    ) -> None:
+        self.counters.refused(refusal.code)
+        connection.write(
+            refusal_answer(
+                shape,
+                refusal,
+                request_id=self.next_request_id(),
+                retry_after_s=1 if refusal.status == 503 else None,
+                will_close=connection.will_close(),
+                is_head=head is not None and head.method == b"HEAD",
+            )
+        )
+        connection.finish()
+
+
+def _covers(pattern: str, route: str) -> bool:
+    return route.startswith(pattern[:-1]) if pattern.endswith("*") else route == pattern
+
+
+_POST_ONLY = Refusal(Code.METHOD_NOT_ALLOWED, "Send this request with POST.")
+_GET_ONLY = Refusal(Code.METHOD_NOT_ALLOWED, "Send this request with GET.")
+_NOT_FOUND = Refusal(Code.NOT_FOUND, "Nothing is served here.")
+_NO_ROOM = Refusal(Code.JOURNAL_UNAVAILABLE, "The journal cannot be written at the moment.")
+_LOOP = Refusal(Code.IMPOSSIBLE, "This request has passed through this gateway before.")

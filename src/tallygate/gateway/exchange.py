@@ -1,0 +1,386 @@
+"""One metered request until its answer begins: identify → route → admit → forward.
+
+Each step decides at once or waits for one thing (a look-up, units, an upstream); what it waits for
+calls back. From the first byte of an answer on, the request is a `Relay`'s (relay.py). A request
+ends here only by a refusal, and a refused request leaves nothing behind.
+"""
+
+from typing import TYPE_CHECKING
+
+from tallygate.core.entry import Attempt
+from tallygate.core.errors import Code, Refusal
+from tallygate.core.provider import Provider
+from tallygate.core.request import BadRequest, MeteredRequest, read_request, upstream_body
+from tallygate.gateway.admit import OverLimit, Taken, admit, over_limit_refusal, settle
+from tallygate.gateway.answers import refusal_answer
+from tallygate.gateway.known_keys import KnownKey
+from tallygate.gateway.lease_book import Lease
+from tallygate.gateway.plan import Plan, is_address_allowed, unknown_key
+from tallygate.gateway.relay import Relay
+from tallygate.gateway.upstreams import Upstream
+from tallygate.gateway.verdicts import is_given_back, is_model_allowed
+from tallygate.wire.answer import AnswerHead
+from tallygate.wire.front import Connection
+from tallygate.wire.head import RequestHead
+from tallygate.wire.pool import Waiting
+from tallygate.wire.upstream import Loss, UpstreamConnection
+
+if TYPE_CHECKING:
+    from tallygate.gateway.application import Gateway
+
+STORE_WAIT_MS = 5_000
+
+
+class MeteredExchange:
+    """A request to a metered endpoint."""
+
+    __slots__ = (
+        "_attempt_began_ms",
+        "_candidates",
+        "_is_seeking",
+        "_tried",
+        "_upstream",
+        "_waiting",
+        "admitted_ms",
+        "attempts",
+        "body",
+        "connection",
+        "deadline_ms",
+        "gateway",
+        "head",
+        "is_claimed",
+        "is_client_gone",
+        "known",
+        "model",
+        "plan",
+        "request",
+        "request_id",
+        "taken",
+        "total_deadline_ms",
+        "upstream_connection",
+    )
+
+    def __init__(
+        self, gateway: "Gateway", connection: Connection, head: RequestHead, plan: Plan, body: bytes
+    ) -> None:
+        self.gateway = gateway
+        self.connection = connection
+        self.head = head
+        self.plan = plan
+        self.body = body
+        self.request_id = gateway.next_request_id()
+        self.known: KnownKey | None = None
+        self.request: MeteredRequest | None = None
+        self.model = ""
+        self.taken: list[Taken] = []
+        self.attempts: list[Attempt] | None = None  # only once one has failed
+        self.admitted_ms = 0
+        self.deadline_ms = 0
+        self.total_deadline_ms = 0
+        self.is_client_gone = False
+        self.is_claimed = False  # it holds its Idempotency-Key
+        self.upstream_connection: UpstreamConnection | None = None
+        self._candidates: tuple[tuple[Provider, str], ...] = ()
+        self._tried: list[str] | None = None
+        self._upstream: Upstream | None = None
+        self._waiting: Waiting | None = None
+        self._attempt_began_ms = 0
+        self._is_seeking = False
+
+    def __repr__(self) -> str:
+        return f"<MeteredExchange {self.request_id} {self.plan.route}>"
+
+    @property
+    def upstream(self) -> Upstream:
+        assert self._upstream is not None, "an upstream was chosen before it could answer"
+        return self._upstream
+
+    def start(self) -> None:
+        """A whole request has come."""
+        gateway, plan = self.gateway, self.plan
+        self.connection.handler = self
+        if gateway.closed is not None:
+            self.refuse(gateway.closed)
+            return
+        known = plan.known
+        if known is None or not known.is_current:
+            known = gateway.keys.find(plan.key_hash)
+            if known is None:
+                self._seek_key()
+                return
+            plan.known = known
+        self._identified(known)
+
+    # --- identify ---
+
+    def _seek_key(self) -> None:
+        gateway, plan = self.gateway, self.plan
+        if plan.no_key is not None:
+            self.refuse(plan.no_key)
+        elif gateway.keys.is_unknown(plan.key_hash, gateway.now_ms()):
+            self.refuse(unknown_key(plan.masked_key))
+        else:
+            self.wait_for_store()
+            self._is_seeking = True
+            gateway.keys.seek(plan.key_hash, self)
+
+    def key_found(self, known: KnownKey | None, *, is_store_available: bool) -> None:
+        if not self._is_seeking:
+            return  # refused meanwhile, or the client went away
+        self._is_seeking = False
+        if known is not None:
+            self.plan.known = known
+            self._identified(known)
+        elif is_store_available:
+            self.refuse(unknown_key(self.plan.masked_key))
+        else:
+            self.store_gone()
+
+    def _identified(self, known: KnownKey) -> None:
+        self.known = known
+        key = known.key
+        plan = self.plan
+        try:
+            if not key.is_active:
+                raise Refusal(Code.KEY_INACTIVE, "This API key has been deactivated.")
+            if known.expires_ms <= self.gateway.wall_ms():
+                raise Refusal(Code.KEY_EXPIRED, "This API key has expired.")
+            if key.addresses is not None and not is_address_allowed(
+                self.gateway.address_of(self.connection, plan), key.addresses
+            ):
+                raise Refusal(
+                    Code.ADDRESS_NOT_ALLOWED, "This API key may not be used from your address."
+                )
+            self._route(known)
+        except Refusal as refusal:
+            self.refuse(refusal)
+            return
+        if plan.idempotency_key:
+            self.gateway.claims.claim(self)
+        else:
+            self.admit(None)
+
+    # --- route ---
+
+    def _route(self, known: KnownKey) -> None:
+        gateway, plan = self.gateway, self.plan
+        if plan.dialect is None:
+            self._candidates = gateway.passthrough_candidates(plan.route, known.key.scopes)
+            return
+        try:
+            request = self.request = read_request(plan.dialect, self.body)
+        except BadRequest as error:
+            raise Refusal(Code.BAD_REQUEST, error.message, param=error.param) from None
+        self.model = request.model
+        models = known.key.models
+        if models is not None and not is_model_allowed(request.model, models):
+            raise Refusal(
+                Code.MODEL_NOT_ALLOWED,
+                f"This API key may not use the model {request.model!r}.",
+                param="model",
+            )
+        routes = gateway.upstreams.routes
+        self._candidates = routes.candidates(request.model, plan.protocol)
+        if not self._candidates:
+            if routes.is_empty:
+                raise Refusal(Code.NO_PROVIDER, "No provider is configured.")
+            raise Refusal(
+                Code.MODEL_NOT_FOUND,
+                f"The model {request.model!r} does not exist here. GET /v1/models lists what does.",
+                param="model",
+            )
+
+    # --- admit ---
+
+    def admit(self, concluded: Lease | None) -> None:
+        gateway, known = self.gateway, self.known
+        assert known is not None
+        wall_ms = gateway.wall_ms()
+        try:
+            tokens = self._tokens_at_most() if self.request is not None else 0
+            taken = admit(gateway.book, self, known, tokens, wall_ms, concluded)
+        except OverLimit as over:
+            refusal, wait_s, fields = over_limit_refusal(over, wall_ms)
+            self.refuse(refusal, retry_after_s=wait_s, fields=fields)
+            return
+        if taken is None:
+            self.wait_for_store()
+            return
+        self.taken = taken
+        self.admitted_ms = wall_ms
+        self._forward()
+
+    def _tokens_at_most(self) -> int:
+        """What the request may cost: its input and the most it may put out, for each choice."""
+        request = self.request
+        assert request is not None
+        provider, name = self._candidates[0]
+        cap = provider.output_tokens_max.get(name, self.gateway.default_output_tokens)
+        output = cap if request.max_output_tokens is None else request.max_output_tokens
+        if name in provider.output_tokens_max:
+            output = min(output, cap)
+        return max(1, request.input_tokens_estimate + output * request.choices)
+
+    def units_answered(self, lease: Lease) -> None:
+        if not self.is_over:
+            self.admit(lease)
+
+    def store_gone(self) -> None:
+        if not self.is_over:
+            self.refuse(
+                Refusal(Code.STORE_UNAVAILABLE, "The store does not answer; try again shortly."),
+                retry_after_s=1,
+            )
+
+    @property
+    def is_over(self) -> bool:
+        """Refused, or its client went away, while it waited."""
+        return self.is_client_gone or self.connection.handler is not self
+
+    # --- forward ---
+
+    def _forward(self) -> None:
+        """Ask the next upstream in turn; there is one, or a failure to report."""
+        gateway = self.gateway
+        now_ms = gateway.now_ms()
+        if not self.total_deadline_ms:
+            gateway.running.add(self)
+        chosen = gateway.upstreams.choose(self._candidates, self._tried or (), now_ms)
+        assert chosen is not None, "asked only while one is left"
+        upstream, name = chosen
+        self._upstream = upstream
+        deadlines = upstream.provider.deadlines
+        if not self.total_deadline_ms:
+            self.total_deadline_ms = now_ms + deadlines.total_ms
+        self._attempt_began_ms = now_ms
+        self.deadline_ms = now_ms + deadlines.connect_ms
+        prefix = self.plan.prefixes.get(upstream)
+        if prefix is None:
+            prefix = self.plan.prefixes[upstream] = upstream.request_prefix(self.head)
+        body = self.body
+        if self.request is not None:
+            body = upstream_body(self.request, model=name)
+        self._waiting = upstream.pool.ask(
+            self, b"%b%d\r\n\r\n%b" % (prefix, len(body), body), self._connected
+        )
+
+    def _connected(self, connection: UpstreamConnection) -> None:
+        self.upstream_connection = connection
+        self._waiting = None
+        if not self.is_client_gone:
+            wait_ms = self.upstream.provider.deadlines.first_byte_ms
+            self.deadline_ms = min(self.total_deadline_ms, self.gateway.now_ms() + wait_ms)
+
+    def answer_began(self, head: AnswerHead, payload: bytes, *, is_complete: bool) -> None:
+        if is_given_back(head.status):
+            if head.status >= 500:
+                self.upstream.breaker.failed(self.gateway.now_ms())
+            if self._try_another(head.status):
+                if not is_complete and self.upstream_connection is not None:
+                    self.upstream_connection.abandon()
+                self._forward()
+                return
+        else:
+            self.upstream.breaker.succeeded()
+        Relay(self).began(head, payload, is_complete=is_complete)
+
+    def answer_continued(self, payload: bytes, *, is_complete: bool) -> None:
+        raise AssertionError("an answer goes on only after it began")
+
+    def answer_lost(self, loss: Loss) -> None:
+        self.upstream_connection = None
+        self.upstream.breaker.failed(self.gateway.now_ms())
+        if self._try_another(0):
+            self._forward()
+        else:
+            Relay(self).never_began(loss)
+
+    def _try_another(self, status: int) -> bool:
+        """Note the failed attempt; whether another upstream is left and worth a try."""
+        gateway = self.gateway
+        name = self.upstream.provider.name
+        now_ms = gateway.now_ms()
+        attempt = Attempt(name, status, now_ms - self._attempt_began_ms)
+        self.attempts = [*(self.attempts or ()), attempt]
+        self._tried = [*(self._tried or ()), name]
+        return (
+            not self.is_client_gone
+            and len(self._tried) < min(gateway.attempts_max, len(self._candidates))
+            and now_ms < self.total_deadline_ms
+        )
+
+    # --- what may happen meanwhile ---
+
+    def wait_for_store(self) -> None:
+        """However many waits follow one another, they share one deadline."""
+        if not self.deadline_ms:
+            self.deadline_ms = self.gateway.now_ms() + STORE_WAIT_MS
+            self.gateway.running.add(self)
+
+    def deadline_passed(self) -> None:
+        if not self.taken:
+            self.store_gone()
+        elif self.upstream_connection is not None:
+            connection, self.upstream_connection = self.upstream_connection, None
+            connection.abandon()
+            self.answer_lost(Loss.TIMED_OUT)
+        elif self._waiting is not None:
+            self.upstream.pool.cancel(self._waiting)
+            self._waiting = None
+            self.answer_lost(Loss.UNREACHABLE)
+
+    def client_gone(self) -> None:
+        self.is_client_gone = True
+        self._is_seeking = False
+        if self.upstream_connection is not None:
+            # The upstream works on it: wait a while for what it cost.
+            limit_ms = self.gateway.now_ms() + self.gateway.client_gone_drain_ms
+            self.deadline_ms = min(self.deadline_ms, limit_ms)
+            return
+        if self._waiting is not None:
+            self.upstream.pool.cancel(self._waiting)
+            self._waiting = None
+        settle(self.taken, is_counted=False, tokens=0)
+        self.taken = []
+        self.gateway.running.discard(self)
+        if self.is_claimed:
+            self.gateway.claims.release(self)
+
+    def client_slow(self) -> None: ...
+
+    def client_ready(self) -> None: ...
+
+    def body_received(self, data: bytes) -> None:
+        raise AssertionError("metered requests are gathered")
+
+    def body_ended(self) -> None:
+        raise AssertionError("metered requests are gathered")
+
+    def upstream_slow(self) -> None: ...
+
+    def upstream_ready(self) -> None: ...
+
+    def refuse(
+        self, refusal: Refusal, *, retry_after_s: int | None = None, fields: bytes = b""
+    ) -> None:
+        """Say no; nothing has been taken."""
+        assert not self.taken, "a request that was let through is not refused any more"
+        self.gateway.counters.refused(refusal.code)
+        if self.is_claimed:
+            self.gateway.claims.release(self)
+        self.answer_whole(
+            refusal_answer(
+                self.plan.shape,
+                refusal,
+                request_id=self.request_id,
+                retry_after_s=retry_after_s,
+                fields=fields,
+                will_close=self.connection.will_close(),
+            )
+        )
+
+    def answer_whole(self, answer: bytes) -> None:
+        """Answer without an upstream."""
+        self.gateway.running.discard(self)
+        self.connection.write(answer)
+        self.connection.finish()

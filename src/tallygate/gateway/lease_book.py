@@ -1,0 +1,364 @@
+"""What this worker has leased of which counters, and the exchange of that state with the clerk.
+
+A request that finds units here costs no message. One that does not is parked on the lease that is
+short, and every short lease is asked for in one Sync per loop tick; nothing is refused for lack of
+units before the clerk has said, after this request came, that there are none.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from tallygate.core.leases import Holding
+from tallygate.core.limits import Limit
+from tallygate.core.ports import Answer, Ask, Sync, Synced
+from tallygate.core.windows import window_at
+from tallygate.journal.slab import Slab
+
+IDLE_RETURN_MS = 1_000
+AHEAD_MS = 5_000
+_UNLEASED = 0
+
+
+class Parked(Protocol):
+    """A request that waits for units."""
+
+    def units_answered(self, lease: "Lease") -> None:
+        """The clerk has answered for this lease: try again, or refuse if it is still short."""
+
+    def store_gone(self) -> None:
+        """The clerk cannot ask the store."""
+
+
+class Lease(Holding):
+    """One counter's units at this worker, in one window."""
+
+    __slots__ = (
+        "amount",
+        "end_ms",
+        "is_asking",
+        "is_closing",
+        "is_final",
+        "last_used_ms",
+        "limit_id",
+        "need",
+        "slab_index",
+        "used",
+        "waiting",
+        "window_s",
+    )
+
+    def __init__(self, limit_id: int, amount: int | None, window_s: int, end_ms: int) -> None:
+        super().__init__(_UNLEASED, 0)
+        self.limit_id = limit_id
+        self.amount = amount
+        self.window_s = window_s
+        self.end_ms = end_ms
+        self.slab_index = 0
+        self.need = 0
+        self.used = 0  # of the whole counter, as of the last answer
+        self.is_asking = False
+        self.is_closing = False
+        self.is_final = False
+        self.last_used_ms = 0
+        self.waiting: deque[Parked] = deque()
+
+    @classmethod
+    def like(cls, other: "Lease") -> "Lease":
+        """Of the same counter, with nothing leased yet."""
+        return cls(other.limit_id, other.amount, other.window_s, other.end_ms)
+
+    @property
+    def remaining(self) -> int:
+        """What is left of the limit as far as this worker knows; exact when it is alone."""
+        if self.amount is None:
+            return 0
+        return max(0, min(self.amount, self.amount - self.used + self.available))
+
+
+class Allowance:
+    """One limit as this worker applies it: its current window's lease, and the next one's."""
+
+    __slots__ = ("end_ms", "is_tokens", "lease", "limit", "next_lease", "window_s")
+
+    def __init__(self, limit: Limit) -> None:
+        self.limit = limit
+        self.is_tokens = limit.dimension == "tokens"
+        self.window_s = 0
+        self.end_ms = 0
+        self.lease: Lease | None = None  # None: unlimited, only tallied
+        self.next_lease: Lease | None = None
+
+
+class LeaseBook:
+    """All leases of one worker."""
+
+    def __init__(
+        self,
+        slab: Slab,
+        send: Callable[[Sync], bool],
+        schedule: Callable[[Callable[[], None]], object],
+    ) -> None:
+        self._slab = slab
+        self._send = send  # False: there is no clerk at the moment
+        self._schedule = schedule
+        self._allowances: dict[int, Allowance] = {}
+        self._leases: dict[tuple[int, int], Lease] = {}
+        self._void: list[Lease] = []  # reset while requests still ran on them
+        self._dirty: set[tuple[int, int]] = set()
+        self._is_flush_scheduled = False
+        self._asked: dict[int, list[Lease]] = {}
+        self._sync_id = 0
+        self.refills = 0
+
+    def __len__(self) -> int:
+        return len(self._leases)
+
+    # --- admission's side ---
+
+    def allowance(self, limit: Limit, now_ms: int) -> Allowance:
+        """The allowance of a limit; whoever else is under the same limit shares it."""
+        allowance = self._allowances.get(limit.id)
+        if allowance is None:
+            allowance = self._allowances[limit.id] = Allowance(limit)
+            self.roll(allowance, now_ms)
+        elif allowance.limit != limit:
+            self._change_limit(allowance, limit, now_ms)
+        return allowance
+
+    def roll(self, allowance: Allowance, now_ms: int) -> None:
+        """Go on to the window that holds `now_ms`."""
+        limit = allowance.limit
+        start_s, end_s = window_at(limit.span, limit.zone, now_ms // 1000)
+        allowance.window_s, allowance.end_ms = start_s, end_s * 1000
+        upcoming, allowance.next_lease = allowance.next_lease, None
+        if limit.amount is None:
+            allowance.lease = None
+        elif upcoming is not None and upcoming.window_s == start_s:
+            allowance.lease = upcoming
+        else:
+            allowance.lease = self._lease(limit, start_s, end_s * 1000)
+
+    def park(self, parked: Parked, lease: Lease, need: int) -> None:
+        """Wait for units of this lease, of which `need` are wanted in all."""
+        lease.waiting.append(parked)
+        self.ask(lease, need)
+
+    def ask(self, lease: Lease, need: int) -> None:
+        lease.need += need
+        self._touch(lease)
+
+    def take(self, lease: Lease, amount: int, now_ms: int) -> None:
+        """Reserve units, and count them where a successor of this process will find them."""
+        lease.available -= amount
+        lease.reserved += amount
+        lease.last_used_ms = now_ms
+        self._slab.counts[lease.slab_index] += amount
+
+    # --- the clerk's side ---
+
+    def answered(self, synced: Synced) -> None:
+        leases = self._asked.pop(synced.id, None)
+        if leases is None:
+            return  # asked before a reconnect; it has been asked again
+        if not synced.is_store_available:
+            for lease in leases:
+                lease.is_asking = False
+                waiting, lease.waiting = lease.waiting, deque()
+                lease.need = 0
+                for parked in waiting:
+                    parked.store_gone()
+            return
+        for lease, answer in zip(leases, synced.answers, strict=True):
+            self._apply(lease, answer)
+        for lease in leases:
+            waiting, lease.waiting = lease.waiting, deque()
+            lease.need = 0
+            for parked in waiting:
+                parked.units_answered(lease)
+            if lease.need:
+                self._touch(lease)
+
+    def recall(self, counters: list[tuple[int, int]]) -> None:
+        """Give back what no request holds; answer even when that is nothing."""
+        for key in counters:
+            lease = self._leases.get(key)
+            if lease is not None and not lease.waiting:
+                lease.give_back()
+                lease.is_final = False
+                self._touch(lease)
+
+    def limit_changed(self, limit_id: int) -> None:
+        """Another amount is in force: give back, and ask afresh under it."""
+        for lease in list(self._leases.values()):
+            if lease.limit_id == limit_id:
+                lease.give_back()
+                lease.is_final = False
+                self._touch(lease)
+
+    def counter_reset(self, limit_id: int, window_s: int) -> None:
+        """The counter began anew; the answer to this Sync replaces what was leased before."""
+        lease = self._leases.get((limit_id, window_s))
+        if lease is not None:
+            lease.is_final = False
+            self._touch(lease)
+
+    def reconnected(self) -> None:
+        """A new clerk, or the same one again: tell it everything that is open."""
+        self._asked.clear()
+        for lease in self._leases.values():
+            lease.is_asking = False
+            self._touch(lease)
+
+    # --- four times a second ---
+
+    def sweep(self, now_ms: int) -> None:
+        for key, lease in list(self._leases.items()):
+            if lease.is_asking:
+                continue
+            if lease.end_ms <= now_ms:
+                self._close(key, lease)
+            elif lease.available > 0 and now_ms - lease.last_used_ms > IDLE_RETURN_MS:
+                lease.give_back()
+                lease.is_final = False
+                self._touch(lease)
+        for lease in [lease for lease in self._void if not lease.reserved]:
+            self._void.remove(lease)
+            self._release_record(lease)
+        self._lease_ahead(now_ms)
+        if self._dirty:
+            self._schedule_flush()
+
+    def give_back_all(self) -> None:
+        """The worker ends: units that nobody holds go home at once."""
+        for lease in self._leases.values():
+            lease.give_back()
+            self._touch(lease)
+
+    def forget_unused(self, in_use: set[int]) -> None:
+        """Drop the allowances of limits whose keys are no longer known; open leases go on."""
+        for limit_id in [one for one in self._allowances if one not in in_use]:
+            del self._allowances[limit_id]
+
+    # --- inside ---
+
+    def _lease(self, limit: Limit, window_s: int, end_ms: int) -> Lease:
+        lease = self._leases.get((limit.id, window_s))
+        if lease is None:
+            lease = self._leases[limit.id, window_s] = Lease(
+                limit.id, limit.amount, window_s, end_ms
+            )
+        return lease
+
+    def _change_limit(self, allowance: Allowance, limit: Limit, now_ms: int) -> None:
+        allowance.limit = limit
+        allowance.is_tokens = limit.dimension == "tokens"
+        self.roll(allowance, now_ms)
+        if allowance.lease is not None:
+            allowance.lease.amount = limit.amount
+            allowance.lease.is_final = False
+
+    def _lease_ahead(self, now_ms: int) -> None:
+        """Lease the next window of what is in use, so that its first request need not wait."""
+        for allowance in self._allowances.values():
+            lease = allowance.lease
+            if (
+                lease is None
+                or allowance.next_lease is not None
+                or not now_ms < allowance.end_ms <= now_ms + AHEAD_MS
+                or now_ms - lease.last_used_ms > AHEAD_MS
+            ):
+                continue
+            limit = allowance.limit
+            start_s, end_s = window_at(limit.span, limit.zone, allowance.end_ms // 1000)
+            upcoming = allowance.next_lease = self._lease(limit, start_s, end_s * 1000)
+            upcoming.last_used_ms = allowance.end_ms  # idle from then on, not from now
+            self.ask(upcoming, 1)
+
+    def _close(self, key: tuple[int, int], lease: Lease) -> None:
+        if lease.reserved or lease.waiting:
+            return
+        if lease.lease_id == _UNLEASED or lease.is_closing:
+            del self._leases[key]
+            self._release_record(lease)
+            return
+        lease.give_back()
+        lease.is_closing = True
+        self._touch(lease)
+
+    def _release_record(self, lease: Lease) -> None:
+        if lease.slab_index:
+            self._slab.release(lease.slab_index)
+            lease.slab_index = 0
+
+    def _touch(self, lease: Lease) -> None:
+        self._dirty.add((lease.limit_id, lease.window_s))
+        self._schedule_flush()
+
+    def _schedule_flush(self) -> None:
+        if not self._is_flush_scheduled:
+            self._is_flush_scheduled = True
+            self._schedule(self._flush)
+
+    def _flush(self) -> None:
+        self._is_flush_scheduled = False
+        keys = sorted(
+            key for key in self._dirty if key in self._leases and not self._leases[key].is_asking
+        )
+        if not keys:
+            self._dirty &= self._leases.keys()
+            return
+        leases = [self._leases[key] for key in keys]
+        self._sync_id += 1
+        if not self._send(Sync(self._sync_id, [_ask(lease) for lease in leases])):
+            return  # all that is open is told to the next clerk anyway
+        self.refills += 1
+        self._asked[self._sync_id] = leases
+        self._dirty.difference_update(keys)
+        for lease in leases:
+            lease.is_asking = True
+
+    def _apply(self, lease: Lease, answer: Answer) -> None:
+        lease.is_asking = False
+        if lease.lease_id == _UNLEASED:
+            self._begin_lease(lease, answer)
+        elif answer.lease_id != lease.lease_id:
+            lease = self._replace(lease, answer)
+        if answer.granted > lease.granted:
+            lease.learn_granted(answer.granted)
+        lease.used = answer.used
+        lease.is_final = answer.is_final
+
+    def _begin_lease(self, lease: Lease, answer: Answer) -> None:
+        lease.lease_id = answer.lease_id
+        lease.generation = answer.generation
+        lease.slab_index = self._slab.open(answer.lease_id)
+
+    def _replace(self, lease: Lease, answer: Answer) -> Lease:
+        """The counter was reset: what was leased of it is void, though requests may still run."""
+        allowance = self._allowances.get(lease.limit_id)
+        fresh = Lease.like(lease)
+        self._leases[lease.limit_id, lease.window_s] = fresh
+        if allowance is not None and allowance.lease is lease:
+            allowance.lease = fresh
+        if allowance is not None and allowance.next_lease is lease:
+            allowance.next_lease = fresh
+        if lease.reserved:
+            self._void.append(lease)
+        else:
+            self._release_record(lease)
+        self._begin_lease(fresh, answer)
+        return fresh
+
+
+def _ask(lease: Lease) -> Ask:
+    beyond = max(0, lease.need - max(0, lease.available)) if lease.need else 0
+    return Ask(
+        lease.limit_id,
+        lease.window_s,
+        lease.lease_id,
+        beyond,
+        lease.granted,
+        lease.returned,
+        lease.is_closing,
+    )

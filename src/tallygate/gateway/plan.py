@@ -1,0 +1,170 @@
+"""A plan: everything about a request that follows from its head alone, worked out once per head.
+
+Heads are remembered by their bytes (wire/head.py), and the plan with them, so a client that sends
+the same head again pays for reading it once. A plan holds until providers change.
+"""
+
+import enum
+import ipaddress
+
+from tallygate.core.errors import Code, Refusal
+from tallygate.core.keys import hash_key, is_plausible, mask
+from tallygate.core.provider import Protocol
+from tallygate.core.request import Dialect
+from tallygate.gateway.answers import Shape
+from tallygate.gateway.known_keys import KnownKey
+from tallygate.gateway.upstreams import Upstream
+from tallygate.wire.head import RequestHead
+
+AGENT_LENGTH_MAX = 128
+
+
+class Service(enum.Enum):
+    """What a path is for."""
+
+    METERED = "a metered call"
+    PASSTHROUGH = "a call that is only counted"
+    MODELS = "the list of models"
+    HEALTH = "liveness"
+    READINESS = "readiness"
+    CONTROL = "everything else, relayed to the control plane"
+
+
+_METERED = {
+    b"/v1/chat/completions": Dialect.OPENAI_CHAT,
+    b"/v1/completions": Dialect.OPENAI_COMPLETIONS,
+    b"/v1/embeddings": Dialect.OPENAI_EMBEDDINGS,
+    b"/v1/responses": Dialect.OPENAI_RESPONSES,
+    b"/v1/messages": Dialect.ANTHROPIC_MESSAGES,
+}
+Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+
+
+class Plan:
+    """What to do with requests that have this head."""
+
+    __slots__ = (
+        "agent",
+        "dialect",
+        "forwarded_for",
+        "idempotency_key",
+        "key_hash",
+        "known",
+        "masked_key",
+        "no_key",
+        "prefixes",
+        "protocol",
+        "route",
+        "service",
+        "shape",
+        "version",
+    )
+
+    def __init__(self, head: RequestHead, version: int) -> None:
+        self.version = version
+        self.route = head.path.decode("ascii")
+        self.service = _service_of(head)
+        self.dialect = _METERED.get(head.path)
+        self.protocol = Protocol.OPENAI
+        self.shape = Shape.OWN
+        if self.service in (Service.METERED, Service.PASSTHROUGH, Service.MODELS):
+            self.shape = Shape.OPENAI
+        if self.dialect is Dialect.ANTHROPIC_MESSAGES:
+            self.protocol = Protocol.ANTHROPIC
+            self.shape = Shape.ANTHROPIC
+        agent = head.value(b"user-agent").decode("latin-1")
+        self.agent = agent[:AGENT_LENGTH_MAX]
+        self.forwarded_for = head.value(b"x-forwarded-for")
+        self.idempotency_key = head.value(b"idempotency-key").decode("latin-1")
+        self.known: KnownKey | None = None
+        self.key_hash = b""
+        self.masked_key = ""
+        self.no_key: Refusal | None = None
+        self.prefixes: dict[Upstream, bytes] = {}  # the head for each upstream, once made
+        if self.shape is not Shape.OWN:
+            self._read_key(head)
+
+    def _read_key(self, head: RequestHead) -> None:
+        secret = key_of(head)
+        if not secret:
+            self.no_key = Refusal(
+                Code.INVALID_API_KEY,
+                "No API key was sent. Send it as `Authorization: Bearer <key>`.",
+            )
+            return
+        self.masked_key = mask(secret.decode("latin-1"))
+        if not is_plausible(secret):
+            self.no_key = unknown_key(self.masked_key)
+        self.key_hash = hash_key(secret)
+
+
+def key_of(head: RequestHead) -> bytes:
+    """The key, from the first of the places where clients put it."""
+    authorization = head.value(b"authorization")
+    if authorization[:7].lower() == b"bearer ":
+        return authorization[7:].strip()
+    return head.value(b"x-trial-key") or head.value(b"x-api-key")
+
+
+def unknown_key(masked: str) -> Refusal:
+    return Refusal(
+        Code.INVALID_API_KEY,
+        f"Incorrect API key provided: {masked}. Ask whoever runs this gateway for a key.",
+    )
+
+
+def _service_of(head: RequestHead) -> Service:
+    path = head.path
+    if path in _METERED:
+        return Service.METERED
+    if path == b"/v1/models" or path.startswith(b"/v1/models/"):
+        return Service.MODELS
+    if path.startswith(b"/v1/") or path == b"/v1":
+        return Service.PASSTHROUGH
+    if path == b"/healthz":
+        return Service.HEALTH
+    if path == b"/readyz":
+        return Service.READINESS
+    return Service.CONTROL
+
+
+def client_address(peer: str, forwarded_for: bytes, trusted: Networks) -> str:
+    """The rightmost address that is not one of our own proxies'."""
+    if not trusted or not forwarded_for or not _is_in(peer, trusted):
+        return peer
+    hops = [hop.strip() for hop in forwarded_for.decode("latin-1").split(",")]
+    for hop in reversed(hops):
+        if not _is_address(hop):
+            return peer
+        if not _is_in(hop, trusted):
+            return hop
+    return hops[0]
+
+
+def is_address_allowed(address: str, allowed: tuple[str, ...]) -> bool:
+    return _is_in(address, tuple(ipaddress.ip_network(one, strict=False) for one in allowed))
+
+
+def _is_in(address: str, networks: Networks) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
+    return any(parsed.version == one.version and parsed in one for one in networks)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def parse_networks(text: str) -> Networks:
+    """CIDRs separated by commas; ValueError names a bad one."""
+    return tuple(
+        ipaddress.ip_network(one.strip(), strict=False) for one in text.split(",") if one.strip()
+    )

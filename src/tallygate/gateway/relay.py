@@ -1,0 +1,442 @@
+"""From the first byte of an answer to the journal entry, and the last byte after it.
+
+What the upstream sends goes on as it comes; from the terminal event on it waits until the entry is
+in the journal, so that no client holds a complete answer that is not on the books. A client that
+hangs up changes nothing but that: the upstream is read on, within bounds, for its usage.
+"""
+
+import enum
+from typing import TYPE_CHECKING
+
+from tallygate.core.entry import Attempt, Entry, Outcome
+from tallygate.core.errors import Code, Refusal
+from tallygate.core.meters import Meter
+from tallygate.core.usage import INPUT_TOKENS, OUTPUT_TOKENS
+from tallygate.gateway.admit import limit_fields, settle
+from tallygate.gateway.answers import refusal_answer, status_line
+from tallygate.gateway.claims import ANSWER_BYTES_MAX
+from tallygate.gateway.framing import chunk, ends_with_connection, framing_field, must_chunk
+from tallygate.gateway.metering import meter_of_answer
+from tallygate.gateway.verdicts import is_given_back, is_withheld
+from tallygate.wire.answer import AnswerHead
+from tallygate.wire.chunked import LAST_CHUNK
+from tallygate.wire.upstream import Loss
+
+if TYPE_CHECKING:
+    from tallygate.gateway.exchange import MeteredExchange
+
+
+class Phase(enum.IntEnum):
+    """Only ever goes on."""
+
+    RELAYING = 0
+    DRAINING = 1  # the client is gone, the usage is still wanted
+    RECORDING = 2  # the entry waits for the journal, and the last bytes for the entry
+    FINISHING = 3  # on record; the upstream has not closed its framing yet
+    DONE = 4
+
+
+class Relay:
+    """One answer on its way to the client."""
+
+    __slots__ = (
+        "_content_type",
+        "_drained_bytes",
+        "_exchange",
+        "_first_byte_ms",
+        "_is_answer_over",
+        "_is_broken",
+        "_is_chunked",
+        "_kept",
+        "_meter",
+        "_phase",
+        "_sent_bytes",
+        "_status",
+        "_tail",
+        "deadline_ms",
+    )
+
+    def __init__(self, exchange: "MeteredExchange") -> None:
+        self._exchange = exchange
+        self._phase = Phase.RELAYING
+        self._status = 0
+        self._content_type = b""
+        self._meter: Meter | None = None
+        self._is_chunked = False
+        self._is_answer_over = False
+        self._is_broken = False
+        self._tail = b""
+        self._kept: list[bytes] | None = [] if exchange.is_claimed else None
+        self._sent_bytes = 0
+        self._drained_bytes = 0
+        self._first_byte_ms = 0
+        self.deadline_ms = 0
+
+    def __repr__(self) -> str:
+        return f"<Relay {self._exchange.request_id} {self._phase.name} {self._status}>"
+
+    # --- the answer ---
+
+    def began(self, head: AnswerHead, payload: bytes, *, is_complete: bool) -> None:
+        exchange = self._exchange
+        gateway = exchange.gateway
+        self._first_byte_ms = gateway.wall_ms()
+        self._status = head.status
+        self._content_type = head.content_type
+        self._is_answer_over = is_complete
+        if exchange.is_client_gone:
+            self._phase = Phase.DRAINING
+        if is_withheld(head.status):
+            self._withhold(head)
+            return
+        meter = self._meter = meter_of_answer(exchange, head)
+        payload = meter.feed(payload)
+        if is_complete:
+            meter.finish()
+            payload += meter.take_held()
+            self._keep(payload)
+            self._end(self._head_bytes(head, len(payload)) + payload)
+            return
+        exchange.connection.handler = self
+        assert exchange.upstream_connection is not None
+        exchange.upstream_connection.asker = self
+        gateway.running.discard(exchange)
+        gateway.running.add(self)
+        self._extend_deadline()
+        self._is_chunked = must_chunk(exchange.head, head, keeps_length=not self._strips())
+        first = self._head_bytes(head, -1) + self._framed(payload)
+        if meter.is_terminal:
+            self._end(first + self._framed(meter.take_held()))
+        elif self._phase is Phase.RELAYING:
+            self._send(first)
+
+    def answer_began(self, head: AnswerHead, payload: bytes, *, is_complete: bool) -> None:
+        raise AssertionError("an answer begins once")
+
+    def answer_continued(self, payload: bytes, *, is_complete: bool) -> None:
+        meter, phase = self._meter, self._phase
+        assert meter is not None
+        self._keep(payload)
+        out = meter.feed(payload)
+        if is_complete:
+            self._is_answer_over = True
+            self._exchange.upstream_connection = None
+        if phase is Phase.RELAYING:
+            if is_complete:
+                meter.finish()
+                self._end(self._framed(out + meter.take_held()) + self._last_chunk())
+            elif meter.is_terminal:
+                self._end(self._framed(out + meter.take_held()))
+            else:
+                self.deadline_ms = self._exchange.gateway.swept_ms + self._between_bytes_ms
+                if out:
+                    self._send(self._framed(out))
+        elif phase is Phase.DRAINING:
+            self._drain(len(payload), is_over=is_complete or meter.is_terminal)
+        elif phase in (Phase.RECORDING, Phase.FINISHING):
+            self._follow_up(self._framed(out) + (self._last_chunk() if is_complete else b""))
+
+    def answer_lost(self, loss: Loss) -> None:
+        self._exchange.upstream_connection = None
+        self._is_answer_over = True
+        if self._phase in (Phase.RELAYING, Phase.DRAINING):
+            meter = self._meter
+            assert meter is not None
+            meter.finish()
+            self._is_broken = True
+            self._exchange.upstream.breaker.failed(self._exchange.gateway.now_ms())
+            outcome = Outcome.CUT if self._phase is Phase.RELAYING else Outcome.CLIENT_GONE
+            self._end(self._framed(meter.take_held()), outcome)
+        elif self._phase in (Phase.RECORDING, Phase.FINISHING):
+            self._follow_up(self._last_chunk())  # all that matters has come
+
+    def never_began(self, loss: Loss) -> None:
+        """No upstream answered."""
+        if loss is Loss.TIMED_OUT:
+            refusal = Refusal(Code.UPSTREAM_TIMEOUT, "The provider did not answer in time.")
+        elif loss is Loss.MALFORMED:
+            refusal = Refusal(Code.UPSTREAM_MISBEHAVED, "The provider's answer is malformed.")
+        else:
+            refusal = Refusal(Code.UPSTREAM_UNREACHABLE, "The provider could not be reached.")
+        self._is_answer_over = True
+        self._end_refused(refusal, refusal.status, Outcome.UNREACHABLE)
+
+    def _withhold(self, head: AnswerHead) -> None:
+        """An answer that is about the operator's own account: its status goes on, its text not."""
+        exchange = self._exchange
+        if not self._is_answer_over and exchange.upstream_connection is not None:
+            exchange.upstream_connection.abandon()
+        exchange.upstream_connection = None
+        self._is_answer_over = True
+        status = head.status if head.status >= 400 else 502
+        text = "The provider refused this gateway's own credentials or account; tell its operator."
+        if status == 502:
+            text = "The provider answered with a redirect, which is never followed."
+        code = Code.UPSTREAM_REFUSED if status != 502 else Code.UPSTREAM_MISBEHAVED
+        self._end_refused(Refusal(code, text), status, Outcome.UPSTREAM_ERROR)
+
+    def _end_refused(self, refusal: Refusal, status: int, outcome: Outcome) -> None:
+        exchange = self._exchange
+        self._status = status
+        self._end(
+            refusal_answer(
+                exchange.plan.shape,
+                refusal,
+                request_id=exchange.request_id,
+                status=status,
+                fields=limit_fields(exchange.taken, exchange.gateway.wall_ms()),
+                will_close=exchange.connection.will_close(),
+            ),
+            outcome,
+        )
+
+    # --- bytes for the client ---
+
+    def _keep(self, payload: bytes) -> None:
+        """Keep a copy for a repeated call with the same Idempotency-Key; streams are not kept."""
+        if self._kept is None:
+            return
+        request = self._exchange.request
+        self._kept.append(payload)
+        is_stream = request is not None and request.is_stream
+        if is_stream or sum(map(len, self._kept)) > ANSWER_BYTES_MAX:
+            self._kept = None
+
+    def _head_bytes(self, head: AnswerHead, length: int) -> bytes:
+        """The head of the answer; `length` -1 when the body is still coming."""
+        exchange = self._exchange
+        will_close = exchange.connection.will_close()
+        if length >= 0:
+            framing = b"content-length: %d\r\n" % length
+        else:
+            framing = framing_field(head, is_chunked=self._is_chunked)
+            if ends_with_connection(exchange.head, head, is_chunked=self._is_chunked):
+                will_close = self._is_broken = True  # the end of the connection ends the body
+        return b"%b%bx-request-id: %b\r\n%b%b%b\r\n" % (
+            status_line(head.status),
+            head.kept,
+            exchange.request_id.encode(),
+            limit_fields(exchange.taken, exchange.admitted_ms),
+            b"connection: close\r\n" if will_close else b"",
+            framing,
+        )
+
+    def _strips(self) -> bool:
+        """Whether the client may get fewer bytes than the upstream announces."""
+        request = self._exchange.request
+        return request is not None and request.is_stream and not request.wants_usage_chunk
+
+    def _framed(self, data: bytes) -> bytes:
+        if not data or not self._is_chunked:
+            return data
+        return chunk(data)
+
+    def _last_chunk(self) -> bytes:
+        return LAST_CHUNK if self._is_chunked else b""
+
+    def _send(self, data: bytes) -> None:
+        self._sent_bytes += len(data)
+        self._exchange.connection.write(data)
+
+    def _follow_up(self, data: bytes) -> None:
+        """Bytes after the terminal event: in order, behind the ones that wait for the journal."""
+        if self._phase is Phase.RECORDING:
+            self._tail += data
+        else:
+            self._exchange.connection.write(data)
+            if self._is_answer_over:
+                self._finish()
+
+    # --- the end ---
+
+    def _drain(self, received: int, *, is_over: bool) -> None:
+        exchange = self._exchange
+        self._drained_bytes += received
+        if is_over:
+            assert self._meter is not None
+            self._meter.finish()
+            self._end(b"", Outcome.CLIENT_GONE)
+        elif self._drained_bytes > exchange.gateway.client_gone_drain_bytes_max:
+            self._stop_draining()
+
+    def _stop_draining(self) -> None:
+        exchange = self._exchange
+        assert self._meter is not None
+        if exchange.upstream_connection is not None:
+            exchange.upstream_connection.abandon()
+            exchange.upstream_connection = None
+        self._is_answer_over = True
+        self._meter.finish()
+        self._end(b"", Outcome.CLIENT_GONE)
+
+    def _end(self, tail: bytes, outcome: Outcome | None = None) -> None:
+        """The request is over as far as the books go."""
+        exchange = self._exchange
+        gateway = exchange.gateway
+        if outcome is None:
+            if self._phase is Phase.DRAINING:
+                outcome = Outcome.CLIENT_GONE
+            else:
+                outcome = Outcome.OK if self._status < 400 else Outcome.UPSTREAM_ERROR
+        self._phase = Phase.RECORDING
+        self._tail = tail
+        exchange.connection.handler = self
+        gateway.recorder.record(self, self._entry(outcome))
+
+    def _entry(self, outcome: Outcome) -> Entry:
+        exchange = self._exchange
+        gateway = exchange.gateway
+        status = self._status
+        is_answer = 200 <= status < 300
+        is_counted = is_answer or (
+            400 <= status < 500 and outcome is Outcome.UPSTREAM_ERROR and not is_given_back(status)
+        )
+        counts: dict[str, int] = {}
+        source = ""
+        if is_answer and self._meter is not None:
+            usage = self._meter.usage()
+            counts, source = usage.counts, usage.source.value
+        tokens = counts.get(INPUT_TOKENS, 0) + counts.get(OUTPUT_TOKENS, 0)
+        ended_ms = gateway.wall_ms()
+        duration_ms = ended_ms - exchange.admitted_ms
+        bytes_out = self._sent_bytes + len(self._tail)
+        known = exchange.known
+        assert known is not None
+        key = known.key
+        provider = exchange.upstream.provider.name
+        gateway.counters.ended(outcome, status, duration_ms, counts, provider)
+        return Entry(
+            exchange.request_id,
+            key.tenant_id,
+            key.id,
+            key.user_id,
+            exchange.admitted_ms,
+            duration_ms,
+            self._first_byte_ms - exchange.admitted_ms if self._first_byte_ms else duration_ms,
+            exchange.plan.route,
+            exchange.model,
+            provider,
+            status,
+            outcome,
+            source,
+            is_counted,
+            counts,
+            settle(exchange.taken, is_counted=is_counted, tokens=tokens),
+            gateway.address_of(exchange.connection, exchange.plan),
+            exchange.plan.agent,
+            len(exchange.body),
+            bytes_out,
+            self._all_attempts(provider, duration_ms),
+        )
+
+    def _all_attempts(self, provider: str, duration_ms: int) -> list[Attempt]:
+        """Nothing for a request that was answered at the first try."""
+        attempts = self._exchange.attempts
+        if attempts is None:
+            return []
+        if self._status and attempts[-1].provider != provider:
+            attempts = [*attempts, Attempt(provider, self._status, duration_ms)]
+        return attempts
+
+    def journaled(self) -> None:
+        self._phase = Phase.FINISHING
+        exchange = self._exchange
+        tail, self._tail = self._tail, b""
+        if tail:
+            exchange.connection.write(tail)
+        if self._is_answer_over:
+            self._finish()
+
+    def journal_failed(self) -> None:
+        """Not on the books: the client must not take the answer for complete."""
+        exchange = self._exchange
+        self._phase = Phase.DONE
+        exchange.gateway.running.discard(exchange)
+        exchange.gateway.running.discard(self)
+        if exchange.upstream_connection is not None:
+            exchange.upstream_connection.abandon()
+        if not exchange.is_client_gone:
+            exchange.connection.abort()
+
+    def _finish(self) -> None:
+        self._phase = Phase.DONE
+        exchange = self._exchange
+        running = exchange.gateway.running
+        running.discard(exchange)
+        running.discard(self)
+        if exchange.is_claimed:
+            self._fulfil()
+        if exchange.is_client_gone:
+            return
+        if self._is_broken:
+            exchange.connection.break_off()
+        else:
+            exchange.connection.finish()
+
+    def _fulfil(self) -> None:
+        exchange = self._exchange
+        claims = exchange.gateway.claims
+        if is_given_back(self._status):
+            claims.release(exchange)
+        else:
+            is_whole = (
+                self._kept is not None and not self._is_broken and not exchange.is_client_gone
+            )
+            answer = b"".join(self._kept or ()) if is_whole else None
+            claims.fulfil(exchange, self._status, self._content_type.decode("latin-1"), answer)
+
+    # --- what may happen meanwhile ---
+
+    @property
+    def _between_bytes_ms(self) -> int:
+        return self._exchange.upstream.provider.deadlines.between_bytes_ms
+
+    def _extend_deadline(self) -> None:
+        exchange = self._exchange
+        now_ms = exchange.gateway.swept_ms
+        self.deadline_ms = min(exchange.total_deadline_ms, now_ms + self._between_bytes_ms)
+        if self._phase is Phase.DRAINING:
+            self.deadline_ms = min(self.deadline_ms, now_ms + exchange.gateway.client_gone_drain_ms)
+
+    def deadline_passed(self) -> None:
+        exchange = self._exchange
+        if self._phase is Phase.DRAINING:
+            self._stop_draining()
+            return
+        connection, exchange.upstream_connection = exchange.upstream_connection, None
+        if connection is not None:
+            connection.abandon()
+        self.answer_lost(Loss.TIMED_OUT)
+
+    def client_gone(self) -> None:
+        exchange = self._exchange
+        exchange.is_client_gone = True
+        if self._phase is Phase.RELAYING:
+            self._phase = Phase.DRAINING
+            self._extend_deadline()
+            if exchange.upstream_connection is not None:
+                exchange.upstream_connection.resume()
+        elif self._phase is Phase.FINISHING:
+            if exchange.upstream_connection is not None:
+                exchange.upstream_connection.abandon()
+                exchange.upstream_connection = None
+            self._finish()
+
+    def client_slow(self) -> None:
+        if self._exchange.upstream_connection is not None:
+            self._exchange.upstream_connection.pause()
+
+    def client_ready(self) -> None:
+        if self._exchange.upstream_connection is not None:
+            self._exchange.upstream_connection.resume()
+            self._extend_deadline()
+
+    def upstream_slow(self) -> None: ...
+
+    def upstream_ready(self) -> None: ...
+
+    def body_received(self, data: bytes) -> None:
+        raise AssertionError("metered requests are gathered")
+
+    def body_ended(self) -> None:
+        raise AssertionError("metered requests are gathered")

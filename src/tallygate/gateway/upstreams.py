@@ -1,0 +1,154 @@
+"""The upstreams of one worker: each provider with its pool, its health and the heads it is sent."""
+
+import asyncio
+import ssl
+import urllib.parse
+from collections.abc import Sequence
+
+from tallygate.core.breaker import Breaker
+from tallygate.core.choice import Routes, WeightedTurns
+from tallygate.core.provider import Protocol, Provider, Snapshot
+from tallygate.tasks import Tasks
+from tallygate.wire.head import CREDENTIALS, RequestHead
+from tallygate.wire.pool import Origin, Pool, PoolBounds
+
+_NOT_FORWARDED = CREDENTIALS | {b"accept-encoding", b"via"}
+_ANTHROPIC_VERSION = b"2023-06-01"
+
+
+class Upstream:
+    """One provider as this worker reaches it."""
+
+    __slots__ = ("_base_path", "_fields", "breaker", "pool", "provider")
+
+    def __init__(self, provider: Provider, pool: Pool, base_path: bytes, via: bytes) -> None:
+        self.provider = provider
+        self.pool = pool
+        self.breaker = Breaker()
+        self._base_path = base_path
+        self._fields = b"host: %s\r\n%saccept-encoding: identity\r\n%s" % (
+            _host_field(pool.origin),
+            via,
+            _credential_fields(provider),
+        )
+
+    def __repr__(self) -> str:
+        return f"<Upstream {self.provider.name} {self.breaker}>"
+
+    def request_prefix(self, head: RequestHead) -> bytes:
+        """The head that goes upstream, up to where the length of the body follows."""
+        target = self._base_path + head.target.removeprefix(b"/v1")
+        lines = head.lines_to_forward(_NOT_FORWARDED)
+        fields = self._fields
+        if self.provider.protocol is Protocol.ANTHROPIC and not head.value(b"anthropic-version"):
+            fields += b"anthropic-version: %s\r\n" % _ANTHROPIC_VERSION
+        return b"%s %s HTTP/1.1\r\n%s%scontent-length: " % (head.method, target, fields, lines)
+
+
+class Upstreams:
+    """All of them, rebuilt when providers change; connections to unchanged origins live on."""
+
+    def __init__(self, tasks: Tasks, bounds: PoolBounds, via: bytes) -> None:
+        self._tasks = tasks
+        self._bounds = bounds
+        self._via = b"via: 1.1 %s\r\n" % via
+        self._tls: ssl.SSLContext | None = None
+        self._pools: dict[Origin, Pool] = {}
+        self._by_name: dict[str, Upstream] = {}
+        self._turns = WeightedTurns()
+        self.routes = Routes(Snapshot(0, ()))
+
+    def apply(self, snapshot: Snapshot) -> None:
+        previous, self._by_name = self._by_name, {}
+        for provider in snapshot.providers:
+            known = previous.get(provider.name)
+            if known is None or known.provider != provider:
+                known = self._build(provider)
+            self._by_name[provider.name] = known
+        self.routes = Routes(snapshot)
+        in_use = {upstream.pool.origin for upstream in self._by_name.values()}
+        for origin in [one for one in self._pools if one not in in_use]:
+            self._pools.pop(origin).close()
+
+    def all(self) -> list[Upstream]:
+        return list(self._by_name.values())
+
+    @property
+    def open_count(self) -> int:
+        """Connections, idle or busy."""
+        return sum(pool.open_count for pool in self._pools.values())
+
+    def choose(
+        self, candidates: Sequence[tuple[Provider, str]], tried: Sequence[str], now_ms: int
+    ) -> tuple[Upstream, str] | None:
+        """The next to try: the best priority first, those in good health first, then by weight."""
+        left = [one for one in candidates if one[0].name not in tried] if tried else candidates
+        if not left:
+            return None
+        if len(left) > 1:
+            healthy = [one for one in left if self._by_name[one[0].name].breaker.is_closed]
+            trial = next(
+                (one for one in left if one not in healthy and self._is_due(one[0], now_ms)), None
+            )
+            if trial is not None:
+                return self._by_name[trial[0].name], trial[1]
+            left = healthy or left
+            best = left[0][0].priority
+            left = [one for one in left if one[0].priority == best]
+        provider, name = left[self._turns.choose(left)]
+        return self._by_name[provider.name], name
+
+    def sweep(self, now_ms: int) -> None:
+        for pool in self._pools.values():
+            pool.sweep(now_ms)
+
+    def close(self) -> None:
+        for pool in self._pools.values():
+            pool.close()
+
+    def _is_due(self, provider: Provider, now_ms: int) -> bool:
+        breaker = self._by_name[provider.name].breaker
+        return now_ms >= breaker.open_until_ms and breaker.admits(now_ms)
+
+    def _build(self, provider: Provider) -> Upstream:
+        origin, base_path = parse_base_url(provider)
+        pool = self._pools.get(origin)
+        if pool is None:
+            if origin.is_tls and self._tls is None:
+                self._tls = ssl.create_default_context()
+                self._tls.set_alpn_protocols(["http/1.1"])
+            tls = self._tls if origin.is_tls else None
+            loop = asyncio.get_running_loop()
+            pool = self._pools[origin] = Pool(loop, self._tasks, origin, self._bounds, tls)
+        return Upstream(provider, pool, base_path, self._via)
+
+
+def parse_base_url(provider: Provider) -> tuple[Origin, bytes]:
+    """Where a provider is, and the path that takes the place of /v1."""
+    url = provider.base_url
+    if url.startswith("unix:"):
+        _, path, base_path = url.split(":", 2)
+        return Origin("", 0, is_tls=False, unix_path=path), base_path.rstrip("/").encode()
+    parts = urllib.parse.urlsplit(url)
+    is_tls = parts.scheme == "https"
+    host = parts.hostname or ""
+    port = parts.port or (443 if is_tls else 80)
+    origin = Origin(host, port, is_tls, is_private_allowed=provider.is_private_allowed)
+    return origin, parts.path.rstrip("/").encode()
+
+
+def _host_field(origin: Origin) -> bytes:
+    if origin.unix_path:
+        return b"localhost"
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    default = 443 if origin.is_tls else 80
+    return (host if origin.port == default else f"{host}:{origin.port}").encode()
+
+
+def _credential_fields(provider: Provider) -> bytes:
+    if not provider.secret:
+        return b""
+    secret = provider.secret.encode()
+    if provider.protocol is Protocol.ANTHROPIC:
+        return b"x-api-key: %s\r\n" % secret
+    return b"authorization: Bearer %s\r\n" % secret

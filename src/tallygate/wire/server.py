@@ -1,0 +1,390 @@
+"""A client's connection: bytes in, whole requests or bodies in pieces out; answers back in order.
+
+A request that arrives whole in one read goes to the application in one call; anything
+else is gathered or streamed, as the application says at its head. One request is answered at a
+time: what a client pipelines waits in the buffer, and reading pauses when that is full.
+"""
+
+import asyncio
+
+from tallygate.core.errors import Code, Refusal
+from tallygate.wire.chunked import BadChunk, ChunkedReader
+from tallygate.wire.front import NEVER, Front, Handler
+from tallygate.wire.head import HEAD_END, RequestHead
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+WRITE_BUFFER_HIGH = 256 << 10
+PIPELINED_BYTES_MAX = 64 << 10
+LINGER_MS = 2_000
+LINGER_BYTES_MAX = 1 << 20
+
+
+class ClientConnection(asyncio.Protocol):
+    """One client's connection."""
+
+    __slots__ = (
+        "_body_parts",
+        "_body_received",
+        "_buffer",
+        "_chunks",
+        "_front",
+        "_gather_max",
+        "_is_answered",
+        "_is_body_complete",
+        "_is_lingering",
+        "_is_reading_paused",
+        "_is_reading_requests",
+        "_length",
+        "_lingered_bytes",
+        "_must_close",
+        "deadline_ms",
+        "handler",
+        "head",
+        "is_slow",
+        "peer",
+        "transport",
+    )
+
+    def __init__(self, front: Front) -> None:
+        self._front = front
+        self._buffer = b""
+        self._forget_request()
+        self._must_close = False
+        self._is_lingering = False
+        self._lingered_bytes = 0
+        self._is_reading_paused = False
+        self._is_reading_requests = False
+        self.is_slow = False
+        self._set_deadline()
+        self.peer = ""
+        self.transport: asyncio.Transport | None = None
+
+    def __repr__(self) -> str:
+        return f"<ClientConnection {self.peer} head={self.head} handler={self.handler}>"
+
+    def _forget_request(self) -> None:
+        self.head: RequestHead | None = None
+        self.handler: Handler | None = None
+        self._body_parts: list[bytes] = []
+        self._body_received = 0
+        self._gather_max: int | None = 0  # None: the body is streamed to the handler
+        self._length = 0
+        self._chunks: ChunkedReader | None = None
+        self._is_body_complete = True
+        self._is_answered = False
+
+    # --- what asyncio calls ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        front = self._front
+        if len(front.connections) >= front.connections_max:
+            transport.abort()
+            return
+        self.transport = transport
+        transport.set_write_buffer_limits(WRITE_BUFFER_HIGH)
+        peer = transport.get_extra_info("peername")
+        self.peer = peer[0] if isinstance(peer, tuple) else ""
+        front.connections.add(self)
+        front.accepted += 1
+        self.deadline_ms = front.now_ms + front.head_timeout_ms
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._front.connections.discard(self)
+        self._release_gathered()
+        self.transport = None
+        handler, self.handler = self.handler, None
+        if handler is not None:
+            handler.client_gone()
+
+    def eof_received(self) -> bool:
+        """A client that has sent all it will may still be reading: answer, then close."""
+        self._must_close = True
+        return self.handler is not None and self._is_body_complete
+
+    def pause_writing(self) -> None:
+        self.is_slow = True
+        self.deadline_ms = self._front.now_ms + self._front.write_timeout_ms
+        if self.handler is not None:
+            self.handler.client_slow()
+
+    def resume_writing(self) -> None:
+        self.is_slow = False
+        self._set_deadline()
+        if self.handler is not None:
+            self.handler.client_ready()
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_lingering:
+            self._linger(len(data))
+            return
+        if self.head is None:
+            self._buffer = self._buffer + data if self._buffer else data
+            self._read_requests()
+        elif self._is_body_complete:
+            self._buffer += data
+            if len(self._buffer) > PIPELINED_BYTES_MAX:
+                self._pause_reading()
+        else:
+            self._read_body(data)
+
+    # --- heads ---
+
+    def _read_requests(self) -> None:
+        """Begin requests while there are whole heads; an answer given at once frees the next."""
+        if self._is_reading_requests:
+            return
+        self._is_reading_requests = True
+        while self._buffer and self.head is None and not self._is_lingering:
+            data, self._buffer = self._buffer, b""
+            if not self._read_head(data):
+                break
+        self._is_reading_requests = False
+
+    def _read_head(self, data: bytes) -> bool:
+        """Begin one request; False when its head is not complete."""
+        end = data.find(HEAD_END)
+        front = self._front
+        if end <= 0 or end > front.head_bytes_max:
+            return self._wait_for_head(data, end)
+        end += 4
+        try:
+            head, length = front.heads.read(data[:end])
+        except Refusal as refusal:
+            self._must_close = True
+            self._buffer = b""
+            front.application.refuse(self, None, refusal)
+            return True
+        self.head = head
+        if not head.keep_alive:
+            self._must_close = True
+        if head.is_chunked:
+            self._begin_body(head, -1, data[end:])
+        elif len(data) - end >= length:
+            self._buffer = data[end + length :]
+            self.deadline_ms = NEVER
+            front.application.respond(self, head, data[end : end + length] if length else b"")
+        else:
+            self._begin_body(head, length, data[end:])
+        return True
+
+    def _wait_for_head(self, data: bytes, end: int) -> bool:
+        """No whole head yet. Empty lines before it are ignored (RFC 9112, 2.2)."""
+        front = self._front
+        while data[:2] == b"\r\n":
+            data = data[2:]
+        if end == 0:
+            self._buffer = data
+            return bool(data)
+        line_end = data.find(b"\n")
+        if line_end == 0 or (line_end > 0 and data[line_end - 1] != 13):
+            refusal = Refusal(Code.BAD_REQUEST, "Lines end in CRLF.")
+        elif len(data) > front.head_bytes_max or end > 0:
+            refusal = Refusal(Code.TOO_LARGE, "The request's head is too large.")
+        else:
+            if not self._buffer and data:
+                self.deadline_ms = front.now_ms + front.head_timeout_ms
+            self._buffer = data
+            return False
+        self._must_close = True
+        front.application.refuse(self, None, refusal)
+        return True
+
+    # --- bodies ---
+
+    def _begin_body(self, head: RequestHead, length: int, first: bytes) -> None:
+        front = self._front
+        self._buffer = b""
+        self._length = length
+        self._is_body_complete = False
+        self._chunks = ChunkedReader() if head.is_chunked else None
+        self.deadline_ms = front.now_ms + front.body_timeout_ms
+        try:
+            self._gather_max = front.application.begin(self, head, length)
+            if self._gather_max is not None and length > self._gather_max:
+                raise _too_large(self._gather_max)
+        except Refusal as refusal:
+            self._refuse_rest(refusal)
+            return
+        if head.expects_continue and not first:
+            self.write(CONTINUE)
+        if first:
+            self._read_body(first)
+
+    def _read_body(self, data: bytes) -> None:
+        self.deadline_ms = self._front.now_ms + self._front.body_timeout_ms
+        if self._chunks is not None:
+            try:
+                data = self._chunks.feed(data)
+            except BadChunk as error:
+                self._refuse_rest(Refusal(Code.BAD_REQUEST, f"The body is malformed: {error}."))
+                return
+            self._is_body_complete = self._chunks.is_done
+            self._buffer = self._chunks.surplus
+        else:
+            missing = self._length - self._body_received
+            if len(data) > missing:
+                data, self._buffer = data[:missing], data[missing:]
+            self._is_body_complete = len(data) == missing
+        self._body_received += len(data)
+        if self._is_body_complete:
+            self.deadline_ms = NEVER
+        if self._gather_max is None:
+            self._stream(data)
+        else:
+            self._gather(data)
+
+    def _stream(self, data: bytes) -> None:
+        handler = self.handler
+        if handler is not None and data:
+            handler.body_received(data)
+        if self._is_body_complete and self.handler is not None:
+            self.handler.body_ended()
+
+    def _gather(self, data: bytes) -> None:
+        front = self._front
+        assert self._gather_max is not None
+        if self._body_received > self._gather_max:
+            self._refuse_rest(_too_large(self._gather_max))
+            return
+        self._body_parts.append(data)
+        front.buffered(len(data))
+        if self._is_body_complete:
+            assert self.head is not None
+            body = b"".join(self._body_parts)
+            self._release_gathered()
+            front.application.respond(self, self.head, body)
+        elif front.buffered_bytes > front.buffered_bytes_max:
+            front.starved.append(self)
+            self._pause_reading()
+
+    def _release_gathered(self) -> None:
+        if self._body_parts:
+            gathered = sum(map(len, self._body_parts))
+            self._body_parts = []
+            self._front.buffered(-gathered)
+
+    def _refuse_rest(self, refusal: Refusal) -> None:
+        """Refuse a request whose body is not all here; the connection ends with it."""
+        self._must_close = True
+        self._release_gathered()
+        handler, self.handler = self.handler, None
+        if handler is not None:
+            handler.client_gone()
+        if not self._is_answered:
+            self._front.application.refuse(self, self.head, refusal)
+        else:
+            self.abort()
+
+    # --- what the application calls ---
+
+    def write(self, data: bytes) -> None:
+        self._is_answered = True
+        if self.transport is not None:
+            self.transport.write(data)
+
+    def will_close(self) -> bool:
+        return self._must_close or self._front.is_draining or not self._is_body_complete
+
+    def finish(self) -> None:
+        transport = self.transport
+        is_body_complete = self._is_body_complete
+        must_close = self.will_close()
+        self._release_gathered()
+        self._forget_request()
+        if transport is None:
+            return
+        if not must_close:
+            self._set_deadline()
+            if self._is_reading_paused:
+                self._resume_reading()
+            if self._buffer:
+                self._read_requests()
+        elif is_body_complete and not self._buffer:
+            self.deadline_ms = self._front.now_ms + self._front.write_timeout_ms
+            transport.close()
+        else:
+            self._start_lingering()
+
+    def break_off(self) -> None:
+        self._must_close = True
+        self.finish()
+
+    def abort(self) -> None:
+        self._release_gathered()
+        self._forget_request()
+        if self.transport is not None:
+            self.transport.abort()
+
+    def pause_body(self) -> None:
+        if not self._is_body_complete:
+            self._pause_reading()
+            self.deadline_ms = NEVER  # the upstream is slow, not the client
+
+    def resume_body(self) -> None:
+        if self._is_reading_paused:
+            self._resume_reading()
+            if not self._is_body_complete:
+                self.deadline_ms = self._front.now_ms + self._front.body_timeout_ms
+
+    # --- what the front calls ---
+
+    def room_returned(self) -> None:
+        if self._is_reading_paused:
+            self._resume_reading()
+
+    def close_if_idle(self) -> None:
+        if self.head is None and not self._buffer and self.transport is not None:
+            self.transport.close()
+
+    def deadline_passed(self) -> None:
+        transport = self.transport
+        self.deadline_ms = NEVER
+        if transport is None:
+            return
+        if self._is_lingering or self.is_slow or (self.head is None and not self._buffer):
+            transport.abort()
+        elif self.head is None or not self._is_body_complete:
+            self._buffer = b""
+            self._refuse_rest(Refusal(Code.REQUEST_TIMEOUT, "The request did not arrive in time."))
+
+    def _set_deadline(self) -> None:
+        """By what is awaited of the client now."""
+        front = self._front
+        if self.head is not None:
+            wait_ms = NEVER if self._is_body_complete else front.body_timeout_ms
+        else:
+            wait_ms = front.head_timeout_ms if self._buffer else front.idle_timeout_ms
+        self.deadline_ms = front.now_ms + wait_ms
+
+    # --- reading ---
+
+    def _pause_reading(self) -> None:
+        if not self._is_reading_paused and self.transport is not None:
+            self._is_reading_paused = True
+            self.transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        self._is_reading_paused = False
+        if self.transport is not None:
+            self.transport.resume_reading()
+
+    def _start_lingering(self) -> None:
+        """Closing with unread bytes would reset the connection and take the answer with it."""
+        assert self.transport is not None
+        self._is_lingering = True
+        self._buffer = b""
+        self.deadline_ms = self._front.now_ms + LINGER_MS
+        if self._is_reading_paused:
+            self._resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+
+    def _linger(self, received: int) -> None:
+        self._lingered_bytes += received
+        if self._lingered_bytes > LINGER_BYTES_MAX and self.transport is not None:
+            self.transport.abort()
+
+
+def _too_large(bytes_max: int) -> Refusal:
+    return Refusal(Code.TOO_LARGE, f"The body is too large: send at most {bytes_max} bytes.")
