@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import msgspec
-from tallygate.wire.channel import Channel
 
 from tallygate.core.ports import Answer, Ask, FromClerk, LookUp, Sync, Synced
+from tallygate.wire.channel import Channel
 
 
 class Sink(asyncio.Transport):

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
-from tallygate.journal.frames import Identity, encode, seed_of
-from tallygate.journal.writer import Journal
 
 from tallygate.core.entry import Attempt, Entry, Outcome, Use
+from tallygate.journal.frames import Identity, encode, seed_of
+from tallygate.journal.writer import Journal
 
 SHARING = 16  # requests that end in one loop tick of a busy worker
 SEGMENT_BYTES = 8 << 20

@@ -157,7 +157,9 @@ async def bench_of_parts(
 ) -> AsyncIterator[Bench]:
     """A worker's parts on a free port, in front of these OpenAI-compatible upstreams."""
     loop = asyncio.get_running_loop()
-    tasks = Tasks(lambda name, error: loop.call_exception_handler({"message": name, "exception": error}))
+    tasks = Tasks(
+        lambda name, error: loop.call_exception_handler({"message": name, "exception": error})
+    )
     providers = tuple(
         options.pop("providers", None)
         or [
@@ -186,9 +188,7 @@ async def bench_of_parts(
         link = ClerkLink(loop, tasks, path, Hello(0, boot, 1), from_clerk)
         link.open()
         await welcomed.wait()
-        front = await loop.create_server(
-            lambda: ClientConnection(parts[0].front), "127.0.0.1", 0
-        )
+        front = await loop.create_server(lambda: ClientConnection(parts[0].front), "127.0.0.1", 0)
         port = front.sockets[0].getsockname()[1]
         folder = Path(data) / "journal" / "0" / str(boot)
         yield Bench(port, clerk, parts[0], folder)

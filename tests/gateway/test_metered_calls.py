@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 import aiohttp
-import pytest
 
 from tests.fakes.upstream import running
 from tests.gateway.bench_of_parts import Bench, bench_of_parts, daily, key_with
@@ -12,7 +11,13 @@ from tests.gateway.bench_of_parts import Bench, bench_of_parts, daily, key_with
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
 
 
-async def call(bench: Bench, body: Any = CHAT, key: str = "k", path: str = "/v1/chat/completions", **headers: str) -> tuple[int, dict[str, str], bytes]:
+async def call(
+    bench: Bench,
+    body: Any = CHAT,
+    key: str = "k",
+    path: str = "/v1/chat/completions",
+    **headers: str,
+) -> tuple[int, dict[str, str], bytes]:
     async with (
         aiohttp.ClientSession(skip_auto_headers=["Accept-Encoding"]) as session,
         session.post(

@@ -17,7 +17,7 @@ class Routes:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._providers = snapshot.providers
-        self._known: dict[tuple[str, Protocol], tuple[tuple[Provider, str], ...]] = {}
+        self._known: dict[tuple[str, str], tuple[tuple[Provider, str], ...]] = {}
 
     @property
     def is_empty(self) -> bool:
@@ -29,12 +29,12 @@ class Routes:
 
     def candidates(self, model: str, protocol: Protocol) -> tuple[tuple[Provider, str], ...]:
         """In order of priority; empty when nobody serves the model in this protocol."""
-        found = self._known.get((model, protocol))
+        found = self._known.get((model, protocol._value_))
         if found is None:
             found = tuple(sorted(self._find(model, protocol), key=lambda one: one[0].priority))
             if len(self._known) >= NAMES_REMEMBERED_MAX:
                 self._known.clear()
-            self._known[model, protocol] = found
+            self._known[model, protocol._value_] = found
         return found
 
     def _find(self, model: str, protocol: Protocol) -> Iterable[tuple[Provider, str]]:

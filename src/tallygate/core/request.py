@@ -49,14 +49,17 @@ class Dialect(enum.StrEnum):
 
 
 # Only what the dialect itself obeys bounds the output; a stranger's member promises nothing.
-_OUTPUT_BOUNDS: Final[dict[Dialect, tuple[str, ...]]] = {
-    Dialect.OPENAI_CHAT: ("max_tokens", "max_completion_tokens"),
-    Dialect.OPENAI_COMPLETIONS: ("max_tokens",),
-    Dialect.OPENAI_EMBEDDINGS: (),
-    Dialect.OPENAI_RESPONSES: ("max_output_tokens",),
-    Dialect.ANTHROPIC_MESSAGES: ("max_tokens",),
+# By value, and looked up once: hashing or naming an enum's member runs Python code (3.11).
+_OUTPUT_BOUNDS: Final[dict[str, tuple[str, ...]]] = {
+    Dialect.OPENAI_CHAT.value: ("max_tokens", "max_completion_tokens"),
+    Dialect.OPENAI_COMPLETIONS.value: ("max_tokens",),
+    Dialect.OPENAI_EMBEDDINGS.value: (),
+    Dialect.OPENAI_RESPONSES.value: ("max_output_tokens",),
+    Dialect.ANTHROPIC_MESSAGES.value: ("max_tokens",),
 }
-_HAS_USAGE_CHUNK: Final = frozenset({Dialect.OPENAI_CHAT, Dialect.OPENAI_COMPLETIONS})
+_HAS_USAGE_CHUNK: Final = frozenset({Dialect.OPENAI_CHAT.value, Dialect.OPENAI_COMPLETIONS.value})
+_EMBEDDINGS: Final = Dialect.OPENAI_EMBEDDINGS
+_COMPLETIONS: Final = Dialect.OPENAI_COMPLETIONS
 
 
 class BadRequest(ValueError):
@@ -95,7 +98,7 @@ def read_request(dialect: Dialect, body: bytes) -> MeteredRequest:
         dialect,
         _read_model(members),
         is_stream,
-        _read_wants_usage(members) and is_stream and dialect in _HAS_USAGE_CHUNK,
+        _read_wants_usage(members) and is_stream and dialect._value_ in _HAS_USAGE_CHUNK,
         _read_max_output(dialect, members),
         _read_choices(dialect, members),
         estimate,
@@ -110,7 +113,7 @@ def upstream_body(request: MeteredRequest, *, model: str | None) -> bytes:
     if model is not None and model != request.model:
         edits["model"] = msgspec.json.encode(model)
     head = b""
-    if request.is_stream and request.dialect in _HAS_USAGE_CHUNK:
+    if request.is_stream and request.dialect._value_ in _HAS_USAGE_CHUNK:
         options = request.members.get("stream_options")
         if options is None:
             head = b'{"stream_options":' + _ASK_USAGE + b","
@@ -231,10 +234,10 @@ def _read_wants_usage(members: dict[str, msgspec.Raw]) -> bool:
 
 def _read_max_output(dialect: Dialect, members: dict[str, msgspec.Raw]) -> int | None:
     """The largest of the bounds: which of two an upstream obeys is not known."""
-    if dialect is Dialect.OPENAI_EMBEDDINGS:
+    if dialect is _EMBEDDINGS:
         return 0
     found: int | None = None
-    for name in _OUTPUT_BOUNDS[dialect]:
+    for name in _OUTPUT_BOUNDS[dialect._value_]:
         value = _read_integer(members, name, 0, None)
         if value is not None:
             found = max(found or 0, min(value, TOKENS_MAX))
@@ -244,7 +247,7 @@ def _read_max_output(dialect: Dialect, members: dict[str, msgspec.Raw]) -> int |
 def _read_choices(dialect: Dialect, members: dict[str, msgspec.Raw]) -> int:
     """How many answers are generated: `n` for each prompt, or `best_of`, if that is more."""
     choices = _read_integer(members, "n", 1, CHOICES_MAX) or 1
-    if dialect is Dialect.OPENAI_COMPLETIONS:
+    if dialect is _COMPLETIONS:
         choices = max(choices, _read_integer(members, "best_of", 1, CHOICES_MAX) or 1)
         choices *= _count_prompts(_value(members, "prompt"))
     return choices

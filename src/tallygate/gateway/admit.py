@@ -3,10 +3,9 @@
 The verdict is synchronous; «not yet» parks the request on the lease that is short.
 """
 
-from typing import NamedTuple
-
 from tallygate.core.entry import Use
 from tallygate.core.errors import Code, Refusal
+from tallygate.core.limits import AMOUNT_MAX
 from tallygate.core.windows import FOREVER_S, Span
 from tallygate.gateway.answers import duration
 from tallygate.gateway.known_keys import KnownKey
@@ -16,13 +15,9 @@ _FOREVER_MS = FOREVER_S * 1000
 _SHORT_SPANS = frozenset((Span.MINUTE, Span.HOUR))
 
 
-class Taken(NamedTuple):
-    """What a request holds of one lease (or, unlimited, only tallies)."""
-
-    allowance: Allowance
-    lease: Lease | None
-    window_s: int
-    reserved: int
+# What a request holds of one lease (or, unlimited, only tallies): with the window, and how much.
+# A plain tuple: there are three of them in each request.
+Taken = tuple[Allowance, Lease | None, int, int]
 
 
 class OverLimit(Exception):
@@ -53,7 +48,7 @@ def admit(
             book.roll(allowance, now_ms)
         lease = allowance.lease
         if lease is None:
-            plan.append(Taken(allowance, None, allowance.window_s, 0))
+            plan.append((allowance, None, allowance.window_s, 0))
             continue
         need = tokens if allowance.is_tokens else 1
         if lease.available < need:
@@ -65,7 +60,7 @@ def admit(
                 short = (lease, need)
             else:
                 book.ask(lease, need)
-        plan.append(Taken(allowance, lease, allowance.window_s, need))
+        plan.append((allowance, lease, allowance.window_s, need))
     if short is not None:
         book.park(parked, *short)
         return None
@@ -113,48 +108,33 @@ def over_limit_refusal(over: OverLimit, now_ms: int) -> tuple[Refusal, int | Non
 
 def limit_fields(taken: list[Taken], now_ms: int) -> bytes:
     """The x-ratelimit fields of an answer: of each dimension the limit that is nearest."""
-    requests: Taken | None = None
-    tokens: Taken | None = None
-    for one in taken:
-        if one.lease is None:
+    requests: Lease | None = None
+    tokens: Lease | None = None
+    requests_left = tokens_left = AMOUNT_MAX
+    for allowance, lease, _, _ in taken:
+        if lease is None:
             continue
-        if one.allowance.is_tokens:
-            if tokens is None or one.lease.remaining < _remaining(tokens):
-                tokens = one
-        elif requests is None or one.lease.remaining < _remaining(requests):
-            requests = one
+        left = lease.remaining()
+        if allowance.is_tokens:
+            if left <= tokens_left:
+                tokens, tokens_left = lease, left
+        elif left <= requests_left:
+            requests, requests_left = lease, left
     fields = b""
     if requests is not None:
-        fields = _fields(b"requests", requests, now_ms)
+        fields = _REQUESTS_FIELDS % (requests.amount, requests_left, _reset(requests, now_ms))
     if tokens is not None:
-        fields += _fields(b"tokens", tokens, now_ms)
+        fields += _TOKENS_FIELDS % (tokens.amount, tokens_left, _reset(tokens, now_ms))
     return fields
 
 
-def _remaining(taken: Taken) -> int:
-    assert taken.lease is not None
-    return taken.lease.remaining
+def _reset(lease: Lease, now_ms: int) -> bytes:
+    return duration((lease.end_ms - now_ms + 999) // 1000)
 
 
-def _fields(unit: bytes, taken: Taken, now_ms: int) -> bytes:
-    lease = taken.lease
-    assert lease is not None
-    assert lease.amount is not None
-    if lease.end_ms >= _FOREVER_MS:
-        return b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %d\r\n" % (
-            unit,
-            lease.amount,
-            unit,
-            lease.remaining,
-        )
-    return (
-        b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %d\r\nx-ratelimit-reset-%b: %b\r\n"
-        % (
-            unit,
-            lease.amount,
-            unit,
-            lease.remaining,
-            unit,
-            duration((lease.end_ms - now_ms + 999) // 1000),
-        )
-    )
+_REQUESTS_FIELDS = (
+    b"x-ratelimit-limit-requests: %d\r\n"
+    b"x-ratelimit-remaining-requests: %d\r\n"
+    b"x-ratelimit-reset-requests: %b\r\n"
+)
+_TOKENS_FIELDS = _REQUESTS_FIELDS.replace(b"requests", b"tokens")

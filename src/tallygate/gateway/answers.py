@@ -134,10 +134,13 @@ def json_answer(
     )
 
 
+LONGEST_S = 100 * 365 * 86_400  # what never resets says so by a century
+
+
 @functools.lru_cache(maxsize=4096)
 def duration(seconds: int) -> bytes:
     """A span of time as OpenAI writes it: 1s, 6m0s, 23h59m59s."""
-    seconds = max(0, seconds)
+    seconds = min(max(0, seconds), LONGEST_S)
     hours, rest = divmod(seconds, 3600)
     minutes, seconds = divmod(rest, 60)
     if hours:

@@ -132,18 +132,18 @@ class Gateway:
     def respond(self, connection: Connection, head: RequestHead, body: bytes) -> None:
         plan = head.memo
         if plan is None or plan.version != self._plans_version:
-            plan = head.memo = Plan(head, self._plans_version)
+            plan = head.memo = Plan(head, self._plans_version, self._via)
         service = plan.service
-        if service is Service.METERED:
+        if service is _METERED:
             if head.method != b"POST":
                 self._refuse(connection, head, plan.shape, _POST_ONLY)
             elif not self.recorder.has_room(len(self.running)):
                 self._refuse(connection, head, plan.shape, _NO_ROOM)
-            elif self._is_loop(head):
+            elif plan.is_loop:
                 self._refuse(connection, head, plan.shape, _LOOP)
             else:
                 MeteredExchange(self, connection, head, plan, body).start()
-        elif service is Service.CONTROL:
+        elif service is _CONTROL:
             if self._is_internal(plan):
                 self._refuse(connection, head, plan.shape, _NOT_FOUND)
             else:
@@ -160,14 +160,14 @@ class Gateway:
     def begin(self, connection: Connection, head: RequestHead, length: int) -> int | None:
         plan = head.memo
         if plan is None or plan.version != self._plans_version:
-            plan = head.memo = Plan(head, self._plans_version)
+            plan = head.memo = Plan(head, self._plans_version, self._via)
         if plan.service in (Service.METERED, Service.PASSTHROUGH):
             if plan.no_key is not None:
                 raise plan.no_key
             if self.keys.is_unknown(plan.key_hash, self.now_ms()):
                 raise Refusal(Code.INVALID_API_KEY, f"Incorrect API key: {plan.masked_key}.")
             return self._body_bytes_max
-        if plan.service is Service.CONTROL and not self._is_internal(plan):
+        if plan.service is _CONTROL and not self._is_internal(plan):
             PlainExchange(self, connection, head, plan).start_streaming(length)
             return None
         return SMALL_BODY_BYTES_MAX
@@ -175,7 +175,7 @@ class Gateway:
     def refuse(self, connection: Connection, head: RequestHead | None, no: Refusal) -> None:
         shape = Shape.OWN
         if head is not None:
-            plan = head.memo or Plan(head, self._plans_version)
+            plan = head.memo or Plan(head, self._plans_version, self._via)
             shape = plan.shape
         self._refuse(connection, head, shape, no)
 
@@ -192,10 +192,6 @@ class Gateway:
     def _is_internal(plan: Plan) -> bool:
         """The demo provider's own entrance at the control plane is not for outsiders."""
         return plan.route == "/internal" or plan.route.startswith("/internal/")
-
-    def _is_loop(self, head: RequestHead) -> bool:
-        """A request that this very node has forwarded before."""
-        return any(self._via in value for name, value, _ in head.fields if name == b"via")
 
     def _answer_readiness(self, connection: Connection, head: RequestHead) -> None:
         is_journal_usable = self.recorder.has_room(len(self.running))
@@ -242,6 +238,7 @@ def _covers(pattern: str, route: str) -> bool:
     return route.startswith(pattern[:-1]) if pattern.endswith("*") else route == pattern
 
 
+_METERED, _CONTROL = Service.METERED, Service.CONTROL
 _POST_ONLY = Refusal(Code.METHOD_NOT_ALLOWED, "Send this request with POST.")
 _GET_ONLY = Refusal(Code.METHOD_NOT_ALLOWED, "Send this request with GET.")
 _NOT_FOUND = Refusal(Code.NOT_FOUND, "Nothing is served here.")

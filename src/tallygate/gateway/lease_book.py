@@ -68,12 +68,11 @@ class Lease(Holding):
         """Of the same counter, with nothing leased yet."""
         return cls(other.limit_id, other.amount, other.window_s, other.end_ms)
 
-    @property
     def remaining(self) -> int:
         """What is left of the limit as far as this worker knows; exact when it is alone."""
-        if self.amount is None:
-            return 0
-        return max(0, min(self.amount, self.amount - self.used + self.available))
+        amount = self.amount or 0
+        left = amount - self.used + self.available
+        return 0 if left < 0 else min(left, amount)
 
 
 class Allowance:
@@ -178,6 +177,8 @@ class LeaseBook:
                 parked.units_answered(lease)
             if lease.need:
                 self._touch(lease)
+        if self._dirty:
+            self._schedule_flush()  # what was touched while it was being asked for
 
     def recall(self, counters: list[tuple[int, int]]) -> None:
         """Give back what no request holds; answer even when that is nothing."""

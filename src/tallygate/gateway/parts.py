@@ -74,7 +74,7 @@ class Parts:
         )
         bounds = _pool_bounds(options)
         via = f"tallygate-{options.node_uuid[:12]}".encode()
-        self._upstreams = Upstreams(tasks, bounds, via)
+        self._upstreams = Upstreams(loop, tasks, bounds, via)
         control = Origin("", 0, is_tls=False, unix_path=options.control_socket)
         self._control = Pool(loop, tasks, control, bounds, None)
         self.gateway = Gateway(

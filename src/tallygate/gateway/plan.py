@@ -48,6 +48,7 @@ class Plan:
         "dialect",
         "forwarded_for",
         "idempotency_key",
+        "is_loop",
         "key_hash",
         "known",
         "masked_key",
@@ -60,8 +61,9 @@ class Plan:
         "version",
     )
 
-    def __init__(self, head: RequestHead, version: int) -> None:
+    def __init__(self, head: RequestHead, version: int, via: bytes) -> None:
         self.version = version
+        self.is_loop = any(via in value for name, value, _ in head.fields if name == b"via")
         self.route = head.path.decode("ascii")
         self.service = _service_of(head)
         self.dialect = _METERED.get(head.path)

@@ -36,6 +36,12 @@ class Phase(enum.IntEnum):
     DONE = 4
 
 
+# Looking a member up by its class costs more than all that is compared with it (Python 3.11).
+_RELAYING, _DRAINING, _RECORDING, _FINISHING, _DONE = Phase
+_OK, _CLIENT_GONE, _CUT = Outcome.OK, Outcome.CLIENT_GONE, Outcome.CUT
+_UPSTREAM_ERROR, _UNREACHABLE = Outcome.UPSTREAM_ERROR, Outcome.UNREACHABLE
+
+
 class Relay:
     """One answer on its way to the client."""
 
@@ -58,7 +64,7 @@ class Relay:
 
     def __init__(self, exchange: "MeteredExchange") -> None:
         self._exchange = exchange
-        self._phase = Phase.RELAYING
+        self._phase = _RELAYING
         self._status = 0
         self._content_type = b""
         self._meter: Meter | None = None
@@ -85,7 +91,7 @@ class Relay:
         self._content_type = head.content_type
         self._is_answer_over = is_complete
         if exchange.is_client_gone:
-            self._phase = Phase.DRAINING
+            self._phase = _DRAINING
         if is_withheld(head.status):
             self._withhold(head)
             return
@@ -107,7 +113,7 @@ class Relay:
         first = self._head_bytes(head, -1) + self._framed(payload)
         if meter.is_terminal:
             self._end(first + self._framed(meter.take_held()))
-        elif self._phase is Phase.RELAYING:
+        elif self._phase is _RELAYING:
             self._send(first)
 
     def answer_began(self, head: AnswerHead, payload: bytes, *, is_complete: bool) -> None:
@@ -121,7 +127,7 @@ class Relay:
         if is_complete:
             self._is_answer_over = True
             self._exchange.upstream_connection = None
-        if phase is Phase.RELAYING:
+        if phase is _RELAYING:
             if is_complete:
                 meter.finish()
                 self._end(self._framed(out + meter.take_held()) + self._last_chunk())
@@ -131,23 +137,23 @@ class Relay:
                 self.deadline_ms = self._exchange.gateway.swept_ms + self._between_bytes_ms
                 if out:
                     self._send(self._framed(out))
-        elif phase is Phase.DRAINING:
+        elif phase is _DRAINING:
             self._drain(len(payload), is_over=is_complete or meter.is_terminal)
-        elif phase in (Phase.RECORDING, Phase.FINISHING):
+        elif phase in (_RECORDING, _FINISHING):
             self._follow_up(self._framed(out) + (self._last_chunk() if is_complete else b""))
 
     def answer_lost(self, loss: Loss) -> None:
         self._exchange.upstream_connection = None
         self._is_answer_over = True
-        if self._phase in (Phase.RELAYING, Phase.DRAINING):
+        if self._phase in (_RELAYING, _DRAINING):
             meter = self._meter
             assert meter is not None
             meter.finish()
             self._is_broken = True
             self._exchange.upstream.breaker.failed(self._exchange.gateway.now_ms())
-            outcome = Outcome.CUT if self._phase is Phase.RELAYING else Outcome.CLIENT_GONE
+            outcome = _CUT if self._phase is _RELAYING else _CLIENT_GONE
             self._end(self._framed(meter.take_held()), outcome)
-        elif self._phase in (Phase.RECORDING, Phase.FINISHING):
+        elif self._phase in (_RECORDING, _FINISHING):
             self._follow_up(self._last_chunk())  # all that matters has come
 
     def never_began(self, loss: Loss) -> None:
@@ -159,7 +165,7 @@ class Relay:
         else:
             refusal = Refusal(Code.UPSTREAM_UNREACHABLE, "The provider could not be reached.")
         self._is_answer_over = True
-        self._end_refused(refusal, refusal.status, Outcome.UNREACHABLE)
+        self._end_refused(refusal, refusal.status, _UNREACHABLE)
 
     def _withhold(self, head: AnswerHead) -> None:
         """An answer that is about the operator's own account: its status goes on, its text not."""
@@ -173,7 +179,7 @@ class Relay:
         if status == 502:
             text = "The provider answered with a redirect, which is never followed."
         code = Code.UPSTREAM_REFUSED if status != 502 else Code.UPSTREAM_MISBEHAVED
-        self._end_refused(Refusal(code, text), status, Outcome.UPSTREAM_ERROR)
+        self._end_refused(Refusal(code, text), status, _UPSTREAM_ERROR)
 
     def _end_refused(self, refusal: Refusal, status: int, outcome: Outcome) -> None:
         exchange = self._exchange
@@ -240,7 +246,7 @@ class Relay:
 
     def _follow_up(self, data: bytes) -> None:
         """Bytes after the terminal event: in order, behind the ones that wait for the journal."""
-        if self._phase is Phase.RECORDING:
+        if self._phase is _RECORDING:
             self._tail += data
         else:
             self._exchange.connection.write(data)
@@ -255,7 +261,7 @@ class Relay:
         if is_over:
             assert self._meter is not None
             self._meter.finish()
-            self._end(b"", Outcome.CLIENT_GONE)
+            self._end(b"", _CLIENT_GONE)
         elif self._drained_bytes > exchange.gateway.client_gone_drain_bytes_max:
             self._stop_draining()
 
@@ -267,18 +273,18 @@ class Relay:
             exchange.upstream_connection = None
         self._is_answer_over = True
         self._meter.finish()
-        self._end(b"", Outcome.CLIENT_GONE)
+        self._end(b"", _CLIENT_GONE)
 
     def _end(self, tail: bytes, outcome: Outcome | None = None) -> None:
         """The request is over as far as the books go."""
         exchange = self._exchange
         gateway = exchange.gateway
         if outcome is None:
-            if self._phase is Phase.DRAINING:
-                outcome = Outcome.CLIENT_GONE
+            if self._phase is _DRAINING:
+                outcome = _CLIENT_GONE
             else:
-                outcome = Outcome.OK if self._status < 400 else Outcome.UPSTREAM_ERROR
-        self._phase = Phase.RECORDING
+                outcome = _OK if self._status < 400 else _UPSTREAM_ERROR
+        self._phase = _RECORDING
         self._tail = tail
         exchange.connection.handler = self
         gateway.recorder.record(self, self._entry(outcome))
@@ -289,16 +295,15 @@ class Relay:
         status = self._status
         is_answer = 200 <= status < 300
         is_counted = is_answer or (
-            400 <= status < 500 and outcome is Outcome.UPSTREAM_ERROR and not is_given_back(status)
+            400 <= status < 500 and outcome is _UPSTREAM_ERROR and not is_given_back(status)
         )
         counts: dict[str, int] = {}
         source = ""
         if is_answer and self._meter is not None:
             usage = self._meter.usage()
-            counts, source = usage.counts, usage.source.value
+            counts, source = usage.counts, usage.source._value_
         tokens = counts.get(INPUT_TOKENS, 0) + counts.get(OUTPUT_TOKENS, 0)
-        ended_ms = gateway.wall_ms()
-        duration_ms = ended_ms - exchange.admitted_ms
+        duration_ms = gateway.wall_ms() - exchange.admitted_ms
         bytes_out = self._sent_bytes + len(self._tail)
         known = exchange.known
         assert known is not None
@@ -339,7 +344,7 @@ class Relay:
         return attempts
 
     def journaled(self) -> None:
-        self._phase = Phase.FINISHING
+        self._phase = _FINISHING
         exchange = self._exchange
         tail, self._tail = self._tail, b""
         if tail:
@@ -350,7 +355,7 @@ class Relay:
     def journal_failed(self) -> None:
         """Not on the books: the client must not take the answer for complete."""
         exchange = self._exchange
-        self._phase = Phase.DONE
+        self._phase = _DONE
         exchange.gateway.running.discard(exchange)
         exchange.gateway.running.discard(self)
         if exchange.upstream_connection is not None:
@@ -359,7 +364,7 @@ class Relay:
             exchange.connection.abort()
 
     def _finish(self) -> None:
-        self._phase = Phase.DONE
+        self._phase = _DONE
         exchange = self._exchange
         running = exchange.gateway.running
         running.discard(exchange)
@@ -395,12 +400,12 @@ class Relay:
         exchange = self._exchange
         now_ms = exchange.gateway.swept_ms
         self.deadline_ms = min(exchange.total_deadline_ms, now_ms + self._between_bytes_ms)
-        if self._phase is Phase.DRAINING:
+        if self._phase is _DRAINING:
             self.deadline_ms = min(self.deadline_ms, now_ms + exchange.gateway.client_gone_drain_ms)
 
     def deadline_passed(self) -> None:
         exchange = self._exchange
-        if self._phase is Phase.DRAINING:
+        if self._phase is _DRAINING:
             self._stop_draining()
             return
         connection, exchange.upstream_connection = exchange.upstream_connection, None
@@ -411,12 +416,12 @@ class Relay:
     def client_gone(self) -> None:
         exchange = self._exchange
         exchange.is_client_gone = True
-        if self._phase is Phase.RELAYING:
-            self._phase = Phase.DRAINING
+        if self._phase is _RELAYING:
+            self._phase = _DRAINING
             self._extend_deadline()
             if exchange.upstream_connection is not None:
                 exchange.upstream_connection.resume()
-        elif self._phase is Phase.FINISHING:
+        elif self._phase is _FINISHING:
             if exchange.upstream_connection is not None:
                 exchange.upstream_connection.abandon()
                 exchange.upstream_connection = None

@@ -48,7 +48,10 @@ class Upstream:
 class Upstreams:
     """All of them, rebuilt when providers change; connections to unchanged origins live on."""
 
-    def __init__(self, tasks: Tasks, bounds: PoolBounds, via: bytes) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, tasks: Tasks, bounds: PoolBounds, via: bytes
+    ) -> None:
+        self._loop = loop
         self._tasks = tasks
         self._bounds = bounds
         self._via = b"via: 1.1 %s\r\n" % via
@@ -118,8 +121,7 @@ class Upstreams:
                 self._tls = ssl.create_default_context()
                 self._tls.set_alpn_protocols(["http/1.1"])
             tls = self._tls if origin.is_tls else None
-            loop = asyncio.get_running_loop()
-            pool = self._pools[origin] = Pool(loop, self._tasks, origin, self._bounds, tls)
+            pool = self._pools[origin] = Pool(self._loop, self._tasks, origin, self._bounds, tls)
         return Upstream(provider, pool, base_path, self._via)
 
 

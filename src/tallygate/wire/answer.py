@@ -1,15 +1,17 @@
-"""Heads of answers from upstreams: split into lines once, each line judged once.
+"""Heads of answers from upstreams, read once for each distinct head.
 
-Most lines of an upstream's heads repeat from answer to answer (a date and an id do not), so a line
-is validated and classified the first time and remembered by its bytes.
+An upstream's heads are alike but for a few lines (a date, an id, a length). Those are cut out, and
+what is left is looked up by its bytes; only a head never seen before is read line by line. Which
+fields vary is learned: one that keeps bringing new heads joins the ones that are cut out.
 """
 
-import enum
 import re
+from collections.abc import Callable
 
-LINES_REMEMBERED_MAX = 4096
-LINE_REMEMBERED_BYTES_MAX = 512
-LINES_OF_A_NAME_MAX = 32  # a field that takes more values than this (a date, an id) is not kept
+TEMPLATES_MAX = 512
+TEMPLATE_BYTES_MAX = 4096
+VARYING_NAMES_MAX = 24
+VALUES_TO_VARY = 8  # a field with more values than this varies
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*)?\Z")
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
@@ -21,44 +23,11 @@ class BadAnswer(Exception):
     """What the upstream sent is not a well-formed answer."""
 
 
-class Meaning(enum.IntEnum):
-    """What a line of an answer's head means to us; KEEP goes on to the client as it is."""
-
-    KEEP = 0
-    DROP = 1
-    LENGTH = 2
-    CODING = 3
-    CONNECTION = 4
-    KEEP_ALIVE = 5
-    TYPE = 6
-    ENCODING = 7
-    UPGRADE = 8
-    RETRY_AFTER = 9
-    COOKIE = 10
-
-
-_MEANINGS = {
-    b"content-length": Meaning.LENGTH,
-    b"transfer-encoding": Meaning.CODING,
-    b"connection": Meaning.CONNECTION,
-    b"keep-alive": Meaning.KEEP_ALIVE,
-    b"content-type": Meaning.TYPE,
-    b"content-encoding": Meaning.ENCODING,
-    b"upgrade": Meaning.UPGRADE,
-    b"retry-after": Meaning.RETRY_AFTER,
-    b"set-cookie": Meaning.COOKIE,
-    b"proxy-authenticate": Meaning.DROP,
-    b"proxy-connection": Meaning.DROP,
-    b"te": Meaning.DROP,
-    b"trailer": Meaning.DROP,
-    # Ours to say: the upstream's limits are the operator's, its request id is not the client's.
-    b"x-request-id": Meaning.DROP,
-    b"x-should-retry": Meaning.KEEP,
-}
+# Ours to say, or only between us and the upstream: its limits are the operator's, for one.
+_DROPPED = frozenset(
+    (b"proxy-authenticate", b"proxy-connection", b"te", b"trailer", b"x-request-id")
+)
 _DROPPED_PREFIXES = (b"x-ratelimit-", b"anthropic-ratelimit-", b"x-tallygate-", b"x-accel-")
-
-_lines: dict[bytes, tuple[Meaning, bytes]] = {}
-_lines_of_name: dict[bytes, int] = {}
 
 
 class AnswerHead:
@@ -72,7 +41,6 @@ class AnswerHead:
         "keep_alive",
         "kept",
         "length",
-        "retry_after",
         "status",
         "upgrade",
     )
@@ -84,7 +52,6 @@ class AnswerHead:
         self.is_chunked = False
         self.content_type = b""
         self.encoding = b""
-        self.retry_after = b""
         self.upgrade = b""
         self.idle_s = 0  # how long the upstream says it keeps an idle connection; 0: not said
         self.kept = b""
@@ -97,79 +64,149 @@ class AnswerHead:
         """By its status alone; an answer to HEAD has none either."""
         return self.status < 200 or self.status in (204, 304)
 
+    def copy(self) -> "AnswerHead":
+        head = AnswerHead(self.status, keep_alive=self.keep_alive)
+        head.length = self.length
+        head.is_chunked = self.is_chunked
+        head.content_type = self.content_type
+        head.encoding = self.encoding
+        head.upgrade = self.upgrade
+        head.idle_s = self.idle_s
+        head.kept = self.kept
+        return head
 
-def parse_answer_head(raw: bytes) -> AnswerHead:
-    """Parse a head with its closing empty line; BadAnswer says what is wrong with it."""
-    lines = raw[:-4].split(b"\r\n")
-    match = _STATUS_LINE.match(lines[0])
-    if match is None:
-        raise BadAnswer("the status line is malformed")
-    ends = len(lines) + 1
+
+class AnswerHeads:
+    """The heads met so far, and which of their fields vary; bounded, and dropped whole when full."""
+
+    __slots__ = ("_kept", "_pattern", "_templates", "_values", "_varying")
+
+    def __init__(self) -> None:
+        self._templates: dict[bytes, AnswerHead] = {}
+        self._values: dict[bytes, set[bytes]] = {}
+        self._varying: set[bytes] = set()
+        for name in (b"date", b"content-length", b"x-request-id"):
+            self._varying |= {name, name.title()}
+        self._pattern = self._compile()
+
+    def read(self, raw: bytes) -> AnswerHead:
+        """The head, with its closing empty line; BadAnswer says what is wrong with it."""
+        parts = self._pattern.split(raw)
+        rest = b"".join(parts[::2])
+        template = self._templates.get(rest)
+        if template is None:
+            template = self._learn(raw, rest)
+        head = template.copy()
+        kept = self._kept
+        for line in parts[1::2]:
+            colon = line.index(b":")
+            name = line[2:colon]
+            if name in kept:
+                head.kept += line[2:] + b"\r\n"
+            else:
+                _apply(head, name.lower(), line[colon + 1 :].strip(b" \t"), line[2:])
+        if head.is_chunked and head.length >= 0:
+            raise BadAnswer("both Content-Length and Transfer-Encoding")
+        return head
+
+    def _learn(self, raw: bytes, rest: bytes) -> AnswerHead:
+        _check_characters(raw)
+        lines = rest[:-4].split(b"\r\n")
+        match = _STATUS_LINE.match(lines[0])
+        if match is None:
+            raise BadAnswer("the status line is malformed")
+        head = AnswerHead(int(match[2]), keep_alive=match[1] == b"1")
+        for line in lines[1:]:
+            name, colon, value = line.partition(b":")
+            if not colon or not _NAME.match(name):
+                raise BadAnswer("a header field is malformed")
+            self._note(name, value)
+            _apply(head, name.lower(), value.strip(b" \t"), line)
+        if len(rest) <= TEMPLATE_BYTES_MAX:
+            if len(self._templates) >= TEMPLATES_MAX:
+                self._templates.clear()
+                self._values.clear()
+            self._templates[rest] = head
+        return head
+
+    def _note(self, name: bytes, value: bytes) -> None:
+        values = self._values.setdefault(name, set())
+        values.add(value)
+        if len(values) > VALUES_TO_VARY and len(self._varying) < VARYING_NAMES_MAX:
+            self._varying.add(name)
+            self._pattern = self._compile()
+            self._templates.clear()
+            self._values.clear()
+
+    def _compile(self) -> re.Pattern[bytes]:
+        self._kept = {name for name in self._varying if _is_kept(name.lower())}
+        names = b"|".join(re.escape(name) for name in sorted(self._varying))
+        return re.compile(rb"(\r\n(?:" + names + rb"):[\t\x20-\x7e\x80-\xff]*)(?=\r\n)")
+
+
+def _check_characters(raw: bytes) -> None:
+    ends = raw.count(b"\r\n")
     if raw.translate(None, _ALLOWED) or raw.count(b"\n") != ends or raw.count(b"\r") != ends:
         raise BadAnswer("the head holds control characters")
-    head = AnswerHead(int(match[2]), keep_alive=match[1] == b"1")
-    kept = []
-    for line in lines[1:]:
-        known = _lines.get(line)
-        if known is None:
-            known = _judge(line)
-        if known[0] is Meaning.KEEP:
-            kept.append(line)
-        elif known[0] is not Meaning.DROP:
-            _apply(head, known[0], known[1], line, kept)
-    kept.append(b"")
-    head.kept = b"\r\n".join(kept)
-    if head.is_chunked and head.length >= 0:
-        raise BadAnswer("both Content-Length and Transfer-Encoding")
-    return head
 
 
-def _judge(line: bytes) -> tuple[Meaning, bytes]:
-    name, colon, value = line.partition(b":")
-    name = name.lower()
-    lines_seen = _lines_of_name.get(name, 0)
-    if not colon or (not lines_seen and not _NAME.match(name)):
-        raise BadAnswer("a header field is malformed")
-    meaning = _MEANINGS.get(name, Meaning.KEEP)
-    if meaning is Meaning.KEEP and name.startswith(_DROPPED_PREFIXES):
-        meaning = Meaning.DROP
-    judged = (meaning, value.strip(b" \t"))
-    if lines_seen < LINES_OF_A_NAME_MAX and len(line) <= LINE_REMEMBERED_BYTES_MAX:
-        if len(_lines) >= LINES_REMEMBERED_MAX:
-            _lines.clear()
-            _lines_of_name.clear()
-        _lines[line] = judged
-        _lines_of_name[name] = lines_seen + 1
-    return judged
+def _is_kept(name: bytes) -> bool:
+    return name not in _TAKE and name not in _DROPPED and not name.startswith(_DROPPED_PREFIXES)
 
 
-def _apply(
-    head: AnswerHead, meaning: Meaning, value: bytes, line: bytes, kept: list[bytes]
-) -> None:
-    if meaning is Meaning.LENGTH:
-        if not value.isdigit() or len(value) > 15 or head.length not in (-1, int(value)):
-            raise BadAnswer("Content-Length is malformed")
-        head.length = int(value)
-    elif meaning is Meaning.TYPE:
-        head.content_type = value
-        kept.append(line)
-    elif meaning is Meaning.CODING:
-        if value.lower() != b"chunked" or head.is_chunked:
-            raise BadAnswer("an unknown transfer coding")
-        head.is_chunked = True
-    elif meaning is Meaning.CONNECTION:
-        tokens = value.lower()
-        head.keep_alive = b"close" not in tokens and (head.keep_alive or b"keep-alive" in tokens)
-    elif meaning is Meaning.KEEP_ALIVE:
-        timeout = _KEEP_ALIVE_TIMEOUT.search(value)
-        head.idle_s = int(timeout[1]) if timeout else 0
-    elif meaning is Meaning.ENCODING:
-        head.encoding = value.lower()
-        kept.append(line)
-    elif meaning is Meaning.RETRY_AFTER:
-        head.retry_after = value
-        kept.append(line)
-    elif meaning is Meaning.UPGRADE:
-        head.upgrade = value.lower()
-    else:
-        kept.append(line)  # a cookie: whoever relays decides
+def _apply(head: AnswerHead, name: bytes, value: bytes, line: bytes) -> None:
+    take = _TAKE.get(name)
+    if take is not None:
+        take(head, value, line)
+    elif _is_kept(name):
+        head.kept += line + b"\r\n"
+
+
+def _take_length(head: AnswerHead, value: bytes, line: bytes) -> None:
+    if not value.isdigit() or len(value) > 15 or head.length not in (-1, int(value)):
+        raise BadAnswer("Content-Length is malformed")
+    head.length = int(value)
+
+
+def _take_coding(head: AnswerHead, value: bytes, line: bytes) -> None:
+    if value.lower() != b"chunked" or head.is_chunked:
+        raise BadAnswer("an unknown transfer coding")
+    head.is_chunked = True
+
+
+def _take_connection(head: AnswerHead, value: bytes, line: bytes) -> None:
+    tokens = value.lower()
+    head.keep_alive = b"close" not in tokens and (head.keep_alive or b"keep-alive" in tokens)
+
+
+def _take_keep_alive(head: AnswerHead, value: bytes, line: bytes) -> None:
+    timeout = _KEEP_ALIVE_TIMEOUT.search(value)
+    head.idle_s = int(timeout[1]) if timeout else 0
+
+
+def _take_type(head: AnswerHead, value: bytes, line: bytes) -> None:
+    head.content_type = value
+    head.kept += line + b"\r\n"
+
+
+def _take_encoding(head: AnswerHead, value: bytes, line: bytes) -> None:
+    head.encoding = value.lower()
+    head.kept += line + b"\r\n"
+
+
+def _take_upgrade(head: AnswerHead, value: bytes, line: bytes) -> None:
+    head.upgrade = value.lower()
+
+
+_TAKE: dict[bytes, Callable[[AnswerHead, bytes, bytes], None]] = {
+    b"connection": _take_connection,
+    b"content-encoding": _take_encoding,
+    b"content-length": _take_length,
+    b"content-type": _take_type,
+    b"keep-alive": _take_keep_alive,
+    b"transfer-encoding": _take_coding,
+    b"upgrade": _take_upgrade,
+}
+
+_heads = AnswerHeads()
+parse_answer_head = _heads.read

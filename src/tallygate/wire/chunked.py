@@ -25,13 +25,17 @@ class _State(enum.Enum):
     DONE = "nothing more"
 
 
+# A member is looked up once here: on its class that costs more than the comparison (Python 3.11).
+_SIZE, _DATA, _DATA_END, _TRAILERS, _DONE = _State
+
+
 class ChunkedReader:
     """Takes raw bytes, gives the payload; `surplus` is what came after the end of the body."""
 
     __slots__ = ("_missing", "_partial", "_state", "_trailers_bytes", "surplus")
 
     def __init__(self) -> None:
-        self._state = _State.SIZE
+        self._state = _SIZE
         self._missing = 0
         self._partial = b""
         self._trailers_bytes = 0
@@ -42,11 +46,11 @@ class ChunkedReader:
 
     @property
     def is_done(self) -> bool:
-        return self._state is _State.DONE
+        return self._state is _DONE
 
     def feed(self, data: bytes) -> bytes:
         """The payload that `data` completes; BadChunk if the coding is broken."""
-        if self._state is _State.SIZE and not self._partial and data[-2:] == b"\r\n":
+        if self._state is _SIZE and not self._partial and data[-2:] == b"\r\n":
             line_end = data.find(b"\r\n")
             size = _SIZES.get(data[:line_end])
             if size is not None and size and len(data) == line_end + size + 4:
@@ -59,15 +63,15 @@ class ChunkedReader:
         payload: list[bytes] = []
         position = 0
         while position < len(data):
-            if self._state is _State.DATA:
+            if self._state is _DATA:
                 piece = data[position : position + self._missing]
                 payload.append(piece)
                 position += len(piece)
                 self._missing -= len(piece)
                 if not self._missing:
-                    self._state = _State.DATA_END
+                    self._state = _DATA_END
                 continue
-            if self._state is _State.DONE:
+            if self._state is _DONE:
                 self.surplus += data[position:]
                 break
             line_end = data.find(b"\n", position)
@@ -79,8 +83,8 @@ class ChunkedReader:
         return payload[0] if len(payload) == 1 else b"".join(payload)
 
     def _hold(self, partial: bytes) -> None:
-        too_long = len(partial) > (0 if self._state is _State.DATA_END else SIZE_LINE_MAX) + 1
-        if too_long and self._state is not _State.TRAILERS:
+        too_long = len(partial) > (0 if self._state is _DATA_END else SIZE_LINE_MAX) + 1
+        if too_long and self._state is not _TRAILERS:
             raise BadChunk("a line of the chunked coding has no end")
         if self._trailers_bytes + len(partial) > TRAILERS_MAX:
             raise BadChunk("too many trailers")
@@ -90,19 +94,19 @@ class ChunkedReader:
         if line[-2:] != b"\r\n":
             raise BadChunk("a line of the chunked coding ends in a bare LF")
         line = line[:-2]
-        if self._state is _State.SIZE:
+        if self._state is _SIZE:
             self._missing = _read_size(line)
-            self._state = _State.DATA if self._missing else _State.TRAILERS
-        elif self._state is _State.DATA_END:
+            self._state = _DATA if self._missing else _TRAILERS
+        elif self._state is _DATA_END:
             if line:
                 raise BadChunk("a chunk is longer than it says")
-            self._state = _State.SIZE
+            self._state = _SIZE
         elif line:
             self._trailers_bytes += len(line) + 2
             if self._trailers_bytes > TRAILERS_MAX:
                 raise BadChunk("too many trailers")
         else:
-            self._state = _State.DONE
+            self._state = _DONE
 
 
 # Sizes seen lately, by their line: a stream's chunks are much of a length.

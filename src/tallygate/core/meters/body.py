@@ -11,6 +11,10 @@ TAIL_LENGTH: Final = 64 * 1024
 _TRIMMINGS: Final = 200  # bytes of an answer without its text
 
 
+# Looked up once: on its class a member costs more than the comparison (Python 3.11).
+_EMBEDDINGS, _MESSAGES = Dialect.OPENAI_EMBEDDINGS, Dialect.ANTHROPIC_MESSAGES
+
+
 class BodyMeter:
     """One JSON answer. Beyond the copy's bound, only the tail is searched for usage.
 
@@ -73,11 +77,11 @@ class BodyMeter:
             if self.saw_error or not self._is_object():
                 return Usage({}, Source.MISSING)
             report = Report()
-        if self._dialect is Dialect.OPENAI_EMBEDDINGS and report.output is None:
+        if self._dialect is _EMBEDDINGS and report.output is None:
             report.completion_tokens = 0
         return usage_from(
             report,
-            is_cache_apart=self._dialect is Dialect.ANTHROPIC_MESSAGES,
+            is_cache_apart=self._dialect is _MESSAGES,
             input_estimate=self._input_estimate,
             output_estimate=max(0, self._length - _TRIMMINGS) // 4,
         )
