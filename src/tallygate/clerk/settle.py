@@ -12,7 +12,6 @@ from collections.abc import Callable
 import msgspec
 import structlog
 
-from tallygate import clock
 from tallygate.clerk.clock import NodeClock
 from tallygate.clerk.lives import Life
 from tallygate.core.errors import StoreRefused, StoreUnavailable
@@ -159,7 +158,7 @@ class Settler:
 
     def _moved(self, life: Life, batch: Batch) -> None:
         if batch.position.segment != life.position.segment:
-            stamp_settled(life.folder, batch.position.segment, clock.system_ms() / 1000)
+            stamp_settled(life.folder, batch.position.segment, self._db.system_clock_ms() / 1000)
         life.position = batch.position
         life.settled += len(batch.entries)
 
