@@ -170,7 +170,8 @@ async def test_a_sqlite_store_is_readable_by_its_owner_only(tmp_path: Path) -> N
     store = Database(f"sqlite:///{path}")
     await store.open()
     await migrate(store)
-    modes = {stat.S_IMODE(found.stat().st_mode) for found in tmp_path.iterdir()}
+    files = os.scandir(tmp_path)
+    modes = {stat.S_IMODE(found.stat().st_mode) for found in files}
     await store.close()
     assert modes == {0o600}
 
