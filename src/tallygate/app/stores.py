@@ -9,7 +9,6 @@ from typing import Any
 import structlog
 
 from tallygate.config import Settings
-from tallygate.control.service import Secrets
 from tallygate.core.errors import StoreRefused, StoreUnavailable
 from tallygate.core.provider import Provider
 from tallygate.store import providers, quota_proxy
@@ -23,12 +22,7 @@ log = structlog.get_logger("tallygate.prepare")
 
 def settings_of(brief: dict[str, Any]) -> Settings:
     """The settings as the supervisor read them."""
-    return Settings(**{name: brief[name] for name in Settings.model_fields})
-
-
-def secrets_of(brief: dict[str, Any]) -> Secrets:
-    """What the control plane is trusted with."""
-    return Secrets(admin_token=brief["admin_token"], master_key=brief["master_key"])
+    return Settings(**brief["settings"])
 
 
 def location_of(settings: Settings) -> Location:
@@ -45,7 +39,7 @@ def provider_of(settings: Settings) -> Provider | None:
 
 
 def prepare(settings: Settings, master_key: bytes) -> None:
-    """Migrate the store, and take over an old one the first time. Raises what the operator reads."""
+    """Migrate the store and take over an old one, the first time; raises what an operator reads."""
     location = location_of(settings)
     try:
         asyncio.run(_prepare(settings, location, master_key))
@@ -84,6 +78,10 @@ async def _take_over(
         )
         await quota_proxy.remember_file(tx, path, now_ms)
     log.info(
-        "old store taken over", file=str(path), keys=report.keys, days=report.days,
-        requests=report.requests, skipped=report.skipped,
+        "old store taken over",
+        file=str(path),
+        keys=report.keys,
+        days=report.days,
+        requests=report.requests,
+        skipped=report.skipped,
     )

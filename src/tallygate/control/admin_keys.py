@@ -22,7 +22,7 @@ from tallygate.store import keys
 UserId = Annotated[str, msgspec.Meta(max_length=256)]
 
 
-class NewAdminKey(bodies.Body):
+class NewAdminKey(bodies.Body, kw_only=True):
     """`daily_limit`: 0 lets nothing through, null is unlimited, absent is DAILY_REQ_LIMIT."""
 
     label: Text | None = None
@@ -30,7 +30,7 @@ class NewAdminKey(bodies.Body):
     user_id: UserId | None = None
 
 
-class AdminKeyChange(bodies.Body):
+class AdminKeyChange(bodies.Body, kw_only=True):
     """What of a key can be changed; a field that is left out stays as it is."""
 
     label: Text | UnsetType = UNSET
@@ -101,9 +101,7 @@ def routes(parts: Parts) -> APIRouter:
             daily_limit=body.daily_limit,
             is_active=UNSET if body.is_active is UNSET else bool(body.is_active),
         )
-        return bodies.answer(
-            shown_key(parts, await order(parts.clerk, request, change, KeyView))
-        )
+        return bodies.answer(shown_key(parts, await order(parts.clerk, request, change, KeyView)))
 
     @router.delete("/{key:path}", **described(Deleted))
     async def delete_admin_key(request: Request, key: str) -> Response:

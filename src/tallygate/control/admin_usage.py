@@ -24,7 +24,7 @@ from tallygate.store import usage
 STALE = "x-tallygate-stale"
 
 
-class Reset(bodies.Body):
+class Reset(bodies.Body, kw_only=True):
     """`day` is today when it is left out."""
 
     day: str | None = None

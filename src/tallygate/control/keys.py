@@ -38,7 +38,7 @@ Names = Annotated[
 ]
 
 
-class ApiLimit(bodies.Body):
+class ApiLimit(bodies.Body, kw_only=True):
     """`amount` per `span`; null counts without ever refusing."""
 
     dimension: Dimension = Dimension.REQUESTS
@@ -50,7 +50,7 @@ class ApiLimit(bodies.Body):
 Limits = Annotated[list[ApiLimit], msgspec.Meta(max_length=32)]
 
 
-class KeyChange(bodies.Body):
+class KeyChange(bodies.Body, kw_only=True):
     """What of a key can be changed; `limits` replaces all but the daily one."""
 
     label: Text | UnsetType = UNSET
@@ -63,22 +63,22 @@ class KeyChange(bodies.Body):
     scopes: Names | UnsetType = UNSET
 
 
-class NewKey(bodies.Body):
+class NewKey(bodies.Body, kw_only=True):
     """`daily_limit` absent is DAILY_REQ_LIMIT, null is unlimited."""
 
     label: Text = ""
     kind: Literal["roc"] = "roc"
     daily_limit: Amount | UnsetType | None = UNSET
-    limits: Limits = []
+    limits: Limits = msgspec.field(default_factory=list)
     user_id: UserId = ""
     team_id: UserId = ""
     expires_at: datetime.datetime | None = None
     models: Names | None = None
     addresses: Names | None = None
-    scopes: Names = []
+    scopes: Names = msgspec.field(default_factory=list)
 
 
-class Rotation(bodies.Body):
+class Rotation(bodies.Body, kw_only=True):
     """The old secret works `grace_s` seconds longer."""
 
     grace_s: Annotated[int, msgspec.Meta(ge=0, le=GRACE_S_MAX)] = 0

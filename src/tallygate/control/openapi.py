@@ -9,14 +9,13 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import APIRoute
 
 from tallygate import __version__
 from tallygate.control.bodies import Body
 from tallygate.control.refusals import ErrorAnswer
 
 _REFERENCE = "#/components/schemas/{name}"
-_STRUCTS = "x-tallygate-structs"  # on a route only, never in the document
+_SCHEMAS = "x-tallygate-schemas"  # what a route refers to; moved to where schemas belong
 DESCRIPTION = """One gate for every token. Send the admin token as `Authorization: Bearer` or
 `X-Admin-Token`. Every changing call takes an `Idempotency-Key`: the same key with the same payload
 is answered with the first result, with another payload it is refused (409)."""
@@ -26,12 +25,10 @@ def described(
     answer: Any, *, status: int = 200, body: type[Body] | None = None, note: str = "Done"
 ) -> dict[str, Any]:
     """Keyword arguments for a route's decorator. `answer` is any type that msgspec knows."""
-    extra: dict[str, Any] = {_STRUCTS: [answer, *([body] if body else [])]}
-    schemas, _ = _schemas([answer])
+    schemas, components = _schemas([answer, *([body] if body else [])])
+    extra: dict[str, Any] = {_SCHEMAS: components}
     if body is not None:
-        reference = {"$ref": _REFERENCE.format(name=body.__name__)}
-        extra["requestBody"] = {"content": {"application/json": {"schema": reference}}}
-        extra["parameters"] = [_IDEMPOTENCY_KEY]
+        extra["requestBody"] = {"content": _json(schemas[1])}
     responses = {status: {"description": note, "content": _json(schemas[0])}}
     return {"status_code": status, "responses": responses, "openapi_extra": extra}
 
@@ -48,15 +45,17 @@ def install(application: FastAPI) -> None:
 
 
 def _document(application: FastAPI) -> dict[str, Any]:
-    shown = [one for one in _api_routes(application) if one.include_in_schema]
     document = get_openapi(
         title="Tallygate",
         version=__version__,
         description=DESCRIPTION.replace("\n", " "),
         routes=application.routes,
     )
-    structs = [one for route in shown for one in (route.openapi_extra or {}).get(_STRUCTS, [])]
-    _, components = _schemas([*structs, ErrorAnswer])
+    _, components = _schemas([ErrorAnswer])
+    for operations in document["paths"].values():
+        for method, operation in operations.items():
+            components |= operation.pop(_SCHEMAS, {})
+            _finish(method, operation)
     document["components"] = {
         "schemas": dict(sorted(components.items())),
         "securitySchemes": {
@@ -65,33 +64,17 @@ def _document(application: FastAPI) -> dict[str, Any]:
         },
     }
     document["security"] = [{"bearer": []}, {"header": []}]
-    for operations in document["paths"].values():
-        for method, operation in operations.items():
-            _finish(method, operation)
     return document
 
 
-def _api_routes(application: FastAPI) -> list[APIRoute]:
-    return [route for route in _flat(application.routes) if isinstance(route, APIRoute)]
-
-
-def _flat(routes: Any) -> list[Any]:  # routers of FastAPI may stand in a list of routes as a whole
-    found: list[Any] = []
-    for route in routes:
-        inner = getattr(getattr(route, "original_router", None), "routes", None)
-        found += _flat(inner) if inner is not None else [route]
-    return found
-
-
 def _finish(method: str, operation: dict[str, Any]) -> None:
-    operation.pop(_STRUCTS, None)
     operation["responses"].pop("422", None)
     operation["responses"]["default"] = {
         "description": "Refused: the code is stable, the message is for people",
         "content": _json({"$ref": _REFERENCE.format(name=ErrorAnswer.__name__)}),
     }
     parameters = operation.get("parameters", [])
-    if method != "get" and _IDEMPOTENCY_KEY not in parameters:
+    if method != "get":
         operation["parameters"] = [*parameters, _IDEMPOTENCY_KEY]
 
 

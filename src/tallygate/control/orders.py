@@ -36,9 +36,7 @@ async def order(clerk: Clerk, request: Request, arguments: Arguments, kind: type
 
 
 def actor_of(request: Request) -> Actor:
-    return Actor(
-        name="admin", address=client_address(request), request_id=request.state.request_id
-    )
+    return Actor(name="admin", address=client_address(request), request_id=request.state.request_id)
 
 
 def idempotency_key(request: Request) -> str | None:

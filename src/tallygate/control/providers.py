@@ -30,12 +30,14 @@ Caps = Annotated[
     msgspec.Meta(max_length=10_000),
 ]
 Paths = Annotated[
-    list[Annotated[str, msgspec.Meta(max_length=256, pattern=r"^/v1/(?!.*\.\.)[A-Za-z0-9._/*-]*\Z")]],
+    list[
+        Annotated[str, msgspec.Meta(max_length=256, pattern=r"^/v1/(?!.*\.\.)[A-Za-z0-9._/*-]*\Z")]
+    ],
     msgspec.Meta(max_length=100),
 ]
 
 
-class ProviderChange(bodies.Body):
+class ProviderChange(bodies.Body, kw_only=True):
     """What of a provider can be changed; a field that is left out stays as it is."""
 
     protocol: Literal["openai", "anthropic"] | UnsetType = UNSET
@@ -54,7 +56,7 @@ class ProviderChange(bodies.Body):
     total_ms: Milliseconds | UnsetType = UNSET
 
 
-class NewProvider(ProviderChange):
+class NewProvider(ProviderChange, kw_only=True):
     """A provider: where it is, what it speaks, and the secret that it wants."""
 
     name: Name

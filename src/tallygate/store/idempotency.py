@@ -133,9 +133,7 @@ def _earlier(found: Any, master_key: bytes, payload_hash: bytes) -> Earlier:  # 
     if found["answer"] is not None:
         purpose = _purpose(found["scope"], found["key"])
         answer = sealing.unseal(master_key, bytes(found["answer"]), purpose)
-    return Earlier(
-        State.DONE, found["request_id"], found["status"], found["content_type"], answer
-    )
+    return Earlier(State.DONE, found["request_id"], found["status"], found["content_type"], answer)
 
 
 def _purpose(scope: str, key: str) -> str:

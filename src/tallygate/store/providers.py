@@ -122,9 +122,7 @@ async def snapshot(
 
 def _refuse_reserved(name: str, from_settings: Provider | None, *, is_new: bool) -> None:
     if name == DEMO:
-        raise Refusal(
-            Code.IMPOSSIBLE, f"{DEMO!r} is the built-in demo provider; use another name"
-        )
+        raise Refusal(Code.IMPOSSIBLE, f"{DEMO!r} is the built-in demo provider; use another name")
     if from_settings and name == from_settings.name and not is_new:
         raise Refusal(
             Code.IMPOSSIBLE,

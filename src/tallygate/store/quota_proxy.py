@@ -68,9 +68,7 @@ async def take_over(tx: Tx, old: OldFile, *, zone: str, sealing: Sealing, now_ms
     for reason, rows in old.skipped.items():
         report.skip(reason, rows)
     items = set(
-        (
-            await tx.execute(sa.select(imported.c.item).where(imported.c.source == SOURCE))
-        ).scalars()
+        (await tx.execute(sa.select(imported.c.item).where(imported.c.source == SOURCE))).scalars()
     )
     here: dict[str, int] = {}
     for key in old.keys:
@@ -210,9 +208,7 @@ def _summed(usages: list[OldUsage]) -> list[OldUsage]:
         place = (one.secret, one.day.isoformat())
         if earlier := summed.get(place):
             requests = earlier.requests + one.requests
-            one = OldUsage(
-                one.secret, one.day, requests, max(earlier.updated_ms, one.updated_ms)
-            )
+            one = OldUsage(one.secret, one.day, requests, max(earlier.updated_ms, one.updated_ms))
         summed[place] = one
     return list(summed.values())
 

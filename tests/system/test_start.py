@@ -1,0 +1,111 @@
+"""The first start, and every start that cannot be: one line says why, and the status is 1."""
+
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.upstream import RunningUpstream
+from tests.system.conftest import MakeNode
+from tests.system.harness import Node, free_port
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_second_node_on_the_same_folder_says_so(make_node: MakeNode, tmp_path: Path) -> None:
+    first = make_node(workers=1)
+    second = Node(tmp_path / "second", settings={"TALLYGATE_DATA": str(first.data)})
+    status, line = second.refusal()
+    assert (status, line.split(str(first.data))[0]) == (1, "another tallygate serves ")
+
+
+def test_a_second_node_on_the_same_port_says_so(make_node: MakeNode, tmp_path: Path) -> None:
+    first = make_node(workers=1)
+    second = Node(tmp_path / "second", settings={"TALLYGATE_PORT": str(first.port)})
+    status, line = second.refusal()
+    assert status == 1
+    assert line.startswith(f"port {first.port} on 127.0.0.1 is in use")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("TALLYGATE_PORT", "eighty", "TALLYGATE_PORT"),
+        ("DATABASE_URL", "mysql://here", "TALLYGATE_DATABASE_URL"),
+        ("DEEPSEEK_BASE_URL", "api.deepseek.com", "TALLYGATE_DEEPSEEK_BASE_URL"),
+        ("TALLYGATE_TIME_ZONE", "Mars/Olympus", "Mars/Olympus"),
+        ("TALLYGATE_DATA", "/proc/nowhere", "/proc/nowhere"),
+    ],
+)
+def test_a_bad_setting_is_named(tmp_path: Path, setting: str, value: str, said: str) -> None:
+    """One line with the setting's name, no traceback, and nothing is left running."""
+    node = Node(tmp_path / "node", settings={setting: value})
+    status, line = node.refusal()
+    assert status == 1
+    assert said in line
+    assert "Traceback" not in node.log
+
+
+def test_an_unreachable_database_is_named_and_its_password_is_not(tmp_path: Path) -> None:
+    url = f"postgresql://somebody:hunter2@127.0.0.1:{free_port()}/tallygate"
+    node = Node(tmp_path / "node", database_url=url)
+    status, line = node.refusal()
+    assert status == 1
+    assert "DATABASE_URL" in line
+    assert "hunter2" not in node.log
+    assert "Traceback" not in node.log
+
+
+def test_an_unknown_setting_only_warns(make_node: MakeNode) -> None:
+    """A slip in a name must not go unseen, nor keep the node from serving."""
+    node = make_node(workers=1, settings={"TALLYGATE_PROT": "1"})
+    assert "TALLYGATE_PROT is not a setting" in node.log
+
+
+def test_the_admin_token_is_shown_once_and_kept_for_its_owner(
+    tmp_path: Path, upstream: RunningUpstream
+) -> None:
+    """The first start prints it; later starts do not write it into every log."""
+    node = Node(tmp_path / "node", upstream=upstream.base_url, settings={"ADMIN_TOKEN": ""})
+    with node:
+        kept = node.data / "admin-token"
+        token = kept.read_text().strip()
+        assert kept.stat().st_mode & 0o777 == 0o600
+        assert token in node.log
+        assert node.ask("GET", "/admin/keys", headers={"x-admin-token": token})[0] == 200
+    (node.folder / "log").unlink()
+    with node:
+        assert token not in node.log
+
+
+def test_the_old_servers_database_is_taken_over_at_the_first_start(
+    make_node: MakeNode, tmp_path: Path
+) -> None:
+    """Whoever runs the seed's server stops it, starts this one, and their users notice nothing."""
+    old = tmp_path / "quota-proxy.db"
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    key = "roc_7d9f8e7c6b5a4d3c2b1a0f9e8d7c6b5a"
+    with sqlite3.connect(old) as connection:
+        connection.executescript(
+            """
+            CREATE TABLE trial_keys (key TEXT PRIMARY KEY, label TEXT, created_at INTEGER,
+                daily_limit INTEGER DEFAULT 200, is_active INTEGER DEFAULT 1);
+            CREATE TABLE usage_stats (id INTEGER PRIMARY KEY AUTOINCREMENT, trial_key TEXT,
+                day TEXT, requests INTEGER DEFAULT 0, updated_at INTEGER,
+                UNIQUE(trial_key, day), FOREIGN KEY (trial_key) REFERENCES trial_keys(key));
+            """
+        )
+        connection.execute("INSERT INTO trial_keys VALUES (?, 'old', 1739299200000, 5, 1)", (key,))
+        connection.execute(
+            "INSERT INTO usage_stats (trial_key, day, requests, updated_at) VALUES (?, ?, 3, ?)",
+            (key, today, 1739299300000),
+        )
+    connection.close()
+    before = old.read_bytes()
+    node = make_node(workers=1, settings={"SQLITE_DB_PATH": str(old)})
+    assert node.requests_of(key) == 3
+    assert [node.chat(key)[0] for _ in range(3)] == [200, 200, 429]
+    assert node.requests_of(key) == 5
+    assert old.read_bytes() == before
+    assert (tmp_path / "quota-proxy.tallygate.db").exists()
