@@ -169,8 +169,9 @@ async def test_a_commit_whose_end_is_unknown_changes_nothing_twice(node: Node):
     for _ in range(5):
         node.db.fail_commits = 1
         total += await race([worker], limit, 10)
-    await until(lambda: node.clerk.writer.is_available)
-    await node.command(Settle())
+    node.db.fail_commits = 0
+    await until(lambda: node.clerk.is_store_available)
+    assert await node.command(Settle()) == {"stale": []}
     found = await used(node, limit)
     assert found.spent == total == 50
     assert total + await race([worker], limit, 100) == 100

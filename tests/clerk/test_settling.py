@@ -1,5 +1,6 @@
 """Every entry is on the books exactly once, whatever became of its writer or of the store."""
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -35,6 +36,22 @@ async def test_the_barrier_settles_all_that_was_answered_before(any_node: Node):
             worker.finish(limit, f"{worker.slot}-{number}")
     assert await any_node.command(Settle()) == {"stale": []}
     assert await rows(any_node) == 150
+
+
+async def test_a_barrier_waits_for_what_was_written_during_a_running_step(node: Node):
+    """A step that read before the barrier came says nothing about what was answered since."""
+    _, limit = await node.make_limit(100)
+    worker = await node.worker(0)
+    for number in range(20):
+        assert await worker.admit(limit)
+        worker.finish(limit, f"early-{number}")
+        node.clerk.writer.poke()
+        for _ in range(number % 7):
+            await asyncio.sleep(0)  # somewhere in the middle of a step
+        assert await worker.admit(limit)
+        worker.finish(limit, f"late-{number}")
+        await node.clerk.barrier.settle(5000)
+        assert await rows(node) == 2 * (number + 1)
 
 
 async def test_a_barrier_without_a_store_names_this_node(node: Node):

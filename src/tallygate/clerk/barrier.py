@@ -7,10 +7,10 @@ that they have; one that does not in time, or has not been seen for a while, is 
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from tallygate.clerk.clock import NodeClock
 from tallygate.clerk.options import Options
 from tallygate.clerk.settle import Settler
 from tallygate.clerk.writer import Writer
-from tallygate.clock import StoreClock
 from tallygate.core.errors import StoreUnavailable
 from tallygate.store import feed, nodes
 from tallygate.store.database import Database, Tx
@@ -25,7 +25,7 @@ class Barrier:
     def __init__(
         self,
         db: Database,
-        clock: StoreClock,
+        clock: NodeClock,
         options: Options,
         writer: Writer,
         settler: Settler,

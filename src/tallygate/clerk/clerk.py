@@ -68,7 +68,7 @@ class Clerk:
         self.barrier = Barrier(
             self.db, self.clock, options, self.writer, self.settler, self._find_journals
         )
-        self.upkeep = Upkeep(options, self.writer, self.settler)
+        self.upkeep = Upkeep(options, self.writer, self.settler, self.db.system_clock_ms)
         self.leases = Leases(
             self.writer,
             self.register,

@@ -114,8 +114,9 @@ class Leases:
 
     def recall_limit(self, limit_id: int) -> None:
         """Its amount was lowered: what is leased beyond it comes back as fast as can be."""
-        for counter in [counter for counter in self._holders if counter[0] == limit_id]:
-            self.recall(counter)
+        for counter in self._holders:
+            if counter[0] == limit_id:
+                self.recall(counter)
 
     def forget(self, peer: Peer) -> None:
         """The worker is gone; its successor will settle what it held."""
@@ -216,11 +217,8 @@ class Leases:
         """Answer what is complete, park what is short and may still get something."""
         self._note_holder(waiting)
         self._unpark(waiting)
-        short = {
-            place
-            for place in waiting.open
-            if waiting.states[place].shortage and waiting.states[place].leased_elsewhere
-        }
+        states = waiting.states
+        short = {n for n in waiting.open if states[n].shortage and states[n].leased_elsewhere}
         waiting.open = short
         if short and not is_over and waiting.peer.is_open:
             hopeful = [place for place in short if self._park(waiting, waiting.counter_at(place))]
@@ -231,13 +229,14 @@ class Leases:
         waiting.peer.send(Synced(waiting.sync.id, True, answers))
 
     def _park(self, waiting: _Waiting, counter: Counter) -> bool:
-        """Recall from all holders; False when everybody has answered already."""
+        """Recall from all holders; False when everybody has answered already.
+
+        A holder that is short of the same counter itself has nothing to spare.
+        """
         round_ = self._rounds.setdefault(counter, _Round())
         round_.waiting.add(waiting)
-        holders = self._holders.get(counter, set()) - round_.asked - round_.answered
-        if all(other.peer is waiting.peer for other in round_.waiting):
-            holders = holders - {waiting.peer}
-        for peer in holders:
+        short = {other.peer for other in round_.waiting}
+        for peer in self._holders.get(counter, set()) - round_.asked - round_.answered - short:
             round_.asked.add(peer)
             self._ask_back(peer, counter)
         if self._has_other_nodes():
@@ -245,7 +244,7 @@ class Leases:
                 round_.is_published = True
                 self._publish_recall(counter)
             return True
-        return bool(round_.asked)
+        return bool(round_.asked - short)
 
     def _unpark(self, waiting: _Waiting) -> None:
         for place in range(len(waiting.sync.asks)):

@@ -12,7 +12,6 @@ from collections.abc import Callable
 import msgspec
 import structlog
 
-from tallygate import clock
 from tallygate.clerk.clock import NodeClock
 from tallygate.clerk.lives import Life
 from tallygate.core.errors import StoreRefused, StoreUnavailable
@@ -30,6 +29,9 @@ BATCH_MIN = 8
 BATCH_MAX = 2000
 WATCH_S = 0.025
 
+# The lives that are still to be read to their ends, and who waits for that.
+_Barrier = tuple[set[tuple[int, int]], asyncio.Future[None]]
+
 log = structlog.get_logger("tallygate.clerk")
 
 
@@ -46,7 +48,7 @@ class Settler:
         self._poke = poke
         self._on_closed = on_closed
         self._machine_boot = slab.machine_boot()
-        self._barriers: list[tuple[set[tuple[int, int]], asyncio.Future[None]]] = []
+        self._barriers: list[_Barrier] = []
         self._turn = 0
         self.lives: dict[tuple[int, int], Life] = {}
         self.ended: set[tuple[int, int]] = set()  # closed by an earlier clerk
@@ -82,12 +84,13 @@ class Settler:
 
     async def _step_of(self, life: Life) -> bool:
         limit = life.batch
+        waiting = list(self._barriers)  # whoever comes later waits for the next read
         try:
             batch = life.tail.read(life.position, limit, is_dead=life.is_dead)
         except (StoreRefused, OSError) as error:
             life.refused = str(error)
             log.error("a journal is refused", journal=repr(life), reason=life.refused)
-            self._drained(life)
+            self._drained(life, waiting)
             return False
         if batch.corruptions:
             life.corruptions += len(batch.corruptions)
@@ -98,7 +101,7 @@ class Settler:
         if len(batch.entries) < limit:
             if life.is_dead:
                 await self._close(life)
-            self._drained(life)
+            self._drained(life, waiting)
         return has_moved
 
     async def _settle(self, life: Life, batch: Batch) -> bool:
@@ -159,7 +162,7 @@ class Settler:
 
     def _moved(self, life: Life, batch: Batch) -> None:
         if batch.position.segment != life.position.segment:
-            stamp_settled(life.folder, batch.position.segment, clock.system_ms() / 1000)
+            stamp_settled(life.folder, batch.position.segment, self._db.system_clock_ms() / 1000)
         life.position = batch.position
         life.settled += len(batch.entries)
 
@@ -175,8 +178,9 @@ class Settler:
         log.info("a life is settled and closed", journal=repr(life), entries=life.settled)
         self._on_closed(life)
 
-    def _drained(self, life: Life) -> None:
-        for keys, _ in self._barriers:
+    def _drained(self, life: Life, waiting: list[_Barrier]) -> None:
+        """Read to its end after these began to wait, and settled."""
+        for keys, _ in waiting:
             keys.discard(life.key)
         self._release_barriers()
 

@@ -60,7 +60,7 @@ class Journal:
         bytes_max: int = 4 << 30,
         durability: str = DURABLE_PROCESS,
     ) -> None:
-        assert segment_bytes >= FRAME_BYTES_MAX * 2, "a segment must hold more than its header"
+        segment_bytes = max(segment_bytes, FRAME_BYTES_MAX * 2)  # at least one frame fits
         self.folder = folder
         self.identity = identity
         self.is_power_durable = durability == DURABLE_POWER
