@@ -353,7 +353,7 @@ class LeaseBook:
 
 
 def _ask(lease: Lease) -> Ask:
-    beyond = max(0, lease.need - max(0, lease.available)) if lease.need else 0
+    beyond = max(0, lease.need - lease.available) if lease.need else 0  # a debt is paid first
     return Ask(
         lease.limit_id,
         lease.window_s,
