@@ -18,12 +18,9 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Server:
+def postgresql_server() -> Server:
     """One server for the whole run; with xdist the workers share it."""
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
-    return Server(folder)
+    return Server(os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid.uuid4().hex)
 
 
 @pytest.fixture

@@ -1,5 +1,10 @@
-"""A real PostgreSQL for tests, from the pgserver wheel; also as root, also shared by processes."""
+"""A real PostgreSQL for tests, from the pgserver wheel; also as root, also shared by processes.
 
+As root the server runs as a user of its own, and pytest takes the right to enter its temporary
+folders from everyone else whenever another run starts: the server needs a folder elsewhere.
+"""
+
+import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -7,11 +12,12 @@ import pgserver
 
 
 class Server:
-    """One running server. pgserver counts the processes that use it; the last one stops it."""
+    """One server for a test run. pgserver counts the processes; the last one stops and deletes."""
 
-    def __init__(self, folder: Path) -> None:
-        self._server = pgserver.get_server(folder / "postgresql")
-        for setting in ("fsync = off", "synchronous_commit = off", "max_connections = 200"):
+    def __init__(self, run: str) -> None:
+        folder = Path(tempfile.gettempdir()) / f"tallygate-postgresql-{run}"
+        self._server = pgserver.get_server(folder, cleanup_mode="delete")
+        for setting in ("fsync = off", "synchronous_commit = off"):
             self._server.psql(f"ALTER SYSTEM SET {setting}")
         self._server.psql("SELECT pg_reload_conf()")
 
