@@ -25,7 +25,8 @@ Send the admin token as `Authorization: Bearer` or `X-Admin-Token`. JSON is pars
 Content-Type; an unknown field of a body is refused. Every changing call takes an `Idempotency-Key`.
 Times are milliseconds under `/admin`, else RFC 3339 in UTC. Lists are
 `?limit=&cursor=` → `{"items", "total", "next"}`; only `/admin/keys` is a bare array. The whole
-contract is in `contract/openapi.json`; a running server shows it at `/docs`. Written by `make docs`.
+contract is in `contract/openapi.json`; a running server shows it at `/docs`.
+Written by `make docs`.
 
 | call | body | answer | |
 |---|---|---|---|

@@ -18,15 +18,15 @@ MEANINGS = {
     "in `data/master.key`. It is in no backup.",
     "database_url": "`postgresql://…` or `postgres://…`: the store is a PostgreSQL, in a schema of "
     "its own named `tallygate`. Without it the store is SQLite.",
-    "sqlite_db_path": "The SQLite store's file; `tallygate.db` in the data folder if not set. If it "
-    "is an old quota proxy's file, it is only read and taken over, once, into "
+    "sqlite_db_path": "The SQLite store's file; `tallygate.db` in the data folder if not set. If "
+    "it is an old quota proxy's file, it is only read and taken over, once, into "
     "`<name>.tallygate.db` beside it.",
     "deepseek_api_key": "Makes a provider named `deepseek`.",
     "deepseek_base_url": "Where that provider is.",
     "daily_req_limit": "The daily limit of keys that are made without one.",
     "public_models": "Whether `GET /v1/models` answers without a key.",
-    "keep_sealed_keys": "Whether a sealed copy of each key is kept, so that `GET /admin/keys` shows "
-    "whole keys; otherwise it shows masked keys and ids.",
+    "keep_sealed_keys": "Whether a sealed copy of each key is kept, so that `GET /admin/keys` "
+    "shows whole keys; otherwise it shows masked keys and ids.",
     "notify_urls": "Where notices go, as apprise writes it; several separated by spaces.",
     "trusted_proxies": "CIDRs, separated by commas, whose `X-Forwarded-For` is believed.",
     "console_host": "The only host name under which console and API answer; empty for any.",
