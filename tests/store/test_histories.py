@@ -170,7 +170,7 @@ async def test_a_power_loss_spends_whole_leases_and_never_less_than_was_admitted
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_overruns_of_token_limits_stay_on_the_books(store: Database, seed: int) -> None:
-    """Requests that spend more than they reserved: the counter is exact and nothing goes negative."""
+    """Requests that spend more than they reserved: the counter is exact, never negative."""
     key_id, limit_id = await make_key(store, 10_000, dimension="tokens")
     rng = random.Random(seed)
     workers = [

@@ -1,4 +1,4 @@
-"""Leases in the store: never more is granted than there is, whatever is lost, doubled or at once."""
+"""Leases in the store: never more is granted than there is, whatever is lost or doubled."""
 
 import asyncio
 import datetime

@@ -61,6 +61,6 @@ def mask(secret: str) -> str:
     """What may be shown of a key: enough to tell it from others, not enough to use it."""
     prefix, separator, rest = secret.partition("_")
     if not separator or len(prefix) > 8:
-        prefix, rest = "", secret
+        prefix, separator, rest = "", "", secret
     tail = rest[-4:] if len(rest) >= 12 else ""
     return f"{prefix}{separator}…{tail}"

@@ -7,19 +7,17 @@ own statements (the drivers run in autocommit), so that both stores behave alike
 """
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from types import TracebackType
 from typing import Any
 
-import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tallygate.core.errors import StoreUnavailable
 from tallygate.store import postgresql, schema, sqlite
+from tallygate.store.guard import Guard
 
 STATEMENT_DEADLINE_S = 10.0
 ROLLBACK_DEADLINE_S = 2.0
@@ -28,66 +26,35 @@ COPY_ROWS_MIN = 64  # below, COPY's own round trips cost more than they save
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
 
-class _Guard:
-    """`async with`: a deadline around one await on the store, and its failures translated."""
-
-    __slots__ = ("_timeout",)
-
-    def __init__(self, deadline_s: float) -> None:
-        self._timeout = asyncio.timeout(deadline_s)
-
-    async def __aenter__(self) -> None:
-        await self._timeout.__aenter__()
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        try:
-            await self._timeout.__aexit__(kind, error, traceback)
-        except TimeoutError as late:
-            raise StoreUnavailable("the store did not answer in time") from late
-        if isinstance(error, Exception) and (translated := _translated(error)) is not None:
-            raise translated from error
-
-
-def _translated(error: Exception) -> Exception | None:
-    """The domain's error for a library's, or None for what is our own bug or a broken rule."""
-    cause: BaseException | None = error
-    while isinstance(cause, sa.exc.DBAPIError):
-        cause = cause.orig if cause.orig is not cause else None
-    while cause is not None and not isinstance(cause, sqlite3.Error | asyncpg.PostgresError):
-        if isinstance(cause, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError):
-            break
-        cause = cause.__cause__
-    if isinstance(cause, sqlite3.Error):
-        return sqlite.domain_error(cause)
-    if cause is not None:
-        return postgresql.domain_error(cause)
-    if isinstance(error, sa.exc.TimeoutError):
-        return StoreUnavailable("every connection to the store is busy")
-    if isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated:
-        return StoreUnavailable("the connection to the store was lost")
-    return None
-
-
 class Tx:
     """One transaction: thin over SQLAlchemy, plus savepoints and a bulk path."""
 
-    __slots__ = ("_connection", "_deadline_s", "_savepoints", "dialect")
+    __slots__ = ("_connection", "_deadline_s", "_driver", "_savepoints", "dialect")
 
-    def __init__(self, connection: AsyncConnection, dialect: str, deadline_s: float) -> None:
+    def __init__(
+        self, connection: AsyncConnection, driver: Any, dialect: str, deadline_s: float
+    ) -> None:
         self.dialect = dialect
         self._connection = connection
+        self._driver = driver  # aiosqlite's or asyncpg's connection, for what only those can do
         self._deadline_s = deadline_s
         self._savepoints = 0
+
+    def _guard(self) -> Guard:
+        is_sqlite = self.dialect == "sqlite"
+        return Guard(self._deadline_s, self._driver.interrupt if is_sqlite else None)
+
+    async def begin(self, statements: str) -> None:
+        async with self._guard():
+            if self.dialect == "sqlite":
+                await self._connection.exec_driver_sql(statements)
+            else:  # several statements in one round trip
+                await self._driver.execute(statements)
 
     async def execute(
         self, statement: sa.Executable, parameters: Parameters = None
     ) -> sa.CursorResult[Any]:
-        async with _Guard(self._deadline_s):
+        async with self._guard():
             return await self._connection.execute(statement, parameters)
 
     async def scalar(self, statement: sa.Executable, parameters: Parameters = None) -> Any:
@@ -95,12 +62,12 @@ class Tx:
 
     async def run_sql(self, text: str) -> None:
         """A statement of the transaction's own control; nothing from outside is ever in it."""
-        async with _Guard(self._deadline_s):
+        async with self._guard():
             await self._connection.exec_driver_sql(text)
 
     async def run_sync(self, function: Callable[[sa.Connection], Any]) -> Any:
         """For Alembic, which speaks only to synchronous connections."""
-        async with _Guard(self._deadline_s):
+        async with self._guard():
             return await self._connection.run_sync(function)
 
     @asynccontextmanager
@@ -130,14 +97,13 @@ class Tx:
         tuples: list[Any] = list(rows)
         if isinstance(rows[0], Mapping):
             tuples = [tuple(row[name] for name in names) for row in tuples]
-        async with _Guard(self._deadline_s):
-            driver = (await self._connection.get_raw_connection()).driver_connection
+        async with self._guard():
             if self.dialect == "sqlite":
-                await sqlite.insert_many(driver, table.name, names, tuples)
+                await sqlite.insert_many(self._driver, table.name, names, tuples)
             elif len(tuples) < COPY_ROWS_MIN:
-                await postgresql.insert_many(driver, table.name, names, tuples)
+                await postgresql.insert_many(self._driver, table.name, names, tuples)
             else:
-                await postgresql.copy_many(driver, table.name, names, tuples)
+                await postgresql.copy_many(self._driver, table.name, names, tuples)
 
 
 class Database:
@@ -167,7 +133,11 @@ class Database:
         if self.dialect == "sqlite":
             path = sqlite.path_of(self._url)
             sqlite.prepare_file(path, may_create=may_create)
-            self._engines = {True: sqlite.writer_engine(path), False: sqlite.reader_engine(path)}
+            busy_s = min(sqlite.BUSY_S_MAX, self._deadline_s / 2)
+            self._engines = {
+                True: sqlite.writer_engine(path, busy_s),
+                False: sqlite.reader_engine(path, busy_s),
+            }
         else:
             engine = postgresql.make_engine(self._url)
             self._engines = {True: engine, False: engine}
@@ -178,10 +148,10 @@ class Database:
             raise
 
     async def _greet(self) -> None:
-        async with _Guard(self._deadline_s):
+        async with Guard(self._deadline_s):
             connection = await self._engines[True].connect()
         try:
-            async with _Guard(self._deadline_s):
+            async with Guard(self._deadline_s):
                 if self.dialect == "sqlite":
                     await sqlite.switch_to_wal(connection)
                 else:
@@ -217,38 +187,28 @@ class Database:
     ) -> AsyncIterator[Tx]:
         if not self._engines:
             raise StoreUnavailable("the store is not open")
-        deadline_s = deadline_s or self._deadline_s
-        connection = await self._connect(is_writing)
+        connection, driver = await self._connect(is_writing)
         is_done = False
         try:
-            tx = Tx(connection, self.dialect, deadline_s)
-            async with _Guard(deadline_s):
-                await self._begin(connection, begin)
+            tx = Tx(connection, driver, self.dialect, deadline_s or self._deadline_s)
+            await tx.begin(begin)
             yield tx
             await tx.run_sql("COMMIT")
             is_done = True
         finally:
             await self._release(connection, is_done)
 
-    async def _connect(self, is_writing: bool) -> AsyncConnection:
+    async def _connect(self, is_writing: bool) -> tuple[AsyncConnection, Any]:
         """A connection that, as far as its driver has noticed, is alive."""
-        async with _Guard(self._deadline_s):
+        async with Guard(self._deadline_s):
             while True:
                 connection = await self._engines[is_writing].connect()
                 driver = (await connection.get_raw_connection()).driver_connection
                 assert driver is not None
                 if self.dialect == "sqlite" or not driver.is_closed():
-                    return connection
+                    return connection, driver
                 await connection.invalidate()
                 await connection.close()
-
-    async def _begin(self, connection: AsyncConnection, begin: str) -> None:
-        if self.dialect == "sqlite":
-            await connection.exec_driver_sql(begin)
-        else:  # several statements in one round trip
-            driver = (await connection.get_raw_connection()).driver_connection
-            assert driver is not None
-            await driver.execute(begin)
 
     async def _release(self, connection: AsyncConnection, is_done: bool) -> None:
         """Give the connection back, rolled back unless done, even if we are being cancelled."""

@@ -5,7 +5,7 @@ limits answer with the ids of those that changed, for the feed.
 """
 
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -157,17 +157,26 @@ async def reset_day(tx: Tx, day: datetime.date) -> list[tuple[int, int]]:
     locks them, so that the two never wait for each other.
     """
     zones = await tx.execute(sa.select(limits.c.zone).where(limits.c.is_daily).distinct())
+    windows = {zone: day_window(day, zone) for zone in zones.scalars()}
+    await _lock_daily(tx, windows)
     cleared: list[tuple[int, int]] = []
-    for zone in zones.scalars().all():
-        window_s = day_window(day, zone)
+    for zone, window_s in windows.items():
         daily = sa.select(limits.c.id).where(
             limits.c.is_daily, limits.c.zone == zone, limits.c.deleted_ms.is_(None)
         )
-        of_the_day = sa.and_(counter.c.window_s == window_s, counter.c.limit_id.in_(daily))
-        locked = sa.select(counter.c.limit_id).where(of_the_day).order_by(counter.c.limit_id)
-        await tx.execute(locked.with_for_update())
-        clear = {"generation": counter.c.generation + 1, "spent": 0, "leased": 0}
-        statement = sa.update(counter).where(of_the_day).values(clear)
-        ids = (await tx.execute(statement.returning(counter.c.limit_id))).scalars().all()
-        cleared += [(limit_id, window_s) for limit_id in sorted(ids)]
-    return cleared
+        statement = (
+            sa.update(counter)
+            .where(counter.c.window_s == window_s, counter.c.limit_id.in_(daily))
+            .values(generation=counter.c.generation + 1, spent=0, leased=0)
+            .returning(counter.c.limit_id)
+        )
+        ids = (await tx.execute(statement)).scalars().all()
+        cleared += [(limit_id, window_s) for limit_id in ids]
+    return sorted(cleared)
+
+
+async def _lock_daily(tx: Tx, windows: Mapping[str, int]) -> None:
+    pairs = sa.tuple_(limits.c.zone, counter.c.window_s).in_(list(windows.items()))
+    query = sa.select(counter.c.limit_id).join(limits, limits.c.id == counter.c.limit_id)
+    ordered = query.where(limits.c.is_daily, pairs).order_by(counter.c.limit_id, counter.c.window_s)
+    await tx.execute(ordered.with_for_update(of=counter))

@@ -113,7 +113,7 @@ async def copy_many(
 def domain_error(error: BaseException) -> Exception | None:
     if isinstance(error, OSError | asyncio.TimeoutError):
         return StoreUnavailable("the store can not be reached")
-    if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError):
+    if isinstance(error, asyncpg.InterfaceError):
         if isinstance(error, asyncpg.exceptions.ClientConfigurationError):
             return StoreRefused("the store's URL is not understood")
         is_lost = not isinstance(error, ValueError) and "clos" in str(error)

@@ -12,13 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from tallygate.core.errors import StoreRefused, StoreUnavailable
 
-BUSY_TIMEOUT_MS = 5000
+BUSY_S_MAX = 5.0
 READERS_MAX = 4
 WAL_SWITCH_TRIES = 50
 WAL_SWITCH_PAUSE_S = 0.1
 
 _PRAGMAS = (
-    f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
     "PRAGMA synchronous = NORMAL",
     "PRAGMA foreign_keys = ON",
     "PRAGMA temp_store = MEMORY",
@@ -69,15 +68,15 @@ def prepare_file(path: Path, *, may_create: bool) -> None:
         raise StoreUnavailable(f"the store {path} can not be opened: {error.strerror}") from error
 
 
-def _make_engine(path: Path, connections_max: int) -> AsyncEngine:
+def _make_engine(path: Path, connections_max: int, busy_s: float) -> AsyncEngine:
     engine = create_async_engine(
         sa.URL.create("sqlite+aiosqlite", database=str(path)),
         isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
         pool_size=connections_max,
         max_overflow=0,
-        pool_timeout=BUSY_TIMEOUT_MS / 1000,
-        connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "cached_statements": 256},
+        pool_timeout=BUSY_S_MAX,
+        connect_args={"timeout": busy_s, "cached_statements": 256},
     )
     sa.event.listen(engine.sync_engine, "connect", _set_pragmas)
     return engine
@@ -90,13 +89,13 @@ def _set_pragmas(connection: Any, _record: object) -> None:  # Any: SQLAlchemy's
     cursor.close()
 
 
-def writer_engine(path: Path) -> AsyncEngine:
+def writer_engine(path: Path, busy_s: float) -> AsyncEngine:
     """One connection: who writes waits here in line, not inside SQLite's lock."""
-    return _make_engine(path, 1)
+    return _make_engine(path, 1, busy_s)
 
 
-def reader_engine(path: Path) -> AsyncEngine:
-    return _make_engine(path, READERS_MAX)
+def reader_engine(path: Path, busy_s: float) -> AsyncEngine:
+    return _make_engine(path, READERS_MAX, busy_s)
 
 
 async def switch_to_wal(connection: AsyncConnection) -> None:

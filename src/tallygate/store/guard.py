@@ -1,0 +1,79 @@
+"""A deadline around one await on the store, and its library's failures in the domain's words."""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+
+import asyncpg
+import sqlalchemy as sa
+
+from tallygate.core.errors import StoreUnavailable
+from tallygate.store import postgresql, sqlite
+
+INTERRUPT_GRACE_S = 2.0
+
+_LIBRARY = (sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+
+
+class Guard:
+    """`async with`, around one await.
+
+    SQLite works in a thread that no cancellation stops and that SQLAlchemy waits for: it is
+    interrupted at the deadline instead. That also bounds how long a cancelled caller waits.
+    """
+
+    __slots__ = ("_deadline_s", "_interrupt", "_interruption", "_timeout", "_timer")
+
+    def __init__(
+        self, deadline_s: float, interrupt: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        self._deadline_s = deadline_s
+        self._interrupt = interrupt
+        self._interruption: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        grace_s = INTERRUPT_GRACE_S if interrupt else 0.0
+        self._timeout = asyncio.timeout(deadline_s + grace_s)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+        if self._interrupt is not None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._deadline_s, self._stop_statement)
+
+    def _stop_statement(self) -> None:
+        assert self._interrupt is not None
+        self._interruption = asyncio.ensure_future(self._interrupt())
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        try:
+            await self._timeout.__aexit__(kind, error, traceback)
+        except TimeoutError as late:
+            raise StoreUnavailable("the store did not answer in time") from late
+        if isinstance(error, Exception) and (domain := _domain_error(error)) is not None:
+            raise domain from error
+
+
+def _domain_error(error: Exception) -> Exception | None:
+    """The domain's error for a library's, or None for what is our own bug or a broken rule."""
+    cause: BaseException | None = error
+    while isinstance(cause, sa.exc.DBAPIError):
+        cause = cause.orig
+    while cause is not None and not isinstance(cause, _LIBRARY):
+        cause = cause.__cause__
+    if isinstance(cause, sqlite3.Error):
+        return sqlite.domain_error(cause)
+    if cause is not None:
+        return postgresql.domain_error(cause)
+    if isinstance(error, sa.exc.TimeoutError):
+        return StoreUnavailable("every connection to the store is busy")
+    if isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated:
+        return StoreUnavailable("the connection to the store was lost")
+    return None
