@@ -30,7 +30,9 @@ def _named(*names: str) -> AliasChoices:
 class Settings(BaseSettings):
     """Everything an operator can set."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", populate_by_name=True, hide_input_in_errors=True
+    )
 
     data: Path = Field(Path("data"), validation_alias=_named("TALLYGATE_DATA"))
     host: str = Field("127.0.0.1", validation_alias=_named("TALLYGATE_HOST"))

@@ -44,7 +44,7 @@ def encoded(request_id: str, agent: str = "") -> bytes:
 
 def make_journal(folder: Path, identity: Identity = IDENTITY, **options: object) -> Journal:
     options = {"segment_bytes": SEGMENT_BYTES, "bytes_max": 1 << 30} | options
-    return Journal(folder, identity, **options)  # type: ignore[arg-type]
+    return Journal(folder, identity, **options)  # type: ignore[arg-type]  # options of the test
 
 
 def tail(folder: Path, identity: Identity = IDENTITY) -> Tail:

@@ -133,6 +133,16 @@ def test_a_bit_flipped_at_any_byte_costs_one_entry_at_most(tmp_path: Path):
     assert len(list((tmp_path / "corrupt").glob("*.json"))) == 5
 
 
+def test_reading_again_from_the_start_finds_no_damage(tmp_path: Path):
+    """A settling whose commit was not heard of is read again by the same reader."""
+    small_journal(tmp_path / "7")
+    reader = tail(tmp_path / "7")
+    for _ in range(2):
+        batch = read_all(reader)
+        assert ids(batch) == ["r0", "r1", "r2", "r3"]
+        assert batch.corruptions == []
+
+
 def test_a_bit_flipped_in_the_empty_next_segment_leaves_the_current_one_open(tmp_path: Path):
     """Else the reader would skip what the living worker still writes."""
     journal = make_journal(tmp_path / "7")

@@ -6,6 +6,7 @@ import socket
 import time
 from pathlib import Path
 
+from tallygate.supervisor.signals import SAME_WISH_S
 from tests.supervisor.node import TinyNode, is_alive, until
 
 
@@ -191,7 +192,19 @@ def test_a_second_signal_hastens_the_end(node: TinyNode) -> None:
     node.signal(signal.SIGTERM)
     until(lambda: not is_alive(other))
     assert node.process.poll() is None
+    time.sleep(2 * SAME_WISH_S)
     assert node.stop() == 0
+
+
+def test_a_signal_that_comes_twice_at_once_is_one_wish(node: TinyNode) -> None:
+    """`timeout` signals the process and its group: nobody asked to cut what still runs."""
+    node.tell({"all": {"drain_s": 0.3}})
+    node.start()
+    for _ in range(2):
+        node.signal(signal.SIGTERM)
+        time.sleep(0.02)  # apart, so that the kernel does not make one of the two
+    assert node.process.wait(20) == 0
+    assert "killed" not in node.log
 
 
 def test_a_signal_before_the_doors_are_open_ends_it_cleanly(node: TinyNode) -> None:

@@ -25,7 +25,7 @@ class Wire(asyncio.Transport):
         self.is_ended = False
         self.unsent = 0
 
-    def write(self, data: bytes) -> None:  # type: ignore[override]
+    def write(self, data: bytes) -> None:  # type: ignore[override]  # bytes are enough here
         self.written += data
 
     def get_write_buffer_size(self) -> int:
@@ -113,7 +113,7 @@ async def serve(path: Path, answer: object) -> asyncio.Server:
     """A clerk of which only the answers matter."""
 
     def make() -> Channel:
-        channel = Channel(FromWorker, lambda command: answer(channel, command))  # type: ignore[operator]
+        channel = Channel(FromWorker, lambda command: answer(channel, command))  # type: ignore[operator]  # any function will do
         return channel
 
     return await asyncio.get_running_loop().create_unix_server(make, str(path))

@@ -69,8 +69,10 @@ def _control() -> Run:
     from tallygate.control import service
 
     def run(brief: dict[str, Any], handshake: Handshake) -> None:
-        settings = stores.settings_of(brief)
-        service.run(settings, stores.secrets_of(brief), handshake.listener(), handshake)
+        secrets = service.Secrets(
+            admin_token=brief["admin_token"], master_key=brief["master_key"]
+        )
+        service.run(stores.settings_of(brief), secrets, handshake.listener(), handshake)
 
     return run
 

@@ -22,6 +22,7 @@ _NEVER_TO_A_GATEWAY = frozenset(
         "deepseek_api_key",
         "master_key",
         "notify_urls",
+        "settings",
     }
 )
 
@@ -46,8 +47,10 @@ def of_node(
     settings: Settings, node: Node, *, master_key: bytes, admin_token: str
 ) -> dict[str, Any]:
     """All that any role may be told, before it is cut down for one."""
+    values = plain(settings)
     return {
-        **plain(settings),
+        **values,
+        "settings": values,
         "node_uuid": node.uuid,
         "node_name": node.name,
         "master_key": master_key,

@@ -9,7 +9,6 @@ from typing import Any
 import structlog
 
 from tallygate.config import Settings
-from tallygate.control.service import Secrets
 from tallygate.core.errors import StoreRefused, StoreUnavailable
 from tallygate.core.provider import Provider
 from tallygate.store import providers, quota_proxy
@@ -23,12 +22,7 @@ log = structlog.get_logger("tallygate.prepare")
 
 def settings_of(brief: dict[str, Any]) -> Settings:
     """The settings as the supervisor read them."""
-    return Settings(**{name: brief[name] for name in Settings.model_fields})
-
-
-def secrets_of(brief: dict[str, Any]) -> Secrets:
-    """What the control plane is trusted with."""
-    return Secrets(admin_token=brief["admin_token"], master_key=brief["master_key"])
+    return Settings(**brief["settings"])
 
 
 def location_of(settings: Settings) -> Location:

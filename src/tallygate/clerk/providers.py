@@ -11,8 +11,8 @@ import aiohttp
 import msgspec
 import structlog
 
+from tallygate.clerk.clock import monotonic_ms
 from tallygate.clerk.options import Options
-from tallygate.clock import monotonic_ms
 from tallygate.core.errors import StoreUnavailable
 from tallygate.core.provider import Protocol, Provider, Snapshot
 from tallygate.store import providers as rows

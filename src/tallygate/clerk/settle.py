@@ -12,7 +12,6 @@ from collections.abc import Callable
 import msgspec
 import structlog
 
-from tallygate import clock
 from tallygate.clerk.clock import NodeClock
 from tallygate.clerk.lives import Life
 from tallygate.core.errors import StoreRefused, StoreUnavailable
@@ -30,6 +29,9 @@ BATCH_MIN = 8
 BATCH_MAX = 2000
 WATCH_S = 0.025
 
+# The lives that are still to be read to their ends, and who waits for that.
+_Barrier = tuple[set[tuple[int, int]], asyncio.Future[None]]
+
 log = structlog.get_logger("tallygate.clerk")
 
 
@@ -46,7 +48,7 @@ class Settler:
         self._poke = poke
         self._on_closed = on_closed
         self._machine_boot = slab.machine_boot()
-        self._barriers: list[tuple[set[tuple[int, int]], asyncio.Future[None]]] = []
+        self._barriers: list[_Barrier] = []
         self._turn = 0
         self.lives: dict[tuple[int, int], Life] = {}
         self.ended: set[tuple[int, int]] = set()  # closed by an earlier clerk
@@ -82,43 +84,44 @@ class Settler:
 
     async def _step_of(self, life: Life) -> bool:
         limit = life.batch
+        waiting = list(self._barriers)  # whoever comes later waits for the next read
         try:
             batch = life.tail.read(life.position, limit, is_dead=life.is_dead)
         except (StoreRefused, OSError) as error:
             life.refused = str(error)
             log.error("a journal is refused", journal=repr(life), reason=life.refused)
-            self._drained(life)
+            self._drained(life, waiting)
             return False
         if batch.corruptions:
             life.corruptions += len(batch.corruptions)
             log.error("damage in a journal was set aside", journal=repr(life))
-        is_moving = batch.position != life.position
-        if is_moving:
-            await self._settle(life, batch)
+        has_moved = batch.position != life.position
+        if has_moved and not await self._settle(life, batch):
+            return True  # not settled as it was read: look again
         if len(batch.entries) < limit:
             if life.is_dead:
                 await self._close(life)
-            self._drained(life)
-        return is_moving
+            self._drained(life, waiting)
+        return has_moved
 
-    async def _settle(self, life: Life, batch: Batch) -> None:
+    async def _settle(self, life: Life, batch: Batch) -> bool:
         started_s = time.perf_counter()
         try:
             await self._write(life, batch)
         except store_settle.StaleWatermark:
             # A commit whose answer was lost, or another clerk: go on from where the store stands.
             await self._read_watermark(life)
-            return
+            return False
         except StoreUnavailable:
             raise
         except Exception as error:
-            await self._isolate(life, batch, error)
-            return
+            return await self._isolate(life, batch, error)
         elapsed_s = max(1e-6, time.perf_counter() - started_s)
         if batch.entries:
             wanted = int(len(batch.entries) * TARGET_S / elapsed_s)
             life.batch = max(BATCH_MIN, min(BATCH_MAX, (life.batch + wanted) // 2 or 1))
         self._moved(life, batch)
+        return True
 
     async def _read_watermark(self, life: Life) -> None:
         log.warning("a watermark was not where we left it", journal=repr(life))
@@ -141,11 +144,11 @@ class Settler:
                 self._clock.now_ms(),
             )
 
-    async def _isolate(self, life: Life, batch: Batch, error: Exception) -> None:
+    async def _isolate(self, life: Life, batch: Batch, error: Exception) -> bool:
         """Find the one entry that the store does not take; settle around it."""
         if len(batch.entries) > 1:
             life.batch = 1
-            return
+            return False
         log.error("the store does not take an entry", journal=repr(life), exc_info=error)
         for entry in batch.entries:
             data = msgspec.msgpack.encode(entry)
@@ -154,10 +157,12 @@ class Settler:
             life.corruptions += 1
         await self._write(life, batch._replace(entries=[]))
         self._moved(life, batch)
+        life.batch = BATCH_MIN
+        return True
 
     def _moved(self, life: Life, batch: Batch) -> None:
         if batch.position.segment != life.position.segment:
-            stamp_settled(life.folder, batch.position.segment, clock.system_ms() / 1000)
+            stamp_settled(life.folder, batch.position.segment, self._db.system_clock_ms() / 1000)
         life.position = batch.position
         life.settled += len(batch.entries)
 
@@ -173,8 +178,9 @@ class Settler:
         log.info("a life is settled and closed", journal=repr(life), entries=life.settled)
         self._on_closed(life)
 
-    def _drained(self, life: Life) -> None:
-        for keys, _ in self._barriers:
+    def _drained(self, life: Life, waiting: list[_Barrier]) -> None:
+        """Read to its end after these began to wait, and settled."""
+        for keys, _ in waiting:
             keys.discard(life.key)
         self._release_barriers()
 

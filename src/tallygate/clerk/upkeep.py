@@ -1,13 +1,13 @@
 """What piles up is taken away: old feed events, idempotency records, settled segments."""
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
 from tallygate.clerk.options import Options
 from tallygate.clerk.settle import Settler
 from tallygate.clerk.writer import Writer
-from tallygate.clock import system_ms
 from tallygate.core.errors import StoreUnavailable
 from tallygate.journal.folder import BootFolder, boot_folders
 from tallygate.journal.retention import drop_ended, prune
@@ -21,10 +21,17 @@ log = structlog.get_logger("tallygate.clerk")
 
 
 class Upkeep:
-    def __init__(self, options: Options, writer: Writer, settler: Settler) -> None:
+    def __init__(
+        self,
+        options: Options,
+        writer: Writer,
+        settler: Settler,
+        system_clock_ms: Callable[[], int],
+    ) -> None:
         self._options = options
         self._writer = writer
         self._settler = settler
+        self._system_clock_ms = system_clock_ms  # files bear the system's time
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -49,7 +56,7 @@ class Upkeep:
 
     def _prune_journal(self, folder: BootFolder) -> None:
         options, life = self._options, self._settler.lives.get((folder.slot, folder.boot))
-        keep_s, now_s = options.journal_keep_h * 3600, system_ms() / 1000
+        keep_s, now_s = options.journal_keep_h * 3600, self._system_clock_ms() / 1000
         if life is not None and not life.is_closed:
             prune(
                 folder.path,

@@ -94,7 +94,7 @@ class Writer:
                 self._wake.set()
             self._pause_s = 0.0
         except StoreUnavailable as error:
-            self._lose(error)
+            await self._find_out(error)
         if self._jobs:
             self._wake.set()
 
@@ -105,6 +105,19 @@ class Writer:
         self.is_available = True
         self._wake.set()
         log.info("the store is back")
+
+    async def _find_out(self, error: StoreUnavailable) -> None:
+        """One transaction failed: is the store gone, or was it a lost connection or a deadlock?"""
+        if self.is_available:
+            try:
+                async with self._db.writing():
+                    pass
+            except StoreUnavailable as again:
+                error = again
+            else:
+                self._wake.set()
+                return
+        self._lose(error)
 
     def _lose(self, error: StoreUnavailable) -> None:
         if self.is_available:

@@ -84,7 +84,7 @@ class Tail:
         data = self._bytes(start, READ_BYTES)
         if not data:
             return batch
-        if start.segment not in self._checked:
+        if start.offset == 0 or start.segment not in self._checked:
             head = (
                 data if start.offset == 0 else self._bytes(Position(start.segment, 0), READ_BYTES)
             )

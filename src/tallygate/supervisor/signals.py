@@ -7,8 +7,12 @@ the node was started from has gone, which stops it; CHLD only wakes the loop.
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterator
 from types import FrameType
+
+# `timeout` and some service managers signal a process and then its group: that is one wish.
+SAME_WISH_S = 0.25
 
 _CAUGHT = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
@@ -18,6 +22,7 @@ class Signals:
 
     def __init__(self) -> None:
         self.stops = 0
+        self._stopped_at = 0.0
         self._wants_roll = False
         self._wake_fd = -1
         self._had_terminal = os.isatty(0)
@@ -43,7 +48,10 @@ class Signals:
         if number == signal.SIGHUP and not (self._had_terminal and not os.isatty(0)):
             self._wants_roll = True
         elif number != signal.SIGCHLD:
-            self.stops += 1
+            now = time.monotonic()
+            if not self.stops or now > self._stopped_at + SAME_WISH_S:
+                self.stops += 1
+                self._stopped_at = now
 
     def drain(self) -> None:
         """Empty the pipe that woke the loop."""

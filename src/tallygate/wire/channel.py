@@ -6,7 +6,7 @@ is one of our own processes, so a frame that does not decode is a bug of ours an
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -76,8 +76,7 @@ class Channel(asyncio.Protocol):
             self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's does not say so itself
         self.is_open = True
         if self._on_open is not None:
             self._on_open()

@@ -6,6 +6,7 @@ time: what a client pipelines waits in the buffer, and reading pauses when that 
 """
 
 import asyncio
+from typing import cast
 
 from tallygate.core.errors import Code, Refusal
 from tallygate.wire.chunked import BadChunk, ChunkedReader
@@ -76,7 +77,7 @@ class ClientConnection(asyncio.Protocol):
     # --- what asyncio calls ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast(asyncio.Transport, transport)  # uvloop has a class of its own
         front = self._front
         if len(front.connections) >= front.connections_max:
             transport.abort()

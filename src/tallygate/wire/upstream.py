@@ -8,7 +8,7 @@ cleanly by its own framing, with not one byte beyond it.
 import asyncio
 import enum
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 from tallygate.wire.answer import AnswerHead, BadAnswer, parse_answer_head
 from tallygate.wire.chunked import BadChunk, ChunkedReader
@@ -127,7 +127,7 @@ class UpstreamConnection(asyncio.Protocol):
     # --- what asyncio calls ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast(asyncio.Transport, transport)  # uvloop has a class of its own
         self.transport = transport
         transport.set_write_buffer_limits(WRITE_BUFFER_HIGH)
 
