@@ -69,9 +69,7 @@ def _control() -> Run:
     from tallygate.control import service
 
     def run(brief: dict[str, Any], handshake: Handshake) -> None:
-        secrets = service.Secrets(
-            admin_token=brief["admin_token"], master_key=brief["master_key"]
-        )
+        secrets = service.Secrets(admin_token=brief["admin_token"], master_key=brief["master_key"])
         service.run(stores.settings_of(brief), secrets, handshake.listener(), handshake)
 
     return run
