@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -20,6 +21,10 @@ class Outcomes:
 
     def count(self, status: int) -> int:
         return self.statuses.count(status)
+
+    @property
+    def by_status(self) -> Counter[int]:
+        return Counter(self.statuses)
 
 
 @dataclass
