@@ -35,6 +35,7 @@ class Load:
     key: str
     model: str = "fake-chat"
     is_stream: bool = False
+    is_keeping_alive: bool = True
     outcomes: Outcomes = field(default_factory=Outcomes)
     is_stopped: bool = False
 
@@ -76,7 +77,7 @@ class Load:
 
     def _session(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
+            connector=aiohttp.TCPConnector(limit=0, force_close=not self.is_keeping_alive),
             timeout=aiohttp.ClientTimeout(total=PATIENCE_S),
             headers={"authorization": f"Bearer {self.key}"},
         )
