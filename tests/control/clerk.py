@@ -106,7 +106,8 @@ class StoreClerk:
                     raise Refusal(Code.NOT_FOUND, "no such node")
                 return {"node": arguments.node, "spent": {}}
             case commands.Inspect():
-                return {"workers": 2, "journal": {"lag_bytes": 7}}
+                workers = [{"slot": 0, "boot": 1, "pid": 2, "gauges": b""}]
+                return {"workers": workers, "figures": {"journal_lag_bytes": 7}}
         raise AssertionError(arguments)
 
     async def _create(self, tx: Tx, change: commands.CreateKey) -> KeyView:

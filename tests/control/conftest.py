@@ -55,7 +55,7 @@ def parts(db: Database, clerk: StoreClerk, clock: Clock) -> Parts:
         keeps_sealed_keys=True,
         from_settings=None,
         node_name="this-node",
-        render_metrics=metrics.renderer(clerk, metrics.exposition),
+        render_metrics=metrics.renderer(clerk),
     )
 
 

@@ -5,6 +5,7 @@ that they have; one that does not in time, or has not been seen for a while, is 
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from tallygate.clerk.options import Options
 from tallygate.clerk.settle import Settler
@@ -28,12 +29,14 @@ class Barrier:
         options: Options,
         writer: Writer,
         settler: Settler,
+        find_journals: Callable[[], Awaitable[None]],
     ) -> None:
         self._db = db
         self._clock = clock
         self._options = options
         self._writer = writer
         self._settler = settler
+        self._find_journals = find_journals
         self.others: list[Node] = []  # other nodes in use, as of the last heartbeat
 
     async def settle(self, timeout_ms: int) -> list[str]:
@@ -47,8 +50,8 @@ class Barrier:
             seq = await self._writer.do("ask nodes to settle", self._publish)
         try:
             async with asyncio.timeout_at(give_up_at):
-                await self._settler.barrier()
-        except TimeoutError:
+                await self._settle_here()
+        except (TimeoutError, StoreUnavailable):
             stale.append(self._options.node_name)
         uuids = {node.uuid for node in alive}
         late = await self._late(uuids, seq)
@@ -59,12 +62,17 @@ class Barrier:
 
     async def answer(self, seq: int) -> None:
         """Another node asked: settle what was answered before, then say so."""
-        await self._settler.barrier()
+        await self._settle_here()
         await self._writer.do(
             "say that we settled",
             lambda tx, _: nodes.set_settled(tx, self._options.node_uuid, seq),
             is_repeatable=True,
         )
+
+    async def _settle_here(self) -> None:
+        """A journal that appeared a moment ago counts as well."""
+        await self._find_journals()
+        await self._settler.barrier()
 
     async def beat(self) -> None:
         """We live; and who else does?"""

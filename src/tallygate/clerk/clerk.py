@@ -65,7 +65,9 @@ class Clerk:
         self.settler = Settler(self.db, self.clock, self.writer.poke, self._life_closed)
         self.providers = Providers(self.db, options, self._providers_changed)
         self.claims = Claims(self.writer, options)
-        self.barrier = Barrier(self.db, self.clock, options, self.writer, self.settler)
+        self.barrier = Barrier(
+            self.db, self.clock, options, self.writer, self.settler, self._find_journals
+        )
         self.upkeep = Upkeep(options, self.writer, self.settler)
         self.leases = Leases(
             self.writer,
@@ -155,6 +157,9 @@ class Clerk:
             except StoreUnavailable:
                 continue
 
+    async def _find_journals(self) -> None:
+        await self.recovery.scan()
+
     def _commanded(self) -> None:
         self.feed.poke()
 
@@ -193,7 +198,6 @@ class Clerk:
         self.peers.tell_workers(Reload(snapshot))
 
     async def _settle(self, wanted: Settle, _: Actor) -> dict[str, list[str]]:
-        await self.recovery.scan()
         return {"stale": await self.barrier.settle(wanted.timeout_ms)}
 
     async def _clean_usage(self, wanted: CleanUsage, actor: Actor) -> dict[str, int]:

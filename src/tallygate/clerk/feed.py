@@ -53,6 +53,7 @@ class Feed:
             latest = await feed.latest(tx)
         kept = self._kept_cursor()
         self.cursor = latest if kept is None or kept > latest else kept
+        self._move(self.cursor)
         await self.poll()
 
     def poke(self) -> None:

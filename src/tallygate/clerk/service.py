@@ -180,6 +180,7 @@ class Desk:
         if (clerk.options.journals / str(hello.slot) / str(hello.boot)).exists():
             clerk.feed.catch_up(peer)
         clerk.tasks.start(self._learn_held(peer), "introduction")
+        clerk.recovery.look_soon()  # its journal will appear
 
     async def _learn_held(self, peer: Peer) -> None:
         """Enter its life, and learn from the store what it holds; a Sync does so too, later."""

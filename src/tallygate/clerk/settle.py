@@ -92,33 +92,33 @@ class Settler:
         if batch.corruptions:
             life.corruptions += len(batch.corruptions)
             log.error("damage in a journal was set aside", journal=repr(life))
-        is_moving = batch.position != life.position
-        if is_moving:
-            await self._settle(life, batch)
+        has_moved = batch.position != life.position
+        if has_moved and not await self._settle(life, batch):
+            return True  # not settled as it was read: look again
         if len(batch.entries) < limit:
             if life.is_dead:
                 await self._close(life)
             self._drained(life)
-        return is_moving
+        return has_moved
 
-    async def _settle(self, life: Life, batch: Batch) -> None:
+    async def _settle(self, life: Life, batch: Batch) -> bool:
         started_s = time.perf_counter()
         try:
             await self._write(life, batch)
         except store_settle.StaleWatermark:
             # A commit whose answer was lost, or another clerk: go on from where the store stands.
             await self._read_watermark(life)
-            return
+            return False
         except StoreUnavailable:
             raise
         except Exception as error:
-            await self._isolate(life, batch, error)
-            return
+            return await self._isolate(life, batch, error)
         elapsed_s = max(1e-6, time.perf_counter() - started_s)
         if batch.entries:
             wanted = int(len(batch.entries) * TARGET_S / elapsed_s)
             life.batch = max(BATCH_MIN, min(BATCH_MAX, (life.batch + wanted) // 2 or 1))
         self._moved(life, batch)
+        return True
 
     async def _read_watermark(self, life: Life) -> None:
         log.warning("a watermark was not where we left it", journal=repr(life))
@@ -141,11 +141,11 @@ class Settler:
                 self._clock.now_ms(),
             )
 
-    async def _isolate(self, life: Life, batch: Batch, error: Exception) -> None:
+    async def _isolate(self, life: Life, batch: Batch, error: Exception) -> bool:
         """Find the one entry that the store does not take; settle around it."""
         if len(batch.entries) > 1:
             life.batch = 1
-            return
+            return False
         log.error("the store does not take an entry", journal=repr(life), exc_info=error)
         for entry in batch.entries:
             data = msgspec.msgpack.encode(entry)
@@ -154,6 +154,8 @@ class Settler:
             life.corruptions += 1
         await self._write(life, batch._replace(entries=[]))
         self._moved(life, batch)
+        life.batch = BATCH_MIN
+        return True
 
     def _moved(self, life: Life, batch: Batch) -> None:
         if batch.position.segment != life.position.segment:

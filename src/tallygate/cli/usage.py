@@ -8,10 +8,11 @@ import msgspec
 import typer
 
 from tallygate.cli import options, output
-from tallygate.cli.failures import as_faults
+from tallygate.cli.failures import USAGE, Fault, as_faults
 from tallygate.cli.session import Session, open_session
 from tallygate.control.bodies import read_day
 from tallygate.core.commands import CleanUsage, Settle
+from tallygate.core.errors import Refusal
 from tallygate.core.windows import zone_of
 from tallygate.store import usage
 
@@ -33,10 +34,11 @@ def show(
     as_json: options.Json = False,
 ) -> None:
     """What each key used on a day; beside a running server, everything answered until now."""
+    wanted = None if day is None else _day(day)
     with as_faults():
         session = open_session(data)
         session.require_store()
-        asked, used, stale = asyncio.run(_of_day(session, day))
+        asked, used, stale = asyncio.run(_of_day(session, wanted))
     for name in stale:
         output.say(f"warning: node {name} did not answer; what it served last is missing")
     total = sum(one.requests for one in used)
@@ -64,7 +66,7 @@ def show(
 
 
 async def _of_day(
-    session: Session, day: str | None
+    session: Session, day: datetime.date | None
 ) -> tuple[datetime.date, list[usage.DayUsage], list[str]]:
     settled = Settled([])
     if session.is_served:
@@ -72,12 +74,16 @@ async def _of_day(
     async with session.database() as database:
         if day is None:
             now_s = await database.clock_ms() / 1000
-            asked = datetime.datetime.fromtimestamp(now_s, zone_of(session.settings.time_zone))
-            date = asked.date()
-        else:
-            date = read_day(day, "--day")
+            day = datetime.datetime.fromtimestamp(now_s, zone_of(session.settings.time_zone)).date()
         async with database.reading() as tx:
-            return date, await usage.day_usage(tx, date), settled.stale
+            return day, await usage.day_usage(tx, day), settled.stale
+
+
+def _day(text: str) -> datetime.date:
+    try:
+        return read_day(text, "--day")
+    except Refusal as refusal:
+        raise Fault(refusal.message, USAGE) from None
 
 
 def _row(one: usage.DayUsage) -> dict[str, object]:

@@ -18,7 +18,6 @@ from tallygate.core.errors import Code, Refusal
 
 MODEL = "demo/echo"
 PATH = "/internal/demo/v1"
-BODY_BYTES_MAX = 1 << 20
 _RELAYED = ("x-forwarded-for", "forwarded", "x-forwarded-host")
 _WORDS = re.compile(r"\S+\s*|\s+")
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from typing import Protocol as Port
 
 import msgspec
@@ -57,10 +57,9 @@ def run(
     secrets: Secrets,
     listener: socket.socket,
     handshake: Handshake,
-    render: Callable[[Any], bytes] = metrics.exposition,
 ) -> None:
-    """`render` makes Prometheus' text out of what the clerk answers to `Inspect`."""
-    asyncio.run(_serve(settings, secrets, listener, handshake, render))
+    """Serve until told to stop; StoreRefused and StoreUnavailable say why it can not begin."""
+    asyncio.run(_serve(settings, secrets, listener, handshake))
 
 
 async def _serve(
@@ -68,14 +67,13 @@ async def _serve(
     secrets: Secrets,
     listener: socket.socket,
     handshake: Handshake,
-    render: Callable[[Any], bytes],
 ) -> None:
     database = Database(store_url(settings))
     await database.open(may_create=False)
-    caller = Caller(settings.run_folder / "clerk.sock")
+    caller = Caller(settings.socket_path("clerk"))
     try:
         await check_schema(database)
-        parts = parts_of(settings, secrets, database, caller, render)
+        parts = parts_of(settings, secrets, database, caller)
         server = _Server(_uvicorn(settings, application.build(parts)), handshake.ready)
         asyncio.get_running_loop().add_reader(handshake.go_fd, _heed, handshake.go_fd, server)
         await server.serve(sockets=[listener])
@@ -89,7 +87,6 @@ def parts_of(
     secrets: Secrets,
     database: Database,
     caller: Clerk,
-    render: Callable[[Any], bytes] = metrics.exposition,
 ) -> Parts:
     return Parts(
         database=database,
@@ -100,7 +97,7 @@ def parts_of(
         keeps_sealed_keys=settings.keep_sealed_keys,
         from_settings=provider_of(settings),
         node_name=_node_name(settings.data / NODE_FILE),
-        render_metrics=metrics.renderer(caller, render),
+        render_metrics=metrics.renderer(caller),
     )
 
 

@@ -76,7 +76,7 @@ class Channel(asyncio.Protocol):
             self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is a class of its own
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's does not say so itself
         self.is_open = True
         if self._on_open is not None:
             self._on_open()
