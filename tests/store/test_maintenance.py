@@ -78,9 +78,12 @@ def test_what_is_no_backup_is_never_restored(store: Path, tmp_path: Path) -> Non
 def test_nothing_is_replaced_while_a_server_runs(tmp_path: Path) -> None:
     """The server would go on writing into the file that was moved away."""
     lock = tmp_path / "node.lock"
-    with server_stopped(lock), pytest.raises(MaintenanceRefused, match="stop it first"):
-        with server_stopped(lock):
-            pass
+    with (
+        server_stopped(lock),
+        pytest.raises(MaintenanceRefused, match="stop it first"),
+        server_stopped(lock),
+    ):
+        pass
     with server_stopped(lock):
         pass
 

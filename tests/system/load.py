@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -21,6 +22,10 @@ class Outcomes:
     def count(self, status: int) -> int:
         return self.statuses.count(status)
 
+    @property
+    def by_status(self) -> Counter[int]:
+        return Counter(self.statuses)
+
 
 @dataclass
 class Load:
@@ -30,6 +35,7 @@ class Load:
     key: str
     model: str = "fake-chat"
     is_stream: bool = False
+    is_keeping_alive: bool = True
     outcomes: Outcomes = field(default_factory=Outcomes)
     is_stopped: bool = False
 
@@ -71,7 +77,7 @@ class Load:
 
     def _session(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
+            connector=aiohttp.TCPConnector(limit=0, force_close=not self.is_keeping_alive),
             timeout=aiohttp.ClientTimeout(total=PATIENCE_S),
             headers={"authorization": f"Bearer {self.key}"},
         )

@@ -8,7 +8,7 @@ import pytest
 
 from tests.fakes.upstream import RunningUpstream
 from tests.system.conftest import MakeNode
-from tests.system.harness import Node, free_port
+from tests.system.harness import Node, free_port, until
 
 pytestmark = pytest.mark.slow
 
@@ -61,6 +61,16 @@ def test_an_unknown_setting_only_warns(make_node: MakeNode) -> None:
     """A slip in a name must not go unseen, nor keep the node from serving."""
     node = make_node(workers=1, settings={"TALLYGATE_PROT": "1"})
     assert "TALLYGATE_PROT is not a setting" in node.log
+
+
+def test_metrics_name_what_workers_and_clerk_report(make_node: MakeNode) -> None:
+    """What a dashboard is built on: requests by outcome, refusals, the journal's lag."""
+    node = make_node(workers=1)
+    key = node.make_key(1)
+    assert [node.chat(key)[0] for _ in range(2)] == [200, 429]
+    wanted = (b'tallygate_requests_total{provider="deepseek",outcome="ok"', b'{code="')
+    until(lambda: all(one in node.admin("GET", "/metrics") for one in wanted), "both are counted")
+    assert b"tallygate_clerk_journal_lag_bytes" in node.admin("GET", "/metrics")
 
 
 def test_the_admin_token_is_shown_once_and_kept_for_its_owner(

@@ -83,16 +83,12 @@ def test_the_clerks_inspection_becomes_a_page() -> None:
     counters = Counters()
     counters.refused(Code.OVERLOADED)
     worker = {"slot": 2, "boot": 1, "pid": 9, "gauges": counters.encode()}
-    inspection = {
-        "node": "a",
-        "workers": [worker],
-        "journal": {"lag-bytes": 12},
-        "is_steward": True,
-    }
+    figures = {"journal": {"lag-bytes": 12}, "is_store_available": True}
+    inspection = {"node": "a", "workers": [worker], "figures": figures}
     found = samples(render_inspection(inspection))
     assert found["tallygate_refusals_total", labels(code="overloaded", worker="2")] == 1
     assert found["tallygate_clerk_journal_lag_bytes", ()] == 12
-    assert found["tallygate_clerk_is_steward", ()] == 1
+    assert found["tallygate_clerk_is_store_available", ()] == 1
 
 
 def test_an_upstream_left_alone_is_shown_as_unhealthy() -> None:

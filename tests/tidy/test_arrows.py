@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from tests.tidy.source import Module, imports, layer_of, modules_in, parse, violations
 
 SHARED = {"core", "tasks"}
-ROLE = SHARED | {"telemetry", "config"}
+ROLE = SHARED | {"telemetry", "config", "clock"}
 ANY = None
 
 # Who may import whom. `config` costs a gateway pydantic, so the gateway names it for types only;

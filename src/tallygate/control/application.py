@@ -1,10 +1,9 @@
 """The application: every resource behind the door that it belongs behind."""
 
-import time
-
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from starlette.types import ASGIApp
 
+from tallygate.clock import system_ms
 from tallygate.control import (
     admin_keys,
     admin_usage,
@@ -48,7 +47,7 @@ def build_bare(parts: Parts) -> FastAPI:
         guarded.include_router(resource.routes(parts))
     application.include_router(guarded)
     application.include_router(pages.routes(parts, application))
-    application.include_router(demo.routes(lambda: time.time_ns() // 1_000_000))
+    application.include_router(demo.routes(system_ms))
     openapi.install(application)
 
     @application.get("/openapi.json", include_in_schema=False)

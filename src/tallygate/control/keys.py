@@ -114,7 +114,12 @@ class ApiKey(msgspec.Struct, kw_only=True):
 
 def routes(parts: Parts) -> APIRouter:
     router = APIRouter(prefix="/api/keys", tags=["keys"])
+    _reading(router, parts)
+    _changing(router, parts)
+    return router
 
+
+def _reading(router: APIRouter, parts: Parts) -> None:
     @router.get("", **described(lists.Page[ApiKey]))
     async def list_keys(limit: str | None = None, cursor: str | None = None) -> Response:
         """Every key that exists."""
@@ -124,6 +129,17 @@ def routes(parts: Parts) -> APIRouter:
         items = [api_key(view) for view in page.items]
         return bodies.answer(lists.Page(items=items, total=page.total, next=page.next))
 
+    @router.get("/{key:path}", **described(ApiKey))
+    async def show_key(key: str) -> Response:
+        """One key, by its id or by the key itself."""
+        async with parts.database.reading() as tx:
+            found = await keys.find_view(tx, key)
+        if found is None:
+            raise Refusal(Code.NOT_FOUND, "there is no such key")
+        return bodies.answer(api_key(found))
+
+
+def _changing(router: APIRouter, parts: Parts) -> None:
     @router.post("", **described(ApiKey, status=201, body=NewKey))
     async def create_key(request: Request) -> Response:
         """Make a key. Its whole secret is in the answer, and only there."""
@@ -145,16 +161,9 @@ def routes(parts: Parts) -> APIRouter:
     @router.post("/{key:path}/rotate", **described(ApiKey, body=Rotation))
     async def rotate_key(request: Request, key: str) -> Response:
         """A new secret for a key: limits, counters and history stay."""
-        return await rotate(parts, request, key)
-
-    @router.get("/{key:path}", **described(ApiKey))
-    async def show_key(key: str) -> Response:
-        """One key, by its id or by the key itself."""
-        async with parts.database.reading() as tx:
-            found = await keys.find_view(tx, key)
-        if found is None:
-            raise Refusal(Code.NOT_FOUND, "there is no such key")
-        return bodies.answer(api_key(found))
+        body = await bodies.read(request, Rotation)
+        change = RotateKey(key=key, grace_s=body.grace_s)
+        return bodies.answer(api_key(await order(parts.clerk, request, change, KeyView)))
 
     @router.patch("/{key:path}", **described(ApiKey, body=KeyChange))
     async def change_key(request: Request, key: str) -> Response:
@@ -178,14 +187,6 @@ def routes(parts: Parts) -> APIRouter:
         """Delete a key: it is unknown everywhere within a second. Its history stays."""
         await order(parts.clerk, request, DeleteKey(key=key), KeyView)
         return bodies.answer(Deleted())
-
-    return router
-
-
-async def rotate(parts: Parts, request: Request, key: str) -> Response:
-    body = await bodies.read(request, Rotation)
-    change = RotateKey(key=key, grace_s=body.grace_s)
-    return bodies.answer(api_key(await order(parts.clerk, request, change, KeyView)))
 
 
 def api_key(view: KeyView) -> ApiKey:

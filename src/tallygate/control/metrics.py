@@ -4,8 +4,8 @@ The clerk has the figures of every worker (`Inspect`); telemetry gives them thei
 """
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
-import msgspec
 from fastapi import APIRouter, Response
 
 from tallygate.control.orders import Clerk
@@ -25,26 +25,12 @@ def routes(parts: Parts) -> APIRouter:
     return router
 
 
-class Worker(msgspec.Struct):
-    """A worker as the clerk describes it."""
-
-    slot: int
-    gauges: bytes
-
-
-class Inspection(msgspec.Struct):
-    """What the clerk answers to `Inspect`, as far as it is exposed."""
-
-    workers: list[Worker]
-    figures: dict[str, int]
-
-
-def renderer(clerk: Clerk) -> Callable[[], Awaitable[bytes]]:
+def renderer(
+    clerk: Clerk, render: Callable[[Any], bytes] = exposition.render_inspection
+) -> Callable[[], Awaitable[bytes]]:
     """What reads the figures and renders them, whenever it is scraped."""
 
     async def render_now() -> bytes:
-        value = await clerk.command(Inspect(), Actor("metrics", "local", ""))
-        found = msgspec.convert(value, Inspection, builtin_types=(bytes,))
-        return exposition.render({one.slot: one.gauges for one in found.workers}, found.figures)
+        return render(await clerk.command(Inspect(), Actor("metrics", "local", "")))
 
     return render_now

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from typing import Protocol as Port
 
 import msgspec
@@ -27,6 +27,7 @@ from tallygate.store import providers
 from tallygate.store.database import Database
 from tallygate.store.location import locate
 from tallygate.store.migrations import check_schema
+from tallygate.telemetry import exposition
 from tallygate.wire.caller import Caller
 
 if TYPE_CHECKING:
@@ -57,9 +58,13 @@ def run(
     secrets: Secrets,
     listener: socket.socket,
     handshake: Handshake,
+    render: Callable[[Any], bytes] = exposition.render_inspection,
 ) -> None:
-    """Serve until told to stop; StoreRefused and StoreUnavailable say why it can not begin."""
-    asyncio.run(_serve(settings, secrets, listener, handshake))
+    """Serve until told to stop; StoreRefused and StoreUnavailable say why it can not begin.
+
+    `render` makes Prometheus' text out of what the clerk answers to `Inspect`.
+    """
+    asyncio.run(_serve(settings, secrets, listener, handshake, render))
 
 
 async def _serve(
@@ -67,13 +72,14 @@ async def _serve(
     secrets: Secrets,
     listener: socket.socket,
     handshake: Handshake,
+    render: Callable[[Any], bytes] = exposition.render_inspection,
 ) -> None:
     database = Database(store_url(settings))
     await database.open(may_create=False)
     caller = Caller(settings.socket_path("clerk"))
     try:
         await check_schema(database)
-        parts = parts_of(settings, secrets, database, caller)
+        parts = parts_of(settings, secrets, database, caller, render)
         server = _Server(_uvicorn(settings, application.build(parts)), handshake.ready)
         asyncio.get_running_loop().add_reader(handshake.go_fd, _heed, handshake.go_fd, server)
         await server.serve(sockets=[listener])
@@ -87,6 +93,7 @@ def parts_of(
     secrets: Secrets,
     database: Database,
     caller: Clerk,
+    render: Callable[[Any], bytes] = exposition.render_inspection,
 ) -> Parts:
     return Parts(
         database=database,
@@ -97,7 +104,7 @@ def parts_of(
         keeps_sealed_keys=settings.keep_sealed_keys,
         from_settings=provider_of(settings),
         node_name=_node_name(settings.data / NODE_FILE),
-        render_metrics=metrics.renderer(caller),
+        render_metrics=metrics.renderer(caller, render),
     )
 
 

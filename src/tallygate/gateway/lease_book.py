@@ -321,10 +321,11 @@ class LeaseBook:
 
     def _apply(self, lease: Lease, answer: Answer) -> None:
         lease.is_asking = False
-        if lease.lease_id == _UNLEASED:
-            self._begin_lease(lease, answer)
-        elif answer.lease_id != lease.lease_id:
-            lease = self._replace(lease, answer)
+        if answer.lease_id != lease.lease_id:
+            if lease.lease_id == _UNLEASED:
+                self._begin_lease(lease, answer)
+            else:
+                lease = self._replace(lease, answer)
         if answer.granted > lease.granted:
             lease.learn_granted(answer.granted)
         lease.used = answer.used
@@ -333,7 +334,8 @@ class LeaseBook:
     def _begin_lease(self, lease: Lease, answer: Answer) -> None:
         lease.lease_id = answer.lease_id
         lease.generation = answer.generation
-        lease.slab_index = self._slab.open(answer.lease_id)
+        if answer.lease_id != _UNLEASED:  # nothing could be granted, so nothing was opened
+            lease.slab_index = self._slab.open(answer.lease_id)
 
     def _replace(self, lease: Lease, answer: Answer) -> Lease:
         """The counter was reset: what was leased of it is void, though requests may still run."""

@@ -38,8 +38,7 @@ Labels = Mapping[str, str]
 def render_inspection(inspection: Mapping[str, Any]) -> bytes:
     """The page out of what the clerk answers to `core.commands.Inspect`."""
     workers = {int(worker["slot"]): worker["gauges"] for worker in inspection.get("workers", ())}
-    rest = {name: value for name, value in inspection.items() if name != "workers"}
-    return render(workers, dict(_numbers("", rest)))
+    return render(workers, dict(_numbers("", inspection.get("figures", {}))))
 
 
 def _numbers(path: str, value: Any) -> Iterator[tuple[str, int]]:

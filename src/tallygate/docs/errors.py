@@ -1,0 +1,54 @@
+"""docs/reference/errors.md: every code, its status, what it means and what to do."""
+
+from tallygate.core.errors import STATUS, Code
+
+MEANINGS = {
+    Code.BAD_REQUEST: "Something in the request is not as it should be; the message names it.",
+    Code.UNKNOWN_FIELD: "The body has a field that this call does not know.",
+    Code.UNAUTHORIZED: "No admin token came, or a wrong one.",
+    Code.INVALID_API_KEY: "No key came, or one that is unknown: mistyped, deleted, or its grace "
+    "after a rotation is over.",
+    Code.KEY_INACTIVE: "The key was switched off; its owner can ask the operator.",
+    Code.KEY_EXPIRED: "The key's time is over.",
+    Code.FORBIDDEN: "The caller is known, but this is not theirs to do.",
+    Code.MODEL_NOT_ALLOWED: "The key may not use this model.",
+    Code.ADDRESS_NOT_ALLOWED: "The key may not be used from this address.",
+    Code.MODEL_NOT_FOUND: "No provider that the key may use has this model.",
+    Code.NOT_FOUND: "There is nothing of that name.",
+    Code.METHOD_NOT_ALLOWED: "The path is right, the method is not.",
+    Code.CONFLICT: "It contradicts what is there, as a name that is taken.",
+    Code.IDEMPOTENCY_CONFLICT: "This `Idempotency-Key` came with another payload before.",
+    Code.REQUEST_RUNNING: "A request with this `Idempotency-Key` is still running, or its answer "
+    "was not kept.",
+    Code.REQUEST_TIMEOUT: "The request did not arrive in time.",
+    Code.TOO_LARGE: "The body is larger than allowed.",
+    Code.IMPOSSIBLE: "Well formed, but it can not be done.",
+    Code.RATE_LIMIT_EXCEEDED: "A limit that fills again soon is used up; `Retry-After` says when.",
+    Code.INSUFFICIENT_QUOTA: "A quota is used up; `Retry-After` says when its window ends.",
+    Code.OVERLOADED: "This node holds all that it may hold; try again.",
+    Code.STORE_UNAVAILABLE: "The store does not answer, and nothing was decided; try again.",
+    Code.JOURNAL_UNAVAILABLE: "What is answered could not be written down, so nothing is let "
+    "through: the operator's disk is full or failing.",
+    Code.NO_PROVIDER: "No provider is configured, active and able to take this request.",
+    Code.UPSTREAM_UNREACHABLE: "No connection to the provider; the request was not counted.",
+    Code.UPSTREAM_REFUSED: "The provider refused what the operator must mend there: its key, its "
+    "quota or its access.",
+    Code.UPSTREAM_TIMEOUT: "The provider did not answer in time; the request was not counted.",
+    Code.UPSTREAM_MISBEHAVED: "What the provider answered is no HTTP that can be passed on.",
+    Code.INTERNAL: "An error of Tallygate's own; the log has it under the request's id.",
+}
+
+_HEAD = """# Error codes
+
+A code is a promise: programs may branch on it. Under `/admin` and `/api` errors look like
+`{"error": {"code", "message", "request_id"}}`; under `/v1` they have OpenAI's shape, on
+`/v1/messages` Anthropic's, with the same code. Written by `make docs`.
+
+| code | status | meaning |
+|---|---|---|
+"""
+
+
+def page() -> str:
+    rows = [f"| `{code.value}` | {STATUS[code]} | {MEANINGS[code]} |\n" for code in Code]
+    return _HEAD + "".join(rows)

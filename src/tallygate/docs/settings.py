@@ -1,0 +1,94 @@
+"""docs/reference/settings.md: every setting, its names, its default and what it does."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import PydanticUndefined
+
+from tallygate.config import Settings, names_of
+
+MEANINGS = {
+    "data": "The data folder: store, journals, secrets. Also `--data` of every command.",
+    "host": "The address to listen on.",
+    "port": "The public port.",
+    "workers": "Gateway processes; 0 means one per core.",
+    "time_zone": "The zone that days and months are counted in, unless a limit names its own.",
+    "admin_token": "The operator's token. Without it one is made and kept in `data/admin-token`.",
+    "master_key": "Seals secrets: 32 bytes as base64, or any text. Without it one is made and kept "
+    "in `data/master.key`. It is in no backup.",
+    "database_url": "`postgresql://…` or `postgres://…`: the store is a PostgreSQL, in a schema of "
+    "its own named `tallygate`. Without it the store is SQLite.",
+    "sqlite_db_path": "The SQLite store's file; `tallygate.db` in the data folder if not set. If "
+    "it is an old quota proxy's file, it is only read and taken over, once, into "
+    "`<name>.tallygate.db` beside it.",
+    "deepseek_api_key": "Makes a provider named `deepseek`.",
+    "deepseek_base_url": "Where that provider is.",
+    "daily_req_limit": "The daily limit of keys that are made without one.",
+    "public_models": "Whether `GET /v1/models` answers without a key.",
+    "keep_sealed_keys": "Whether a sealed copy of each key is kept, so that `GET /admin/keys` "
+    "shows whole keys; otherwise it shows masked keys and ids.",
+    "notify_urls": "Where notices go, as apprise writes it; several separated by spaces.",
+    "trusted_proxies": "CIDRs, separated by commas, whose `X-Forwarded-For` is believed.",
+    "console_host": "The only host name under which console and API answer; empty for any.",
+    "log_level": "`debug`, `info`, `warning` or `error`; `debug` shows each quota decision.",
+    "log_format": "`console`, `json`, or `auto`: console at a terminal, else JSON.",
+    "metrics_port": "A port of its own for `/metrics`; 0 for none: then it needs the admin token.",
+    "connections_max": "Client connections of a worker at a time.",
+    "head_bytes_max": "The longest head of a request.",
+    "metered_body_bytes_max": "The largest body of a request that is metered.",
+    "buffered_bytes_max": "What a worker buffers of all bodies together before it stops reading.",
+    "head_timeout_s": "Seconds for a request's head to arrive.",
+    "body_timeout_s": "Seconds between two pieces of a request's body.",
+    "idle_timeout_s": "Seconds that an idle client connection stays open.",
+    "write_timeout_s": "Seconds that a client may take to read before it is given up.",
+    "drain_timeout_s": "Seconds that a stopping node gives what is running.",
+    "client_gone_drain_s": "Seconds that an answer is still read, for its usage, when its client "
+    "has gone.",
+    "client_gone_drain_bytes_max": "Bytes that are read then, at most.",
+    "upstream_connections_max": "Connections of a worker to upstreams.",
+    "upstream_idle_s": "Seconds that an idle upstream connection is kept.",
+    "dns_cache_s": "Seconds that a provider's address is remembered.",
+    "attempts_max": "Tries per request, the first one included.",
+    "default_output_tokens": "What is reserved for an answer whose request sets no maximum.",
+    "key_cache_max": "Keys that a worker remembers.",
+    "key_stale_s": "Seconds that a known key is still believed while the store is away.",
+    "unknown_key_cache_s": "Seconds that an unknown key is remembered as unknown.",
+    "revocation": "`normal`, or `strict`: refuse after one second without news from the store.",
+    "durability": "`process`: what was answered survives any process's death. `power`: also a "
+    "power failure, at the price of a disk flush per group of answers.",
+    "journal_segment_bytes": "The size of one journal file.",
+    "journal_bytes_max": "What a worker's journal may hold unsettled before admission stops.",
+    "journal_keep_h": "Hours that settled journals are kept, so that a restored backup can replay.",
+    "feed_keep_h": "Hours that the change feed is kept.",
+    "idempotency_keep_h": "Hours that an `Idempotency-Key` is remembered.",
+}
+
+_HEAD = """# Settings
+
+Environment variables, or lines of `tallygate.toml` (the names without `TALLYGATE_`, in lower case);
+the environment wins. `TALLYGATE_CONFIG` names another file. The first name is ours, further ones
+are those of the systems that Tallygate replaces. A bad setting stops the start with one line that
+names it; an unknown `TALLYGATE_…` variable is warned about. Written by `make docs`.
+
+| setting | default | what it does |
+|---|---|---|
+"""
+
+
+def page() -> str:
+    return _HEAD + "".join(_row(field) for field in Settings.model_fields)
+
+
+def _row(field: str) -> str:
+    names = "<br>".join(f"`{name}`" for name in names_of(field))
+    return f"| {names} | {_default(field)} | {MEANINGS[field]} |\n"
+
+
+def _default(field: str) -> str:
+    default: Any = Settings.model_fields[field].default
+    assert default is not PydanticUndefined, "every setting has a default"
+    if default is None or default == "":
+        return "–"
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    return f"`{default.as_posix() if isinstance(default, Path) else default}`"
