@@ -18,6 +18,7 @@ WRITE_BUFFER_HIGH = 256 << 10
 PIPELINED_BYTES_MAX = 64 << 10
 LINGER_MS = 2_000
 LINGER_BYTES_MAX = 1 << 20
+FIRST_REQUEST_GRACE_MS = 1_000
 
 
 class ClientConnection(asyncio.Protocol):
@@ -35,6 +36,7 @@ class ClientConnection(asyncio.Protocol):
         "_is_lingering",
         "_is_reading_paused",
         "_is_reading_requests",
+        "_is_unused",
         "_length",
         "_lingered_bytes",
         "_must_close",
@@ -51,6 +53,7 @@ class ClientConnection(asyncio.Protocol):
         self._buffer = b""
         self._forget_request()
         self._must_close = False
+        self._is_unused = True
         self._is_lingering = False
         self._lingered_bytes = 0
         self._is_reading_paused = False
@@ -157,6 +160,7 @@ class ClientConnection(asyncio.Protocol):
             front.application.refuse(self, None, refusal)
             return True
         self.head = head
+        self._is_unused = False
         if not head.keep_alive:
             self._must_close = True
         if head.is_chunked:
@@ -335,8 +339,13 @@ class ClientConnection(asyncio.Protocol):
             self._resume_reading()
 
     def close_if_idle(self) -> None:
+        """Close at the next sweep, so that a request that is on its way is still answered.
+
+        A connection on which nothing was asked yet was made in order to ask: it gets a second.
+        """
         if self.head is None and not self._buffer and self.transport is not None:
-            self.transport.close()
+            wait_ms = FIRST_REQUEST_GRACE_MS if self._is_unused else 0
+            self.deadline_ms = min(self.deadline_ms, self._front.now_ms + wait_ms)
 
     def deadline_passed(self) -> None:
         transport = self.transport
