@@ -31,14 +31,14 @@ class Gate:
     port: int
     key: str
     data: Path
+    pid: int
 
     def groups(self) -> dict[str, list[int]]:
         """Process ids by role, as the supervisor writes them down."""
-        pids: dict[str, int] = json.loads((self.data / "run" / "pids.json").read_text())
-        roles: dict[str, list[int]] = {"gateway": [], "clerk": [], "control": [], "supervisor": []}
-        for name, pid in pids.items():
-            roles[name.partition("-")[0]].append(pid)
-        return roles
+        roles: dict[str, list[int]] = {"gateway": [], "clerk": [], "control": []}
+        for path in (self.data / "run").glob("*.pid"):
+            roles[path.stem.partition("-")[0]].append(int(path.read_text()))
+        return roles | {"supervisor": [self.pid]}
 
     def admin(self, method: str, path: str, body: object = None) -> Any:
         return call(self.port, method, path, body)
@@ -72,7 +72,7 @@ def running(
     command = [sys.executable, "-c", ENTRY, "serve"]
     with Child(command, folder / "log", env=env) as child:
         child.wait_until(lambda: is_ready(port))
-        yield Gate(port, make_key(port), data)
+        yield Gate(port, make_key(port), data, child.pid)
 
 
 def is_ready(port: int) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import httptools
 
 PATIENCE_S = 12.0
-SILENCE_S = 0.15  # after a whole answer: time for a second one that nobody asked for
+SILENCE_S = 0.05  # after a whole answer: time for a second one that nobody asked for
 
 
 @dataclass

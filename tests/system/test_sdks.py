@@ -5,7 +5,6 @@ exceptions they raise is the contract that their programs were written against.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -31,24 +30,19 @@ def upstream() -> Iterator[RunningUpstream]:
 
 @pytest.fixture(scope="module")
 def node(upstream: RunningUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    """One OpenAI-compatible provider and one Anthropic provider, both the fake."""
-    data: Path = tmp_path_factory.mktemp("sdks")
-    settings = {
-        "DEEPSEEK_API_KEY": "sk-upstream",
-        "DEEPSEEK_BASE_URL": upstream.base_url,
-        "TALLYGATE_WORKERS": "2",
-    }
-    with Node(data, settings) as one:
+    """One OpenAI-compatible provider, from the settings, and one Anthropic provider."""
+    settings = {"DEEPSEEK_API_KEY": "sk-upstream"}
+    folder = tmp_path_factory.mktemp("sdks")
+    with Node(folder, upstream=upstream.base_url, settings=settings) as one:
         claude = {
             "name": "claude",
             "protocol": "anthropic",
             "base_url": upstream.base_url,
             "secret": "sk-ant-upstream",
             "models": ["claude-fake"],
+            "first_byte_ms": 1000,
         }
-        one.call("POST", "/api/providers", claude)
-        # An upstream that keeps silent is given up on after a second.
-        one.call("PATCH", "/api/providers/claude", {"first_byte_ms": 1000})
+        one.admin("POST", "/api/providers", claude)
         yield one
 
 
@@ -58,18 +52,18 @@ def key(node: Node) -> str:
 
 
 def make_key(node: Node, **fields: object) -> str:
-    secret: str = node.call("POST", "/api/keys", fields)["secret"]
+    secret: str = node.admin("POST", "/api/keys", fields)["secret"]
     return secret
 
 
 def openai_of(node: Node, key: str, **options: Any) -> openai.OpenAI:
     options = {"max_retries": 0, "timeout": SERVED_S} | options
-    return openai.OpenAI(base_url=f"{node.base_url}/v1", api_key=key, **options)
+    return openai.OpenAI(base_url=f"{node.url}/v1", api_key=key, **options)
 
 
 def anthropic_of(node: Node, key: str, **options: Any) -> anthropic.Anthropic:
     options = {"max_retries": 0, "timeout": SERVED_S} | options
-    return anthropic.Anthropic(base_url=node.base_url, api_key=key, **options)
+    return anthropic.Anthropic(base_url=node.url, api_key=key, **options)
 
 
 def chat(client: openai.OpenAI, behaviour: str = "", **fields: Any) -> Any:
@@ -140,7 +134,7 @@ def test_an_answer_is_on_the_books_when_it_has_arrived(node: Node) -> None:
     client = openai_of(node, make_key(node, label="books", daily_limit=100))
     chat(client)
     list(chat(client, stream=True))
-    rows = node.call("GET", "/admin/usage")["keys"]
+    rows = node.admin("GET", "/admin/usage")["keys"]
     assert [row["requests"] for row in rows if row["label"] == "books"] == [2]
 
 
@@ -184,7 +178,7 @@ def test_an_unknown_key_is_an_authentication_error(node: Node, wrong: str, refus
 
 def test_an_inactive_key_is_a_permission_error(node: Node) -> None:
     secret = make_key(node, daily_limit=None)
-    node.call("PATCH", f"/admin/keys/{secret}", {"is_active": False})
+    node.admin("PATCH", f"/admin/keys/{secret}", {"is_active": False})
     with pytest.raises(openai.PermissionDeniedError) as caught:
         chat(openai_of(node, secret))
     assert caught.value.code == "key_inactive"
@@ -312,7 +306,7 @@ def test_a_large_answer_arrives_whole(node: Node, key: str) -> None:
 
 
 async def test_the_async_client_is_served_alike(node: Node, key: str) -> None:
-    url = f"{node.base_url}/v1"
+    url = f"{node.url}/v1"
     async with openai.AsyncOpenAI(base_url=url, api_key=key, max_retries=0) as client:
         answer = await client.chat.completions.create(model="fake-chat", messages=HELLO)
         assert answer.choices[0].message.content == TEXT
@@ -389,9 +383,7 @@ def test_anthropic_refusals_have_the_right_classes(node: Node) -> None:
 
 
 async def test_the_async_anthropic_client_is_served_alike(node: Node, key: str) -> None:
-    async with anthropic.AsyncAnthropic(
-        base_url=node.base_url, api_key=key, max_retries=0
-    ) as client:
+    async with anthropic.AsyncAnthropic(base_url=node.url, api_key=key, max_retries=0) as client:
         answer = await client.messages.create(model="claude-fake", max_tokens=64, messages=HELLO)
         assert answer.usage.output_tokens == CHUNKS
         async with client.messages.stream(

@@ -8,6 +8,7 @@ import enum
 import re
 
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,12})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?\Z")
+_TRAILER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\Z")
 SIZE_LINE_MAX = 256
 TRAILERS_MAX = 8192
 LAST_CHUNK = b"0\r\n\r\n"
@@ -102,6 +103,8 @@ class ChunkedReader:
                 raise BadChunk("a chunk is longer than it says")
             self._state = _SIZE
         elif line:
+            if not _TRAILER.match(line):
+                raise BadChunk("a trailer is malformed")
             self._trailers_bytes += len(line) + 2
             if self._trailers_bytes > TRAILERS_MAX:
                 raise BadChunk("too many trailers")

@@ -50,6 +50,7 @@ _SINGLE = frozenset((b"authorization", b"content-length", b"content-type", b"hos
 
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*\Z")
+_HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])?(?::[0-9]*)?\Z")
 _TARGET = re.compile(rb"/[\x21\x22\x24-\x5b\x5d-\x7e]*\Z")  # no space, control, `#`, `\`, non-ASCII
 _AMBIGUOUS = re.compile(rb"//|/\.\.?(?:/|\Z)|%(?:2[fFeE]|5[cC]|00)")
 _LENGTH = re.compile(
@@ -130,7 +131,10 @@ def parse_request_head(raw: bytes) -> RequestHead:
     """Parse a head with its closing empty line; Refusal says what is wrong with it."""
     _validate(raw)
     lines = raw[:-4].split(b"\r\n")
-    method, target, version = lines[0].split(b" ")
+    start = lines[0].split(b" ")
+    if len(start) != 3:
+        raise _bad("The request line is a method, a target and a version, a space between each.")
+    method, target, version = start
     if method not in _METHODS:
         raise Refusal(Code.METHOD_NOT_ALLOWED, "This method is not served.")
     host, target = _origin_form(target)
@@ -178,6 +182,8 @@ def _check_host(head: RequestHead, host: bytes | None) -> None:
             counts[name] = counts.get(name, 0) + 1
     if counts.get(b"host", 0) != 1:
         raise _bad("Send exactly one Host field.")
+    if not _HOST.match(head.value(b"host")):
+        raise _bad("The Host field is a name or an address, and perhaps a port.")
     for name, count in counts.items():
         if count > 1:
             raise _bad(f"Send at most one {name.decode()} field.")

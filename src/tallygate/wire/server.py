@@ -13,6 +13,7 @@ from tallygate.wire.chunked import BadChunk, ChunkedReader
 from tallygate.wire.front import NEVER, Front, Handler
 from tallygate.wire.head import HEAD_END, RequestHead
 
+CR = 13
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 WRITE_BUFFER_HIGH = 256 << 10
 PIPELINED_BYTES_MAX = 64 << 10
@@ -31,6 +32,7 @@ class ClientConnection(asyncio.Protocol):
         "_chunks",
         "_front",
         "_gather_max",
+        "_has_head_begun",
         "_is_answered",
         "_is_body_complete",
         "_is_lingering",
@@ -68,6 +70,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _forget_request(self) -> None:
         self.head: RequestHead | None = None
+        self._has_head_begun = False
         self.handler: Handler | None = None
         self._body_parts: list[bytes] = []
         self._body_received = 0
@@ -147,6 +150,8 @@ class ClientConnection(asyncio.Protocol):
 
     def _read_head(self, data: bytes) -> bool:
         """Begin one request; False when its head is not complete."""
+        if data[0] == CR:
+            data = _without_empty_lines(data)
         end = data.find(HEAD_END)
         front = self._front
         if end <= 0 or end > front.head_bytes_max:
@@ -174,20 +179,16 @@ class ClientConnection(asyncio.Protocol):
         return True
 
     def _wait_for_head(self, data: bytes, end: int) -> bool:
-        """No whole head yet. Empty lines before it are ignored (RFC 9112, 2.2)."""
+        """No whole head yet."""
         front = self._front
-        while data[:2] == b"\r\n":
-            data = data[2:]
-        if end == 0:
-            self._buffer = data
-            return bool(data)
         line_end = data.find(b"\n")
-        if line_end == 0 or (line_end > 0 and data[line_end - 1] != 13):
+        if line_end == 0 or (line_end > 0 and data[line_end - 1] != CR):
             refusal = Refusal(Code.BAD_REQUEST, "Lines end in CRLF.")
         elif len(data) > front.head_bytes_max or end > 0:
             refusal = Refusal(Code.TOO_LARGE, "The request's head is too large.")
         else:
-            if not self._buffer and data:
+            if data and not self._has_head_begun:  # a byte now and then buys no more time
+                self._has_head_begun = True
                 self.deadline_ms = front.now_ms + front.head_timeout_ms
             self._buffer = data
             return False
@@ -394,6 +395,14 @@ class ClientConnection(asyncio.Protocol):
         self._lingered_bytes += received
         if self._lingered_bytes > LINGER_BYTES_MAX and self.transport is not None:
             self.transport.abort()
+
+
+def _without_empty_lines(data: bytes) -> bytes:
+    """Empty lines before a request are ignored (RFC 9112, 2.2)."""
+    start = 0
+    while data[start : start + 2] == b"\r\n":
+        start += 2
+    return data[start:]
 
 
 def _too_large(bytes_max: int) -> Refusal:
