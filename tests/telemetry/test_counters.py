@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tallygate.core.entry import Outcome
 from tallygate.core.errors import Code
 from tallygate.telemetry.counters import BUCKET_COUNT, Counters, decode
-from tallygate.telemetry.exposition import render
+from tallygate.telemetry.exposition import render, render_inspection
 
 COUNTS = {"input_tokens": 19, "output_tokens": 10}
 
@@ -76,6 +76,19 @@ def test_series_of_workers_stay_apart() -> None:
         assert found["tallygate_requests_total", key] == 1
     assert found["tallygate_workers", ()] == 2
     assert found["tallygate_clerk_feed_seq", ()] == 7
+
+
+def test_the_clerks_inspection_becomes_a_page() -> None:
+    """Whatever number the clerk reports is on the page, under the names that lead to it."""
+    counters = Counters()
+    counters.refused(Code.OVERLOADED)
+    worker = {"slot": 2, "boot": 1, "pid": 9, "gauges": counters.encode()}
+    figures = {"journal": {"lag-bytes": 12}, "is_store_available": True}
+    inspection = {"node": "a", "workers": [worker], "figures": figures}
+    found = samples(render_inspection(inspection))
+    assert found["tallygate_refusals_total", labels(code="overloaded", worker="2")] == 1
+    assert found["tallygate_clerk_journal_lag_bytes", ()] == 12
+    assert found["tallygate_clerk_is_store_available", ()] == 1
 
 
 def test_an_upstream_left_alone_is_shown_as_unhealthy() -> None:

@@ -67,11 +67,12 @@ def _clerk() -> Run:
 def _control() -> Run:
     from tallygate.app import stores
     from tallygate.control import service
+    from tallygate.telemetry.exposition import render_inspection
 
     def run(brief: dict[str, Any], handshake: Handshake) -> None:
         secrets = service.Secrets(admin_token=brief["admin_token"], master_key=brief["master_key"])
         settings = stores.settings_of(brief)
-        service.run(settings, secrets, handshake.listener(), handshake)
+        service.run(settings, secrets, handshake.listener(), handshake, render_inspection)
 
     return run
 

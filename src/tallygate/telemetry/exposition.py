@@ -4,7 +4,9 @@ Series of a worker bear its slot, because their counts begin anew when it is res
 names a key or a user: their number has no bound, and metrics are no place for personal data.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from tallygate.telemetry import counters
 from tallygate.telemetry.counters import Figures, decode
@@ -28,7 +30,24 @@ _SUM_HELP = {
     "connections_accepted": "Client connections that were accepted.",
 }
 
+_NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_]")
+
 Labels = Mapping[str, str]
+
+
+def render_inspection(inspection: Mapping[str, Any]) -> bytes:
+    """The page out of what the clerk answers to `core.commands.Inspect`."""
+    workers = {int(worker["slot"]): worker["gauges"] for worker in inspection.get("workers", ())}
+    return render(workers, dict(_numbers("", inspection.get("figures", {}))))
+
+
+def _numbers(path: str, value: Any) -> Iterator[tuple[str, int]]:
+    """Every number of nested maps, under the names that lead to it."""
+    if isinstance(value, int):
+        yield _NOT_IN_A_NAME.sub("_", path), int(value)
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _numbers(f"{path}_{name}" if path else str(name), inner)
 
 
 def render(gauges_by_worker: Mapping[int, bytes], clerk_figures: Mapping[str, int]) -> bytes:
