@@ -67,7 +67,7 @@ def key_with(*limits: Limit, **changes: Any) -> Key:
 
 @dataclass
 class FakeClerk:
-    """One worker's clerk: keys by secret, counters in memory, the same arithmetic as the store's."""
+    """One worker's clerk: keys by secret, counters in memory, the store's arithmetic."""
 
     snapshot: Snapshot
     keys: dict[str, Key] = field(default_factory=dict)

@@ -77,7 +77,7 @@ class AnswerHead:
 
 
 class AnswerHeads:
-    """The heads met so far, and which of their fields vary; bounded, and dropped whole when full."""
+    """The heads met so far, and which of their fields vary; dropped whole when full."""
 
     __slots__ = ("_kept", "_pattern", "_templates", "_values", "_varying")
 
