@@ -221,9 +221,9 @@ class MeteredExchange:
             output = min(output, cap)
         return max(1, request.input_tokens_estimate + output * request.choices)
 
-    def units_answered(self, lease: Lease) -> None:
+    def units_answered(self, concluded: Lease | None) -> None:
         if not self.is_over:
-            self.admit(lease)
+            self.admit(concluded)
 
     def store_gone(self) -> None:
         if not self.is_over:

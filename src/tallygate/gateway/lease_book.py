@@ -23,8 +23,8 @@ _UNLEASED = 0
 class Parked(Protocol):
     """A request that waits for units."""
 
-    def units_answered(self, lease: "Lease") -> None:
-        """The clerk has answered for this lease: try again, or refuse if it is still short."""
+    def units_answered(self, concluded: "Lease | None") -> None:
+        """Try again. What is still short of `concluded` stays so: the clerk has said it."""
 
     def store_gone(self) -> None:
         """The clerk cannot ask the store."""
@@ -35,6 +35,7 @@ class Lease(Holding):
 
     __slots__ = (
         "amount",
+        "asked",
         "end_ms",
         "is_asking",
         "is_closing",
@@ -61,7 +62,8 @@ class Lease(Holding):
         self.is_closing = False
         self.is_final = False
         self.last_used_ms = 0
-        self.waiting: deque[Parked] = deque()
+        self.waiting: deque[Parked] = deque()  # not yet asked for
+        self.asked: deque[Parked] = deque()  # the clerk is being asked
 
     @classmethod
     def like(cls, other: "Lease") -> "Lease":
@@ -163,20 +165,18 @@ class LeaseBook:
         if not synced.is_store_available:
             for lease in leases:
                 lease.is_asking = False
-                waiting, lease.waiting = lease.waiting, deque()
-                lease.need = 0
-                for parked in waiting:
+                for parked in _everyone(lease):
                     parked.store_gone()
             return
         for lease, answer in zip(leases, synced.answers, strict=True):
             self._apply(lease, answer)
-        for lease in leases:
-            waiting, lease.waiting = lease.waiting, deque()
-            lease.need = 0
-            for parked in waiting:
-                parked.units_answered(lease)
-            if lease.need:
-                self._touch(lease)
+        for lease, answer in zip(leases, synced.answers, strict=True):
+            asked, lease.asked = lease.asked, deque()
+            for parked in asked:
+                parked.units_answered(lease if answer.is_short else None)
+            if lease.waiting and (lease.available > 0 or lease.is_final or self._is_old(lease)):
+                for parked in _everyone(lease):
+                    parked.units_answered(None)
         if self._dirty:
             self._schedule_flush()  # what was touched while it was being asked for
 
@@ -184,7 +184,7 @@ class LeaseBook:
         """Give back what no request holds; answer even when that is nothing."""
         for key in counters:
             lease = self._leases.get(key)
-            if lease is not None and not lease.waiting:
+            if lease is not None and not lease.waiting and not lease.asked:
                 lease.give_back()
                 lease.is_final = False
                 self._touch(lease)
@@ -209,6 +209,8 @@ class LeaseBook:
         self._asked.clear()
         for lease in self._leases.values():
             lease.is_asking = False
+            for parked in _everyone(lease):
+                parked.units_answered(None)
             self._touch(lease)
 
     # --- four times a second ---
@@ -277,7 +279,7 @@ class LeaseBook:
             self.ask(upcoming, 1)
 
     def _close(self, key: tuple[int, int], lease: Lease) -> None:
-        if lease.reserved or lease.waiting:
+        if lease.reserved or lease.waiting or lease.asked:
             return
         if lease.lease_id == _UNLEASED or lease.is_closing:
             del self._leases[key]
@@ -291,6 +293,10 @@ class LeaseBook:
         if lease.slab_index:
             self._slab.release(lease.slab_index)
             lease.slab_index = 0
+
+    def _is_old(self, lease: Lease) -> bool:
+        """Another lease of the same counter has taken its place."""
+        return self._leases.get((lease.limit_id, lease.window_s)) is not lease
 
     def _touch(self, lease: Lease) -> None:
         self._dirty.add((lease.limit_id, lease.window_s))
@@ -318,6 +324,8 @@ class LeaseBook:
         self._dirty.difference_update(keys)
         for lease in leases:
             lease.is_asking = True
+            lease.need = 0
+            lease.asked, lease.waiting = lease.waiting, deque()
 
     def _apply(self, lease: Lease, answer: Answer) -> None:
         lease.is_asking = False
@@ -365,3 +373,11 @@ def _ask(lease: Lease) -> Ask:
         lease.returned,
         lease.is_closing,
     )
+
+
+def _everyone(lease: Lease) -> list[Parked]:
+    """Whoever waits for it, in order; nobody does any more."""
+    everyone = [*lease.asked, *lease.waiting]
+    lease.asked, lease.waiting = deque(), deque()
+    lease.need = 0
+    return everyone
