@@ -134,8 +134,8 @@ class Gateway:
         if plan is None or plan.version != self._plans_version:
             plan = head.memo = Plan(head, self._plans_version, self._via)
         service = plan.service
-        if service is _METERED:
-            if head.method != b"POST":
+        if service is _METERED or service is Service.PASSTHROUGH:
+            if service is _METERED and head.method != b"POST":
                 self._refuse(connection, head, plan.shape, _POST_ONLY)
             elif not self.recorder.has_room(len(self.running)):
                 self._refuse(connection, head, plan.shape, _NO_ROOM)
@@ -150,8 +150,6 @@ class Gateway:
                 PlainExchange(self, connection, head, plan).start(body)
         elif service is Service.MODELS:
             ModelsExchange(self, connection, head, plan).start()
-        elif service is Service.PASSTHROUGH:
-            MeteredExchange(self, connection, head, plan, body).start()
         elif service is Service.HEALTH:
             self._answer(connection, head, {"ok": True}, 200)
         else:
