@@ -1,6 +1,7 @@
 """The gateway of one worker: what exchanges share, and the first decision about each request."""
 
 import asyncio
+import urllib.parse
 from collections.abc import Callable
 from typing import Protocol
 
@@ -188,8 +189,12 @@ class Gateway:
 
     @staticmethod
     def _is_internal(plan: Plan) -> bool:
-        """The demo provider's own entrance at the control plane is not for outsiders."""
-        return plan.route == "/internal" or plan.route.startswith("/internal/")
+        """The demo provider's own entrance at the control plane is not for outsiders.
+
+        The control plane decodes a path before it reads it, so we do the same.
+        """
+        route = urllib.parse.unquote(plan.route) if "%" in plan.route else plan.route
+        return route == "/internal" or route.startswith("/internal/")
 
     def _answer_readiness(self, connection: Connection, head: RequestHead) -> None:
         is_journal_usable = self.recorder.has_room(len(self.running))
