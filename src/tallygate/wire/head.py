@@ -52,7 +52,11 @@ _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*\Z")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])?(?::[0-9]*)?\Z")
 _TARGET = re.compile(rb"/[\x21\x22\x24-\x5b\x5d-\x7e]*\Z")  # no space, control, `#`, `\`, non-ASCII
-_AMBIGUOUS = re.compile(rb"//|/\.\.?(?:/|\Z)|%(?:2[fFeE]|5[cC]|00)")
+# Empty and dot-segments, encoded separators, and encoded letters and digits: an upstream would
+# decode them to a path that we have not matched (RFC 3986, 6.2.2.2).
+_AMBIGUOUS = re.compile(
+    rb"//|/\.\.?(?:/|\Z)|%(?:00|2[dDeEfF]|3[0-9]|4[1-9a-fA-F]|5[0-9aAcCfF]|6[1-9a-fA-F]|7[0-9aA])"
+)
 _LENGTH = re.compile(
     rb"\r\n[Cc][Oo][Nn][Tt][Ee][Nn][Tt]-[Ll][Ee][Nn][Gg][Tt][Hh]:[ \t]*([0-9]+)[ \t]*\r\n"
 )
@@ -140,7 +144,7 @@ def parse_request_head(raw: bytes) -> RequestHead:
     host, target = _origin_form(target)
     head = RequestHead(method, target, is_http_10=version == b"HTTP/1.0")
     if not _TARGET.match(target) or _AMBIGUOUS.search(head.path):
-        raise _bad("The path holds dot-segments, empty segments or encoded separators.")
+        raise _bad("Send a plain path: no dot-segments, no `//`, no encoded letters or separators.")
     for line in lines[1:]:
         name, _, value = line.partition(b":")
         if not _NAME.match(name) or not _VALUE.match(value):
