@@ -61,6 +61,7 @@ _LENGTH = re.compile(
     rb"\r\n[Cc][Oo][Nn][Tt][Ee][Nn][Tt]-[Ll][Ee][Nn][Gg][Tt][Hh]:[ \t]*([0-9]+)[ \t]*\r\n"
 )
 _METHODS = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"))
+_VERSIONS = frozenset((b"HTTP/1.1", b"HTTP/1.0"))
 LENGTH_DIGITS_MAX = 15
 
 
@@ -139,6 +140,8 @@ def parse_request_head(raw: bytes) -> RequestHead:
     if len(start) != 3:
         raise _bad("The request line is a method, a target and a version, a space between each.")
     method, target, version = start
+    if version not in _VERSIONS:
+        raise _bad("Only HTTP/1.1 and HTTP/1.0 are spoken here.")
     if method not in _METHODS:
         raise Refusal(Code.METHOD_NOT_ALLOWED, "This method is not served.")
     host, target = _origin_form(target)
@@ -167,8 +170,6 @@ def _validate(raw: bytes) -> None:
         raise _bad("The request is not well-formed HTTP/1.1.") from None
     if not sink.is_complete:
         raise _bad("The request's head is not well-formed HTTP/1.1.")
-    if parser.get_http_version() not in ("1.1", "1.0"):
-        raise _bad("Only HTTP/1.1 and HTTP/1.0 are spoken here.")
 
 
 def _origin_form(target: bytes) -> tuple[bytes | None, bytes]:
