@@ -105,9 +105,18 @@ class RequestHead:
                 return value
         return b""
 
+    def connection_tokens(self) -> set[bytes]:
+        """What all Connection fields name, in lower case."""
+        return {
+            token.strip().lower()
+            for name, value, _ in self.fields
+            if name == b"connection"
+            for token in value.split(b",")
+        }
+
     def lines_to_forward(self, withheld: frozenset[bytes] = frozenset()) -> bytes:
         """The field lines that may go on to an upstream, each with its line end."""
-        named = {token.strip().lower() for token in self.value(b"connection").split(b",")}
+        named = self.connection_tokens()
         lines = [
             line
             for name, _, line in self.fields
@@ -212,12 +221,7 @@ def _read_framing(head: RequestHead) -> None:
 
 
 def _read_connection(head: RequestHead) -> None:
-    tokens = {
-        token.strip().lower()
-        for name, value, _ in head.fields
-        if name == b"connection"
-        for token in value.split(b",")
-    }
+    tokens = head.connection_tokens()
     if b"close" in tokens:
         head.keep_alive = False
     elif b"keep-alive" in tokens:
