@@ -16,6 +16,7 @@ from tallygate.core.errors import Code, Refusal
 HEAD_END = b"\r\n\r\n"
 MEMORY_ENTRIES_MAX = 1024
 MEMORY_BYTES_MAX = 4096
+MEMORY_FIELDS_MAX = 64  # a field takes twenty times its shortest line
 
 # Between one hop and the next, never beyond it (RFC 9110, 7.6.1).
 HOP_BY_HOP = frozenset(
@@ -273,7 +274,7 @@ class HeadMemory:
         return head, length
 
     def _remember(self, known: bytes, head: RequestHead) -> None:
-        if len(known) > MEMORY_BYTES_MAX:
+        if len(known) > MEMORY_BYTES_MAX or len(head.fields) > MEMORY_FIELDS_MAX:
             return
         if len(self._heads) >= MEMORY_ENTRIES_MAX:
             self._heads.clear()
