@@ -74,7 +74,7 @@ class Gateway:
         self._trusted = parse_networks(options.trusted_proxies)
         self._via = via
         self._plans_version = 0
-        self._request_prefix = f"req_{options.boot:x}{options.slot:x}"
+        self._request_prefix = f"req_{options.boot:x}_{options.slot:x}_"
         self._request_number = 0
         self._listings: dict[int, list[ModelsExchange]] = {}
         self._listing_id = 0

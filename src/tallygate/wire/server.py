@@ -9,7 +9,8 @@ import asyncio
 from typing import cast
 
 from tallygate.core.errors import Code, Refusal
-from tallygate.wire.chunked import BadChunk, ChunkedReader
+from tallygate.wire.body import RequestBody
+from tallygate.wire.chunked import BadChunk
 from tallygate.wire.front import NEVER, Front, Handler
 from tallygate.wire.head import HEAD_END, RequestHead
 
@@ -26,12 +27,9 @@ class ClientConnection(asyncio.Protocol):
     """One client's connection."""
 
     __slots__ = (
-        "_body_parts",
-        "_body_received",
+        "_body",
         "_buffer",
-        "_chunks",
         "_front",
-        "_gather_max",
         "_has_head_begun",
         "_is_answered",
         "_is_body_complete",
@@ -39,7 +37,6 @@ class ClientConnection(asyncio.Protocol):
         "_is_reading_paused",
         "_is_reading_requests",
         "_is_unused",
-        "_length",
         "_lingered_bytes",
         "_must_close",
         "deadline_ms",
@@ -72,11 +69,7 @@ class ClientConnection(asyncio.Protocol):
         self.head: RequestHead | None = None
         self._has_head_begun = False
         self.handler: Handler | None = None
-        self._body_parts: list[bytes] = []
-        self._body_received = 0
-        self._gather_max: int | None = 0  # None: the body is streamed to the handler
-        self._length = 0
-        self._chunks: ChunkedReader | None = None
+        self._body: RequestBody | None = None  # of a request that did not come whole
         self._is_body_complete = True
         self._is_answered = False
 
@@ -132,8 +125,8 @@ class ClientConnection(asyncio.Protocol):
             self._buffer += data
             if len(self._buffer) > PIPELINED_BYTES_MAX:
                 self._pause_reading()
-        else:
-            self._read_body(data)
+        elif self._body is not None:
+            self._read_body(self._body, data)
 
     # --- heads ---
 
@@ -201,74 +194,64 @@ class ClientConnection(asyncio.Protocol):
     def _begin_body(self, head: RequestHead, length: int, first: bytes) -> None:
         front = self._front
         self._buffer = b""
-        self._length = length
         self._is_body_complete = False
-        self._chunks = ChunkedReader() if head.is_chunked else None
+        body = self._body = RequestBody(length)
         self.deadline_ms = front.now_ms + front.body_timeout_ms
         try:
-            self._gather_max = front.application.begin(self, head, length)
-            if self._gather_max is not None and length > self._gather_max:
-                raise _too_large(self._gather_max)
+            body.gather_max = front.application.begin(self, head, length)
         except Refusal as refusal:
             self._refuse_rest(refusal)
             return
+        if body.is_too_large:
+            self._refuse_rest(_too_large(body))
+            return
         if head.expects_continue and not first:
-            self.write(CONTINUE)
+            self.write_informational(CONTINUE)
         if first:
-            self._read_body(first)
+            self._read_body(body, first)
 
-    def _read_body(self, data: bytes) -> None:
+    def _read_body(self, body: RequestBody, data: bytes) -> None:
         self.deadline_ms = self._front.now_ms + self._front.body_timeout_ms
-        if self._chunks is not None:
-            try:
-                data = self._chunks.feed(data)
-            except BadChunk as error:
-                self._refuse_rest(Refusal(Code.BAD_REQUEST, f"The body is malformed: {error}."))
-                return
-            self._is_body_complete = self._chunks.is_done
-            self._buffer = self._chunks.surplus
-        else:
-            missing = self._length - self._body_received
-            if len(data) > missing:
-                data, self._buffer = data[:missing], data[missing:]
-            self._is_body_complete = len(data) == missing
-        self._body_received += len(data)
-        if self._is_body_complete:
+        try:
+            payload = body.feed(data)
+        except BadChunk as error:
+            self._refuse_rest(Refusal(Code.BAD_REQUEST, f"The body is malformed: {error}."))
+            return
+        if body.is_complete:
+            self._is_body_complete = True
+            self._buffer = body.surplus
             self.deadline_ms = NEVER
-        if self._gather_max is None:
-            self._stream(data)
+        if body.gather_max is None:
+            self._stream(payload)
         else:
-            self._gather(data)
+            self._gather(body, payload)
 
-    def _stream(self, data: bytes) -> None:
-        handler = self.handler
-        if handler is not None and data:
-            handler.body_received(data)
-        if self._is_body_complete and self.handler is not None:
+    def _stream(self, payload: bytes) -> None:
+        if self.handler is not None and payload:
+            self.handler.body_received(payload)
+        if self.handler is not None and self._is_body_complete:
             self.handler.body_ended()
 
-    def _gather(self, data: bytes) -> None:
+    def _gather(self, body: RequestBody, payload: bytes) -> None:
         front = self._front
-        assert self._gather_max is not None
-        if self._body_received > self._gather_max:
-            self._refuse_rest(_too_large(self._gather_max))
+        if body.is_too_large:
+            self._refuse_rest(_too_large(body))
             return
-        self._body_parts.append(data)
-        front.buffered(len(data))
-        if self._is_body_complete:
+        body.gather(payload)
+        front.buffered(len(payload))
+        if body.is_complete:
             assert self.head is not None
-            body = b"".join(self._body_parts)
-            self._release_gathered()
-            front.application.respond(self, self.head, body)
+            front.buffered(-body.gathered)
+            front.application.respond(self, self.head, body.take())
         elif front.buffered_bytes > front.buffered_bytes_max:
             front.starved.append(self)
             self._pause_reading()
 
     def _release_gathered(self) -> None:
-        if self._body_parts:
-            gathered = sum(map(len, self._body_parts))
-            self._body_parts = []
-            self._front.buffered(-gathered)
+        body = self._body
+        if body is not None and body.gathered:
+            self._front.buffered(-body.gathered)
+            body.take()
 
     def _refuse_rest(self, refusal: Refusal) -> None:
         """Refuse a request whose body is not all here; the connection ends with it."""
@@ -284,6 +267,11 @@ class ClientConnection(asyncio.Protocol):
 
     # --- what the application calls ---
 
+    def write_informational(self, data: bytes) -> None:
+        """Something before the answer proper."""
+        if self.transport is not None:
+            self.transport.write(data)
+
     def write(self, data: bytes) -> None:
         self._is_answered = True
         if self.transport is not None:
@@ -296,7 +284,8 @@ class ClientConnection(asyncio.Protocol):
         transport = self.transport
         is_body_complete = self._is_body_complete
         must_close = self.will_close()
-        self._release_gathered()
+        if self._body is not None:
+            self._release_gathered()
         self._forget_request()
         if transport is None:
             return
@@ -405,5 +394,5 @@ def _without_empty_lines(data: bytes) -> bytes:
     return data[start:]
 
 
-def _too_large(bytes_max: int) -> Refusal:
-    return Refusal(Code.TOO_LARGE, f"The body is too large: send at most {bytes_max} bytes.")
+def _too_large(body: RequestBody) -> Refusal:
+    return Refusal(Code.TOO_LARGE, f"The body is too large: send at most {body.gather_max} bytes.")
