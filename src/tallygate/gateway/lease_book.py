@@ -7,88 +7,15 @@ units before the clerk has said, after this request came, that there are none.
 
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
 
-from tallygate.core.leases import Holding
 from tallygate.core.limits import Limit
 from tallygate.core.ports import Answer, Ask, Sync, Synced
 from tallygate.core.windows import window_at
+from tallygate.gateway.lease import UNLEASED, Allowance, Lease, Parked
 from tallygate.journal.slab import Slab
 
 IDLE_RETURN_MS = 1_000
 AHEAD_MS = 5_000
-_UNLEASED = 0
-
-
-class Parked(Protocol):
-    """A request that waits for units."""
-
-    def units_answered(self, concluded: "Lease | None") -> None:
-        """Try again. What is still short of `concluded` stays so: the clerk has said it."""
-
-    def store_gone(self) -> None:
-        """The clerk cannot ask the store."""
-
-
-class Lease(Holding):
-    """One counter's units at this worker, in one window."""
-
-    __slots__ = (
-        "amount",
-        "asked",
-        "end_ms",
-        "is_asking",
-        "is_closing",
-        "is_final",
-        "last_used_ms",
-        "limit_id",
-        "need",
-        "slab_index",
-        "used",
-        "waiting",
-        "window_s",
-    )
-
-    def __init__(self, limit_id: int, amount: int | None, window_s: int, end_ms: int) -> None:
-        super().__init__(_UNLEASED, 0)
-        self.limit_id = limit_id
-        self.amount = amount
-        self.window_s = window_s
-        self.end_ms = end_ms
-        self.slab_index = 0
-        self.need = 0
-        self.used = 0  # of the whole counter, as of the last answer
-        self.is_asking = False
-        self.is_closing = False
-        self.is_final = False
-        self.last_used_ms = 0
-        self.waiting: deque[Parked] = deque()  # not yet asked for
-        self.asked: deque[Parked] = deque()  # the clerk is being asked
-
-    @classmethod
-    def like(cls, other: "Lease") -> "Lease":
-        """Of the same counter, with nothing leased yet."""
-        return cls(other.limit_id, other.amount, other.window_s, other.end_ms)
-
-    def remaining(self) -> int:
-        """What is left of the limit as far as this worker knows; exact when it is alone."""
-        amount = self.amount or 0
-        left = amount - self.used + self.available
-        return 0 if left < 0 else min(left, amount)
-
-
-class Allowance:
-    """One limit as this worker applies it: its current window's lease, and the next one's."""
-
-    __slots__ = ("end_ms", "is_tokens", "lease", "limit", "next_lease", "window_s")
-
-    def __init__(self, limit: Limit) -> None:
-        self.limit = limit
-        self.is_tokens = limit.dimension == "tokens"
-        self.window_s = 0
-        self.end_ms = 0
-        self.lease: Lease | None = None  # None: unlimited, only tallied
-        self.next_lease: Lease | None = None
 
 
 class LeaseBook:
@@ -281,7 +208,7 @@ class LeaseBook:
     def _close(self, key: tuple[int, int], lease: Lease) -> None:
         if lease.reserved or lease.waiting or lease.asked:
             return
-        if lease.lease_id == _UNLEASED or lease.is_closing:
+        if lease.lease_id == UNLEASED or lease.is_closing:
             del self._leases[key]
             self._release_record(lease)
             return
@@ -330,7 +257,7 @@ class LeaseBook:
     def _apply(self, lease: Lease, answer: Answer) -> None:
         lease.is_asking = False
         if answer.lease_id != lease.lease_id:
-            if lease.lease_id == _UNLEASED:
+            if lease.lease_id == UNLEASED:
                 self._begin_lease(lease, answer)
             else:
                 lease = self._replace(lease, answer)
@@ -342,7 +269,7 @@ class LeaseBook:
     def _begin_lease(self, lease: Lease, answer: Answer) -> None:
         lease.lease_id = answer.lease_id
         lease.generation = answer.generation
-        if answer.lease_id != _UNLEASED:  # nothing could be granted, so nothing was opened
+        if answer.lease_id != UNLEASED:  # nothing could be granted, so nothing was opened
             lease.slab_index = self._slab.open(answer.lease_id)
 
     def _replace(self, lease: Lease, answer: Answer) -> Lease:
