@@ -38,7 +38,7 @@ class Forgiving:
 
 def set_up_logs(level: str, form: str, *, stream: Any = None) -> None:
     """Configure structlog, and other people's `logging` through it. `form`: auto, console, json."""
-    target = Forgiving(sys.stderr if stream is None else stream)
+    target: Any = Forgiving(sys.stderr if stream is None else stream)
     is_console = form == "console" or (form == "auto" and target.isatty())
     before: list[Any] = [
         structlog.contextvars.merge_contextvars,
