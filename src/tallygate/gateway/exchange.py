@@ -125,7 +125,7 @@ class MeteredExchange:
             gateway.keys.seek(plan.key_hash, self)
 
     def key_found(self, known: KnownKey | None, *, is_store_available: bool) -> None:
-        if not self._is_seeking:
+        if not self._is_seeking or self.is_over:
             return  # refused meanwhile, or the client went away
         self._is_seeking = False
         if known is not None:
