@@ -318,7 +318,7 @@ class MeteredExchange:
             self.gateway.running.add(self)
 
     def deadline_passed(self) -> None:
-        if not self.taken:
+        if not self.total_deadline_ms:  # not forwarded yet; a key may have no limits to take of
             self.store_gone()
         elif self.upstream_connection is not None:
             connection, self.upstream_connection = self.upstream_connection, None
