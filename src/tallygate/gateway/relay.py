@@ -408,6 +408,8 @@ class Relay:
         if self._phase is _DRAINING:
             self._stop_draining()
             return
+        if self._is_answer_over:
+            return  # whole; it only waits for the journal
         connection, exchange.upstream_connection = exchange.upstream_connection, None
         if connection is not None:
             connection.abandon()
