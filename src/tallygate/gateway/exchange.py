@@ -272,12 +272,15 @@ class MeteredExchange:
             self.deadline_ms = min(self.total_deadline_ms, self.gateway.now_ms() + wait_ms)
 
     def answer_began(self, head: AnswerHead, payload: bytes, *, is_complete: bool) -> None:
+        if is_complete:
+            self.upstream_connection = None  # it is in the pool again, and may be another's
         if is_given_back(head.status):
             if head.status >= 500:
                 self.upstream.breaker.failed(self.gateway.now_ms())
             if self._try_another(head.status):
-                if not is_complete and self.upstream_connection is not None:
+                if self.upstream_connection is not None:
                     self.upstream_connection.abandon()
+                    self.upstream_connection = None
                 self._forward()
                 return
         else:
