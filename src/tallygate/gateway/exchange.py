@@ -37,6 +37,7 @@ class MeteredExchange:
     __slots__ = (
         "_attempt_began_ms",
         "_candidates",
+        "_is_given_up_first",
         "_is_seeking",
         "_tried",
         "_upstream",
@@ -86,6 +87,7 @@ class MeteredExchange:
         self._waiting: Waiting | None = None
         self._attempt_began_ms = 0
         self._is_seeking = False
+        self._is_given_up_first = False  # by us, before the provider would be late
 
     def __repr__(self) -> str:
         return f"<MeteredExchange {self.request_id} {self.plan.route}>"
@@ -326,7 +328,10 @@ class MeteredExchange:
         elif self.upstream_connection is not None:
             connection, self.upstream_connection = self.upstream_connection, None
             connection.abandon()
-            self.answer_lost(Loss.TIMED_OUT)
+            if self._is_given_up_first:
+                Relay(self).given_up()
+            else:
+                self.answer_lost(Loss.TIMED_OUT)
         elif self._waiting is not None:
             self.upstream.pool.cancel(self._waiting)
             self._waiting = None
@@ -338,7 +343,9 @@ class MeteredExchange:
         if self.upstream_connection is not None:
             # The upstream works on it: wait a while for what it cost.
             limit_ms = self.gateway.now_ms() + self.gateway.client_gone_drain_ms
-            self.deadline_ms = min(self.deadline_ms, limit_ms)
+            if limit_ms < self.deadline_ms:
+                self._is_given_up_first = True
+                self.deadline_ms = limit_ms
             return
         if self._waiting is not None:
             self.upstream.pool.cancel(self._waiting)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tallygate.core.entry import Attempt, Entry, Outcome
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.meters import Meter
-from tallygate.core.usage import INPUT_TOKENS, OUTPUT_TOKENS
+from tallygate.core.usage import INPUT_TOKENS, OUTPUT_TOKENS, Source
 from tallygate.gateway.admit import limit_fields, settle
 from tallygate.gateway.answers import refusal_answer, status_line
 from tallygate.gateway.claims import ANSWER_BYTES_MAX
@@ -39,6 +39,7 @@ class Phase(enum.IntEnum):
 # Looking a member up by its class costs more than all that is compared with it (Python 3.11).
 _RELAYING, _DRAINING, _RECORDING, _FINISHING, _DONE = Phase
 _OK, _CLIENT_GONE, _CUT = Outcome.OK, Outcome.CLIENT_GONE, Outcome.CUT
+_ESTIMATED = Source.ESTIMATED.value
 _UPSTREAM_ERROR, _UNREACHABLE = Outcome.UPSTREAM_ERROR, Outcome.UNREACHABLE
 
 
@@ -65,7 +66,7 @@ class Relay:
     def __init__(self, exchange: "MeteredExchange") -> None:
         self._exchange = exchange
         self._phase = _RELAYING
-        self._status = 0
+        self._status = 0  # no answer began
         self._content_type = b""
         self._meter: Meter | None = None
         self._is_chunked = False
@@ -166,6 +167,12 @@ class Relay:
             refusal = Refusal(Code.UPSTREAM_UNREACHABLE, "The provider could not be reached.")
         self._is_answer_over = True
         self._end_refused(refusal, refusal.status, _UNREACHABLE)
+
+    def given_up(self) -> None:
+        """The client had left, and no more is waited for: the provider has read the request."""
+        self._phase = _DRAINING
+        self._is_answer_over = True
+        self._end(b"", _CLIENT_GONE)
 
     def _withhold(self, head: AnswerHead) -> None:
         """An answer that is about the operator's own account: its status goes on, its text not."""
@@ -294,14 +301,15 @@ class Relay:
         gateway = exchange.gateway
         status = self._status
         is_answer = 200 <= status < 300
-        is_counted = is_answer or (
-            400 <= status < 500 and outcome is _UPSTREAM_ERROR and not is_given_back(status)
-        )
+        is_counted = is_answer or not is_given_back(status)
         counts: dict[str, int] = {}
         source = ""
         if is_answer and self._meter is not None:
             usage = self._meter.usage()
             counts, source = usage.counts, usage.source._value_
+        elif not status and exchange.request is not None:  # given up
+            counts = {INPUT_TOKENS: exchange.request.input_tokens_estimate, OUTPUT_TOKENS: 0}
+            source = _ESTIMATED
         tokens = counts.get(INPUT_TOKENS, 0) + counts.get(OUTPUT_TOKENS, 0)
         duration_ms = gateway.wall_ms() - exchange.admitted_ms
         bytes_out = self._sent_bytes + len(self._tail)
