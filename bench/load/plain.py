@@ -5,7 +5,7 @@ from typing import Any
 
 from bench.load import gate, nginx, wrk
 from bench.load.options import Options
-from bench.load.processes import CpuReading, tree_of, wait_until_quiet
+from bench.load.processes import BenchFailed, CpuReading, tree_of, wait_until_quiet
 from bench.load.traffic import request_bytes
 from tests.fakes.certificates import Certificates, make_certificates
 
@@ -33,10 +33,17 @@ def _measured(options: Options, folder: Path, certificates: Certificates | None)
             folder / "gate", options.workers, f"{scheme}://127.0.0.1:{port}/v1", certificates
         ) as running:
             ours = _driven(options, folder, running.port, running.key, running.groups())
-            usage = running.admin("GET", "/admin/usage")
-    ours["requests_on_the_books"] = usage["total_requests"]
+            ours["requests_on_the_books"] = _booked(running, ours["requests_answered"])
     ratio = ours["gateway_us"] / yardstick["nginx_us"]
     return {"nginx": yardstick, "tallygate": ours, "gateway_to_nginx": round(ratio, 2)}
+
+
+def _booked(running: gate.Gate, answered: int) -> int:
+    """What was let through: all that was answered, and what wrk broke off at the end of a run."""
+    booked: int = running.admin("GET", "/admin/usage")["total_requests"]
+    if not answered <= booked <= answered + 2 * wrk.CONNECTIONS:
+        raise BenchFailed(f"{answered} requests were answered, {booked} are on the books")
+    return booked
 
 
 def _driven(
@@ -54,5 +61,6 @@ def _driven(
     row: Row = {
         f"{name}_us": round(used / load.requests * 1e6, 2) for name, used in before.since().items()
     }
+    row["requests_answered"] = warm.requests + load.requests
     row |= {"requests": load.requests, "per_second": round(load.per_second)}
     return row | {"p50_ms": load.p50_ms, "p99_ms": load.p99_ms}
