@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING
 
 from tallygate.core.entry import Attempt, Entry, Outcome
 from tallygate.core.meters import Meter
-from tallygate.core.usage import INPUT_TOKENS, OUTPUT_TOKENS
+from tallygate.core.usage import INPUT_TOKENS, OUTPUT_TOKENS, Source
 from tallygate.gateway.admit import settle
 from tallygate.gateway.verdicts import is_given_back
 
 if TYPE_CHECKING:
     from tallygate.gateway.exchange import MeteredExchange
 
-_UPSTREAM_ERROR = Outcome.UPSTREAM_ERROR
+_ESTIMATED = Source.ESTIMATED.value
 
 
 def entry_of(
@@ -28,9 +28,7 @@ def entry_of(
     assert known is not None
     key = known.key
     is_answer = 200 <= status < 300
-    is_counted = is_answer or (
-        400 <= status < 500 and outcome is _UPSTREAM_ERROR and not is_given_back(status)
-    )
+    is_counted = is_answer or not is_given_back(status)
     counts: dict[str, int] = {}
     source = ""
     tokens = 0
@@ -38,6 +36,9 @@ def entry_of(
         usage = meter.usage()
         counts, source = usage.counts, usage.source._value_
         tokens = counts.get(INPUT_TOKENS, 0) + counts.get(OUTPUT_TOKENS, 0)
+    elif not status and exchange.request is not None:  # the client left, nobody waited longer
+        tokens = exchange.request.input_tokens_estimate
+        counts, source = {INPUT_TOKENS: tokens, OUTPUT_TOKENS: 0}, _ESTIMATED
     duration_ms = gateway.wall_ms() - exchange.admitted_ms
     provider = exchange.upstream.provider.name
     gateway.counters.ended(outcome, status, duration_ms, counts, provider)

@@ -38,6 +38,7 @@ class MeteredExchange:
     __slots__ = (
         "_attempt_began_ms",
         "_candidates",
+        "_is_given_up_first",
         "_is_seeking",
         "_tokens_at_most",
         "_tried",
@@ -88,6 +89,7 @@ class MeteredExchange:
         self._waiting: Waiting | None = None
         self._attempt_began_ms = 0
         self._is_seeking = False
+        self._is_given_up_first = False  # by us, before the provider would be late
         self._tokens_at_most = 0
 
     def __repr__(self) -> str:
@@ -128,7 +130,7 @@ class MeteredExchange:
             gateway.keys.seek(plan.key_hash, self)
 
     def key_found(self, known: KnownKey | None, *, is_store_available: bool) -> None:
-        if not self._is_seeking:
+        if not self._is_seeking or self.is_over:
             return  # refused meanwhile, or the client went away
         self._is_seeking = False
         if known is not None:
@@ -238,12 +240,15 @@ class MeteredExchange:
             self.deadline_ms = min(self.total_deadline_ms, self.gateway.now_ms() + wait_ms)
 
     def answer_began(self, head: AnswerHead, payload: bytes, *, is_complete: bool) -> None:
+        if is_complete:
+            self.upstream_connection = None  # it is in the pool again, and may be another's
         if is_given_back(head.status):
             if head.status >= 500:
                 self.upstream.breaker.failed(self.gateway.now_ms())
             if self._try_another(head.status):
-                if not is_complete and self.upstream_connection is not None:
+                if self.upstream_connection is not None:
                     self.upstream_connection.abandon()
+                    self.upstream_connection = None
                 self._forward()
                 return
         else:
@@ -284,12 +289,15 @@ class MeteredExchange:
             self.gateway.running.add(self)
 
     def deadline_passed(self) -> None:
-        if not self.taken:
+        if not self.total_deadline_ms:  # not forwarded yet; a key may have no limits to take of
             self.store_gone()
         elif self.upstream_connection is not None:
             connection, self.upstream_connection = self.upstream_connection, None
             connection.abandon()
-            self.answer_lost(Loss.TIMED_OUT)
+            if self._is_given_up_first:
+                Relay(self).given_up()
+            else:
+                self.answer_lost(Loss.TIMED_OUT)
         elif self._waiting is not None:
             self.upstream.pool.cancel(self._waiting)
             self._waiting = None
@@ -301,7 +309,9 @@ class MeteredExchange:
         if self.upstream_connection is not None:
             # The upstream works on it: wait a while for what it cost.
             limit_ms = self.gateway.now_ms() + self.gateway.client_gone_drain_ms
-            self.deadline_ms = min(self.deadline_ms, limit_ms)
+            if limit_ms < self.deadline_ms:
+                self._is_given_up_first = True
+                self.deadline_ms = limit_ms
             return
         if self._waiting is not None:
             self.upstream.pool.cancel(self._waiting)

@@ -70,7 +70,7 @@ class Relay:
     def __init__(self, exchange: "MeteredExchange") -> None:
         self._exchange = exchange
         self._phase = _RELAYING
-        self._status = 0
+        self._status = 0  # no answer began
         self._content_type = b""
         self._meter: Meter | None = None
         self._is_chunked = False
@@ -166,6 +166,12 @@ class Relay:
         self._is_answer_over = True
         refusal = refusal_of_loss(loss)
         self._end_refused(refusal, refusal.status, _UNREACHABLE)
+
+    def given_up(self) -> None:
+        """The client had left, and no more is waited for: the provider has read the request."""
+        self._phase = _DRAINING
+        self._is_answer_over = True
+        self._end(b"", _CLIENT_GONE)
 
     def _withhold(self, head: AnswerHead) -> None:
         """An answer that is about the operator's own account: its status goes on, its text not."""
@@ -360,6 +366,8 @@ class Relay:
         if self._phase is _DRAINING:
             self._stop_draining()
             return
+        if self._is_answer_over:
+            return  # whole; it only waits for the journal
         connection, exchange.upstream_connection = exchange.upstream_connection, None
         if connection is not None:
             connection.abandon()
