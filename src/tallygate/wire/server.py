@@ -159,9 +159,7 @@ class ClientConnection(asyncio.Protocol):
         try:
             head, length = front.heads.read(data[:end])
         except Refusal as refusal:
-            self._must_close = True
-            self._buffer = b""
-            front.application.refuse(self, None, refusal)
+            self._refuse_head(refusal)
             return True
         self.head = head
         self._is_unused = False
@@ -191,9 +189,14 @@ class ClientConnection(asyncio.Protocol):
                 self.deadline_ms = front.now_ms + front.head_timeout_ms
             self._buffer = data
             return False
-        self._must_close = True
-        front.application.refuse(self, None, refusal)
+        self._refuse_head(refusal)
         return True
+
+    def _refuse_head(self, refusal: Refusal) -> None:
+        """Where its request ends nobody can say: what still comes is read, and dropped."""
+        self._must_close = True
+        self._is_body_complete = False
+        self._front.application.refuse(self, None, refusal)
 
     # --- bodies ---
 
