@@ -236,10 +236,11 @@ class ClientConnection(asyncio.Protocol):
             self._gather(body, payload)
 
     def _stream(self, payload: bytes) -> None:
-        if self.handler is not None and payload:
-            self.handler.body_received(payload)
-        if self.handler is not None and self._is_body_complete:
-            self.handler.body_ended()
+        handler = self.handler
+        if handler is not None and payload:
+            handler.body_received(payload)
+        if handler is not None and self._is_body_complete and self.handler is handler:
+            handler.body_ended()
 
     def _gather(self, body: RequestBody, payload: bytes) -> None:
         front = self._front
