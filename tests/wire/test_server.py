@@ -59,7 +59,7 @@ def test_requests_are_the_same_byte_by_byte() -> None:
 
 
 def test_pipelined_requests_wait_for_the_answer_before_theirs() -> None:
-    """Answers go back in the order of the requests: HTTP/1.1 has no other way to tell them apart."""
+    """Answers go back in the order of the requests: HTTP/1.1 cannot tell them apart."""
     talk = Conversation(at_once=False)
     talk.client_says(get("/1") + post("/2", "x") + get("/3")[:9])
     assert talk.asked == ["GET /1"]

@@ -8,8 +8,8 @@ class RequestBody:
 
     __slots__ = (
         "_chunks",
-        "_length",
         "_gathered",
+        "_length",
         "gather_max",
         "is_complete",
         "received",
