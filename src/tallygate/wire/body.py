@@ -8,10 +8,9 @@ class RequestBody:
 
     __slots__ = (
         "_chunks",
+        "_gathered",
         "_length",
-        "_parts",
         "gather_max",
-        "gathered",
         "is_complete",
         "received",
         "surplus",
@@ -21,15 +20,18 @@ class RequestBody:
         """`length` -1: chunked."""
         self._chunks = ChunkedReader() if length < 0 else None
         self._length = length
-        self._parts: list[bytes] = []
+        self._gathered = bytearray()  # not a list of pieces: those may be of one byte each
         self.gather_max: int | None = 0  # None: streamed to a handler
-        self.gathered = 0
         self.received = 0
         self.is_complete = False
         self.surplus = b""
 
     def __repr__(self) -> str:
         return f"<RequestBody {self.received} of {self._length} complete={self.is_complete}>"
+
+    @property
+    def gathered(self) -> int:
+        return len(self._gathered)
 
     @property
     def is_too_large(self) -> bool:
@@ -51,11 +53,10 @@ class RequestBody:
         return data
 
     def gather(self, payload: bytes) -> None:
-        self._parts.append(payload)
-        self.gathered += len(payload)
+        self._gathered += payload
 
     def take(self) -> bytes:
         """All that was gathered; nothing is kept."""
-        parts, self._parts = self._parts, []
-        self.gathered = 0
-        return b"".join(parts)
+        gathered = bytes(self._gathered)
+        self._gathered = bytearray()
+        return gathered

@@ -113,12 +113,14 @@ class ClientConnection(asyncio.Protocol):
         self._set_deadline()
         if self.handler is not None:
             self.handler.client_ready()
+        elif self.head is None:
+            self._go_on()
 
     def data_received(self, data: bytes) -> None:
         if self._is_lingering:
             self._linger(len(data))
             return
-        if self.head is None:
+        if self.head is None and not self.is_slow:
             self._buffer = self._buffer + data if self._buffer else data
             self._read_requests()
         elif self._is_body_complete:
@@ -135,11 +137,15 @@ class ClientConnection(asyncio.Protocol):
         if self._is_reading_requests:
             return
         self._is_reading_requests = True
-        while self._buffer and self.head is None and not self._is_lingering:
+        while self._may_begin():
             data, self._buffer = self._buffer, b""
             if not self._read_head(data):
                 break
         self._is_reading_requests = False
+
+    def _may_begin(self) -> bool:
+        """A client that does not read its answers gets no more of them."""
+        return bool(self._buffer) and not (self.head or self.is_slow or self._is_lingering)
 
     def _read_head(self, data: bytes) -> bool:
         """Begin one request; False when its head is not complete."""
@@ -153,9 +159,7 @@ class ClientConnection(asyncio.Protocol):
         try:
             head, length = front.heads.read(data[:end])
         except Refusal as refusal:
-            self._must_close = True
-            self._buffer = b""
-            front.application.refuse(self, None, refusal)
+            self._refuse_head(refusal)
             return True
         self.head = head
         self._is_unused = False
@@ -185,9 +189,14 @@ class ClientConnection(asyncio.Protocol):
                 self.deadline_ms = front.now_ms + front.head_timeout_ms
             self._buffer = data
             return False
-        self._must_close = True
-        front.application.refuse(self, None, refusal)
+        self._refuse_head(refusal)
         return True
+
+    def _refuse_head(self, refusal: Refusal) -> None:
+        """Where its request ends nobody can say: what still comes is read, and dropped."""
+        self._must_close = True
+        self._is_body_complete = False
+        self._front.application.refuse(self, None, refusal)
 
     # --- bodies ---
 
@@ -211,7 +220,7 @@ class ClientConnection(asyncio.Protocol):
             self._read_body(body, first)
 
     def _read_body(self, body: RequestBody, data: bytes) -> None:
-        self.deadline_ms = self._front.now_ms + self._front.body_timeout_ms
+        self._set_deadline()
         try:
             payload = body.feed(data)
         except BadChunk as error:
@@ -220,17 +229,18 @@ class ClientConnection(asyncio.Protocol):
         if body.is_complete:
             self._is_body_complete = True
             self._buffer = body.surplus
-            self.deadline_ms = NEVER
+            self._set_deadline()
         if body.gather_max is None:
             self._stream(payload)
         else:
             self._gather(body, payload)
 
     def _stream(self, payload: bytes) -> None:
-        if self.handler is not None and payload:
-            self.handler.body_received(payload)
-        if self.handler is not None and self._is_body_complete:
-            self.handler.body_ended()
+        handler = self.handler
+        if handler is not None and payload:
+            handler.body_received(payload)
+        if handler is not None and self._is_body_complete and self.handler is handler:
+            handler.body_ended()
 
     def _gather(self, body: RequestBody, payload: bytes) -> None:
         front = self._front
@@ -291,15 +301,18 @@ class ClientConnection(asyncio.Protocol):
             return
         if not must_close:
             self._set_deadline()
-            if self._is_reading_paused:
-                self._resume_reading()
-            if self._buffer:
-                self._read_requests()
+            self._go_on()
         elif is_body_complete and not self._buffer:
             self.deadline_ms = self._front.now_ms + self._front.write_timeout_ms
             transport.close()
         else:
             self._start_lingering()
+
+    def _go_on(self) -> None:
+        if self._is_reading_paused:
+            self._resume_reading()
+        if self._buffer:
+            self._read_requests()
 
     def break_off(self) -> None:
         self._must_close = True
@@ -314,13 +327,14 @@ class ClientConnection(asyncio.Protocol):
     def pause_body(self) -> None:
         if not self._is_body_complete:
             self._pause_reading()
-            self.deadline_ms = NEVER  # the upstream is slow, not the client
+            if not self.is_slow:
+                self.deadline_ms = NEVER  # the upstream is slow, not the client
 
     def resume_body(self) -> None:
         if self._is_reading_paused:
             self._resume_reading()
             if not self._is_body_complete:
-                self.deadline_ms = self._front.now_ms + self._front.body_timeout_ms
+                self._set_deadline()
 
     # --- what the front calls ---
 
@@ -351,6 +365,8 @@ class ClientConnection(asyncio.Protocol):
     def _set_deadline(self) -> None:
         """By what is awaited of the client now."""
         front = self._front
+        if self.is_slow or self._is_lingering:  # that it reads, whatever it sends meanwhile
+            return
         if self.head is not None:
             wait_ms = NEVER if self._is_body_complete else front.body_timeout_ms
         else:
