@@ -259,8 +259,7 @@ class Rig:
     # --- upstreams ---
 
     def pools(self) -> list[Pool]:
-        pools = [one.pool for one in self.gateway.upstreams.all()]
-        return list(dict.fromkeys([*pools, self.gateway.control]))
+        return [*self.gateway.upstreams._pools.values(), self.gateway.control]
 
     def connect(self, *, is_refused: bool = False) -> bool:
         """Make the connections that are wanted, or refuse them; whether there were any."""

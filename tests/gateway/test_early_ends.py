@@ -225,7 +225,9 @@ def test_deadlines_that_pass_while_the_journal_is_slow_change_nothing(is_stream:
         assert_nothing_runs(rig)
 
 
-def test_a_journal_that_fails_leaves_others_upstream_connections_alone() -> None:
+def test_a_journal_that_fails_leaves_others_upstream_connections_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The answer was whole, its connection is in the pool again and may serve somebody else."""
     with rigged({"k": key_with(daily(1, 9))}, durability="power") as rig:
         first, second = rig.client(), rig.client()
@@ -233,11 +235,10 @@ def test_a_journal_that_fails_leaves_others_upstream_connections_alone() -> None
         rig.upstream.send(reply())
         second.send(chat())
         assert len(rig.upstreams) == 1
-        journal = rig.parts._recorder.journal
-        journal.sync = _fail  # type: ignore[method-assign]
+        monkeypatch.setattr(rig.parts._recorder.journal, "sync", _fail)
         rig.tasks.run()
         rig.settle()
-        del journal.sync  # type: ignore[method-assign]
+        monkeypatch.undo()
         assert first.transport.was_aborted
         assert not rig.upstream.transport.was_aborted
 

@@ -11,6 +11,7 @@ from tallygate.gateway.verdicts import is_given_back
 if TYPE_CHECKING:
     from tallygate.gateway.exchange import MeteredExchange
 
+ROUTE_LENGTH_MAX = 512  # only a passed-through path can be longer
 _ESTIMATED = Source.ESTIMATED.value
 
 
@@ -50,7 +51,7 @@ def entry_of(
         exchange.admitted_ms,
         duration_ms,
         first_byte_ms - exchange.admitted_ms if first_byte_ms else duration_ms,
-        plan.route,
+        plan.route[:ROUTE_LENGTH_MAX],
         exchange.model,
         provider,
         status,

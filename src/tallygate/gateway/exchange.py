@@ -229,7 +229,10 @@ class MeteredExchange:
         if self.request is not None:
             body = upstream_body(self.request, model=name)
         self._waiting = upstream.pool.ask(
-            self, b"%b%d\r\n\r\n%b" % (prefix, len(body), body), self._connected
+            self,
+            b"%b%d\r\n\r\n%b" % (prefix, len(body), body),
+            self._connected,
+            is_head_request=self.head.method == b"HEAD",
         )
 
     def _connected(self, connection: UpstreamConnection) -> None:
@@ -352,6 +355,7 @@ class MeteredExchange:
                 retry_after_s=retry_after_s,
                 fields=fields,
                 will_close=self.connection.will_close(),
+                is_head=self.head.method == b"HEAD",
             )
         )
 

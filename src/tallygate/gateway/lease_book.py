@@ -134,7 +134,7 @@ class LeaseBook:
     def reconnected(self) -> None:
         """A new clerk, or the same one again: tell it everything that is open."""
         self._asked.clear()
-        for lease in self._leases.values():
+        for lease in list(self._leases.values()):  # who waited may open others
             lease.is_asking = False
             for parked in _everyone(lease):
                 parked.units_answered(None)

@@ -194,6 +194,7 @@ class Relay:
                 status=status,
                 fields=limit_fields(exchange.taken, exchange.gateway.wall_ms()),
                 will_close=exchange.connection.will_close(),
+                is_head=exchange.head.method == b"HEAD",
             ),
             outcome,
         )
@@ -214,7 +215,7 @@ class Relay:
         """The head of the answer; `length` -1 when the body is still coming."""
         exchange = self._exchange
         will_close = exchange.connection.will_close()
-        if length >= 0:
+        if length >= 0 and not head.has_no_body and exchange.head.method != b"HEAD":
             framing = b"content-length: %d\r\n" % length
         else:
             framing = framing_field(head, is_chunked=self._is_chunked)
