@@ -38,6 +38,7 @@ class AnswerHead:
         "encoding",
         "idle_s",
         "is_chunked",
+        "is_last",
         "keep_alive",
         "kept",
         "length",
@@ -48,6 +49,7 @@ class AnswerHead:
     def __init__(self, status: int, *, keep_alive: bool) -> None:
         self.status = status
         self.keep_alive = keep_alive
+        self.is_last = False  # on its connection, it says
         self.length = -1  # not named
         self.is_chunked = False
         self.content_type = b""
@@ -66,6 +68,7 @@ class AnswerHead:
 
     def copy(self) -> "AnswerHead":
         head = AnswerHead(self.status, keep_alive=self.keep_alive)
+        head.is_last = self.is_last
         head.length = self.length
         head.is_chunked = self.is_chunked
         head.content_type = self.content_type
@@ -175,8 +178,9 @@ def _take_coding(head: AnswerHead, value: bytes, line: bytes) -> None:
 
 
 def _take_connection(head: AnswerHead, value: bytes, line: bytes) -> None:
-    tokens = value.lower()
-    head.keep_alive = b"close" not in tokens and (head.keep_alive or b"keep-alive" in tokens)
+    tokens = {token.strip() for token in value.lower().split(b",")}
+    head.is_last = head.is_last or b"close" in tokens
+    head.keep_alive = not head.is_last and (head.keep_alive or b"keep-alive" in tokens)
 
 
 def _take_keep_alive(head: AnswerHead, value: bytes, line: bytes) -> None:
