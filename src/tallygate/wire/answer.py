@@ -12,6 +12,8 @@ TEMPLATES_MAX = 512
 TEMPLATE_BYTES_MAX = 4096
 VARYING_NAMES_MAX = 24
 VALUES_TO_VARY = 8  # a field with more values than this varies
+NAMES_NOTED_MAX = 512
+NAME_BYTES_MAX = 64
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*)?\Z")
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
@@ -86,7 +88,7 @@ class AnswerHeads:
 
     def __init__(self) -> None:
         self._templates: dict[bytes, AnswerHead] = {}
-        self._values: dict[bytes, set[bytes]] = {}
+        self._values: dict[bytes, set[int]] = {}  # by their hashes
         self._varying: set[bytes] = set()
         for name in (b"date", b"content-length", b"x-request-id"):
             self._varying |= {name, name.title()}
@@ -133,9 +135,13 @@ class AnswerHeads:
         return head
 
     def _note(self, name: bytes, value: bytes) -> None:
+        if len(self._varying) >= VARYING_NAMES_MAX or len(name) > NAME_BYTES_MAX:
+            return
+        if len(self._values) >= NAMES_NOTED_MAX:
+            self._values.clear()
         values = self._values.setdefault(name, set())
-        values.add(value)
-        if len(values) > VALUES_TO_VARY and len(self._varying) < VARYING_NAMES_MAX:
+        values.add(hash(value))
+        if len(values) > VALUES_TO_VARY:
             self._varying.add(name)
             self._pattern = self._compile()
             self._templates.clear()
