@@ -12,6 +12,8 @@ TEMPLATES_MAX = 512
 TEMPLATE_BYTES_MAX = 4096
 VARYING_NAMES_MAX = 24
 VALUES_TO_VARY = 8  # a field with more values than this varies
+NAMES_NOTED_MAX = 512
+NAME_BYTES_MAX = 64
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*)?\Z")
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
@@ -39,6 +41,7 @@ class AnswerHead:
         "encoding",
         "idle_s",
         "is_chunked",
+        "is_last",
         "keep_alive",
         "kept",
         "length",
@@ -49,6 +52,7 @@ class AnswerHead:
     def __init__(self, status: int, *, keep_alive: bool) -> None:
         self.status = status
         self.keep_alive = keep_alive
+        self.is_last = False  # on its connection, it says
         self.length = -1  # not named
         self.is_chunked = False
         self.content_type = b""
@@ -67,6 +71,7 @@ class AnswerHead:
 
     def copy(self) -> "AnswerHead":
         head = AnswerHead(self.status, keep_alive=self.keep_alive)
+        head.is_last = self.is_last
         head.length = self.length
         head.is_chunked = self.is_chunked
         head.content_type = self.content_type
@@ -84,7 +89,7 @@ class AnswerHeads:
 
     def __init__(self) -> None:
         self._templates: dict[bytes, AnswerHead] = {}
-        self._values: dict[bytes, set[bytes]] = {}
+        self._values: dict[bytes, set[int]] = {}  # by their hashes
         self._varying: set[bytes] = set()
         for name in (b"date", b"x-request-id"):
             self._varying |= {name, name.title()}
@@ -131,9 +136,13 @@ class AnswerHeads:
     def _note(self, name: bytes, value: bytes) -> None:
         if name.lower() in _TAKE:
             return  # it means something to us, whatever its value
+        if len(self._varying) >= VARYING_NAMES_MAX or len(name) > NAME_BYTES_MAX:
+            return
+        if len(self._values) >= NAMES_NOTED_MAX:
+            self._values.clear()
         values = self._values.setdefault(name, set())
-        values.add(value)
-        if len(values) > VALUES_TO_VARY and len(self._varying) < VARYING_NAMES_MAX:
+        values.add(hash(value))
+        if len(values) > VALUES_TO_VARY:
             self._varying.add(name)
             self._pattern = self._compile()
             self._templates.clear()
@@ -184,8 +193,9 @@ def _take_coding(head: AnswerHead, value: bytes, line: bytes) -> None:
 
 
 def _take_connection(head: AnswerHead, value: bytes, line: bytes) -> None:
-    tokens = value.lower()
-    head.keep_alive = b"close" not in tokens and (head.keep_alive or b"keep-alive" in tokens)
+    tokens = {token.strip() for token in value.lower().split(b",")}
+    head.is_last = head.is_last or b"close" in tokens
+    head.keep_alive = not head.is_last and (head.keep_alive or b"keep-alive" in tokens)
 
 
 def _take_keep_alive(head: AnswerHead, value: bytes, line: bytes) -> None:
