@@ -87,8 +87,7 @@ class Upstreams:
         """The next to try: the best priority first, those in good health first, then by weight."""
         if len(candidates) == 1 and not tried:
             provider, name = candidates[0]
-            upstream = self._by_name.get(provider.name)
-            return (upstream, name) if upstream is not None else None
+            return self._of(provider), name
         left = [one for one in candidates if one[0].name not in tried] if tried else candidates
         if not left:
             return None
