@@ -98,14 +98,16 @@ def read_request(dialect: Dialect, body: bytes) -> MeteredRequest:
         raise BadRequest("The body is not valid UTF-8. Send JSON encoded as UTF-8.") from error
     members = _decode_members(body)
     _refuse_ambiguity(body, members)
-    is_stream = _read_bool(members, "stream")
+    is_stream = "stream" in members and _read_bool(members, "stream")
+    wants_usage = "stream_options" in members and _read_wants_usage(members)
+    has_choices = "n" in members or dialect is _COMPLETIONS
     return MeteredRequest(
         dialect,
         _read_model(members),
         is_stream,
-        _read_wants_usage(members) and is_stream and dialect._value_ in _HAS_USAGE_CHUNK,
+        wants_usage and is_stream and dialect._value_ in _HAS_USAGE_CHUNK,
         _read_max_output(dialect, members),
-        _read_choices(dialect, members),
+        _read_choices(dialect, members) if has_choices else 1,
         estimate,
         body,
         members,

@@ -197,10 +197,13 @@ class UpstreamConnection(asyncio.Protocol):
                 self.is_usable = False
             self._end(b"", head)
             return
+        if head.length == len(rest):
+            self._end(rest, head)
+            return
         if head.is_chunked:
             self._chunks = ChunkedReader()
         self._missing = head.length
-        payload, is_complete = self._read_payload(head, rest) if rest else (b"", head.length == 0)
+        payload, is_complete = self._read_payload(head, rest) if rest else (b"", False)
         if is_complete:
             self._end(payload, head)
         elif self.asker is not None:
@@ -244,7 +247,8 @@ class UpstreamConnection(asyncio.Protocol):
         assert asker is not None and whole is not None
         if not whole.keep_alive or not self.is_request_complete:
             self.is_usable = False
-        self.resume()
+        if self._is_paused:
+            self.resume()
         self._reset()
         if self.is_usable:
             self.is_reused = True
