@@ -319,6 +319,9 @@ class Relay:
         exchange.gateway.running.discard(self)
         if exchange.upstream_connection is not None:
             exchange.upstream_connection.abandon()
+        if exchange.is_claimed:
+            self._kept = None
+            self._fulfil()
         if not exchange.is_client_gone:
             exchange.connection.abort()
 
