@@ -139,7 +139,10 @@ class Relay:
             elif meter.is_terminal:
                 self._end(self._framed(out + meter.take_held()))
             else:
-                self.deadline_ms = self._exchange.gateway.swept_ms + self._between_bytes_ms
+                exchange = self._exchange
+                deadline_ms = exchange.gateway.swept_ms + self._between_bytes_ms
+                latest_ms = exchange.total_deadline_ms
+                self.deadline_ms = deadline_ms if deadline_ms < latest_ms else latest_ms
                 if out:
                     self._send(self._framed(out))
         elif phase is _DRAINING:
