@@ -397,6 +397,8 @@ class Relay:
     def client_slow(self) -> None:
         if self._exchange.upstream_connection is not None:
             self._exchange.upstream_connection.pause()
+            if self._phase is _RELAYING:  # its silence is ours from here on
+                self.deadline_ms = self._exchange.total_deadline_ms
 
     def client_ready(self) -> None:
         if self._exchange.upstream_connection is not None:
