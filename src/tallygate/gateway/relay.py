@@ -114,6 +114,8 @@ class Relay:
         gateway.running.discard(exchange)
         gateway.running.add(self)
         self._extend_deadline()
+        if self._phase is _RELAYING and exchange.connection.is_slow:
+            self.client_slow()  # it has not read the answer before this one yet
         self._is_chunked = must_chunk(exchange.head, head, keeps_length=not self._strips())
         first = self._head_bytes(head, -1) + self._framed(payload)
         if meter.is_terminal:
