@@ -100,12 +100,14 @@ class Relay:
         if is_withheld(head.status):
             self._withhold(head)
             return
+        if head.encoding not in (b"", b"identity"):
+            self._kept = None  # repeated without that field it could not be read
+        self._keep(payload)
         meter = self._meter = meter_of_answer(exchange, head)
         payload = meter.feed(payload)
         if is_complete:
             meter.finish()
             payload += meter.take_held()
-            self._keep(payload)
             self._end(self._head_bytes(head, len(payload)) + payload)
             return
         exchange.connection.handler = self
