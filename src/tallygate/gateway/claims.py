@@ -49,7 +49,11 @@ class Claims:
 
     def answered(self, claimed: Claimed) -> None:
         exchange = self._asked.pop(claimed.id, None)
-        if exchange is None or exchange.is_over:
+        if exchange is None:
+            return
+        if exchange.is_over:
+            if claimed.state == "new":
+                self.release(exchange)  # nobody is left to run it
             return
         if claimed.state == "new":
             exchange.is_claimed = True
