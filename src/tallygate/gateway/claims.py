@@ -88,11 +88,12 @@ class Claims:
             return
         exchange.answer_whole(
             b"%bcontent-type: %b\r\nx-request-id: %b\r\nidempotent-replayed: true\r\n"
-            b"content-length: %d\r\n\r\n%b"
+            b"%bcontent-length: %d\r\n\r\n%b"
             % (
                 status_line(claimed.status),
                 claimed.content_type.encode(),
                 claimed.request_id.encode(),
+                b"connection: close\r\n" if exchange.connection.will_close() else b"",
                 len(claimed.answer),
                 claimed.answer,
             )
