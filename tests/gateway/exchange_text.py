@@ -129,6 +129,10 @@ def event(value: Any) -> bytes:
     return b"data: " + json.dumps(value, separators=(",", ":")).encode() + b"\n\n"
 
 
+def named_event(name: str, value: Any) -> bytes:
+    return b"event: " + name.encode() + b"\n" + event(value)
+
+
 def word(text: str = "word", **more: Any) -> bytes:
     return event({"id": "c", "choices": [{"index": 0, "delta": {"content": text}}]} | more)
 

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from tallygate.core.entry import Entry
-from tallygate.core.ports import Change, Changes, Key, Reload, Tick, Welcome
+from tallygate.core.ports import Change, Changes, Fulfil, Key, Reload, Tick, Welcome
 from tallygate.core.provider import Protocol, Provider, Snapshot
 from tallygate.gateway.clerk_link import ClerkLink
 from tallygate.gateway.options import Options
@@ -185,6 +185,7 @@ class Rig:
         self.tasks = Coroutines()
         self.clerk = ModelClerk(keys)
         self.connects = "at once"  # or "held", or "refused"
+        self.clients: list[Side] = []
         self.upstreams: list[Side] = []  # in the order in which they were connected
         self.snapshots = itertools.count(2)
         values = {"data": str(folder), "node_uuid": "node", "slot": 0, "boot": 1, "port": 0}
@@ -254,7 +255,9 @@ class Rig:
     # --- clients ---
 
     def client(self, host: str = "127.0.0.1") -> Side:
-        return Side(self, ClientConnection(self.parts.front), host)
+        side = Side(self, ClientConnection(self.parts.front), host)
+        self.clients.append(side)
+        return side
 
     # --- upstreams ---
 
@@ -285,6 +288,10 @@ class Rig:
         return sum(side.transport.written.count(b" HTTP/1.1\r\n") for side in self.upstreams)
 
     # --- what came of it ---
+
+    def fulfilled(self) -> list[Fulfil]:
+        """How claimed calls ended."""
+        return self.clerk.sent(Fulfil)
 
     def entries(self) -> list[Entry]:
         """Everything journaled so far."""

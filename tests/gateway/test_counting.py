@@ -1,4 +1,4 @@
-"""What counts against a limit, and what is given back: told from the upstream's side of the story."""
+"""What counts against a limit, and what is given back: told from the upstream's side."""
 
 import pytest
 

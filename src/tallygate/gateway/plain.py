@@ -209,6 +209,7 @@ class PlainExchange:
                 request_id=self._request_id,
                 retry_after_s=1,
                 will_close=self._connection.will_close(),
+                is_head=self._head.method == b"HEAD",
             )
         )
         self._finish()

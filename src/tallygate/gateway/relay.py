@@ -100,12 +100,14 @@ class Relay:
         if head.status != 200 and is_withheld(head.status):
             self._withhold(head)
             return
+        if head.encoding not in (b"", b"identity"):
+            self._kept = None  # repeated without that field it could not be read
+        self._keep(payload)
         meter = self._meter = meter_of_answer(exchange, head)
         payload = meter.feed(payload)
         if is_complete:
             meter.finish()
             payload += meter.take_held()
-            self._keep(payload)
             self._end(self._head_bytes(head, len(payload)) + payload)
             return
         exchange.connection.handler = self
@@ -114,7 +116,12 @@ class Relay:
         gateway.running.discard(exchange)
         gateway.running.add(self)
         self._extend_deadline()
+        if self._phase is _RELAYING and exchange.connection.is_slow:
+            self.client_slow()  # it has not read the answer before this one yet
         self._is_chunked = must_chunk(exchange.head, head, keeps_length=not self._strips())
+        if not self._is_chunked and head.length >= 0 and self._strips():
+            head = head.copy()  # HTTP/1.0, and fewer bytes than announced: the end will tell
+            head.length = -1
         first = self._head_bytes(head, -1) + self._framed(payload)
         if meter.is_terminal:
             self._end(first + self._framed(meter.take_held()))
@@ -139,7 +146,10 @@ class Relay:
             elif meter.is_terminal:
                 self._end(self._framed(out + meter.take_held()))
             else:
-                self.deadline_ms = self._exchange.gateway.swept_ms + self._between_bytes_ms
+                exchange = self._exchange
+                deadline_ms = exchange.gateway.swept_ms + self._between_bytes_ms
+                latest_ms = exchange.total_deadline_ms
+                self.deadline_ms = deadline_ms if deadline_ms < latest_ms else latest_ms
                 if out:
                     self._send(self._framed(out))
         elif phase is _DRAINING:
@@ -320,6 +330,9 @@ class Relay:
         exchange.gateway.running.discard(self)
         if exchange.upstream_connection is not None:
             exchange.upstream_connection.abandon()
+        if exchange.is_claimed:
+            self._kept = None
+            self._fulfil()
         if not exchange.is_client_gone:
             exchange.connection.abort()
 
@@ -392,6 +405,8 @@ class Relay:
     def client_slow(self) -> None:
         if self._exchange.upstream_connection is not None:
             self._exchange.upstream_connection.pause()
+            if self._phase is _RELAYING:  # its silence is ours from here on
+                self.deadline_ms = self._exchange.total_deadline_ms
 
     def client_ready(self) -> None:
         if self._exchange.upstream_connection is not None:
