@@ -28,6 +28,12 @@ class Tasks:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._on_failure(task.get_name(), error)
 
+    async def wait(self) -> None:
+        """Until all that runs has ended by itself."""
+        while self._tasks:
+            await asyncio.wait(tasks := list(self._tasks))
+            self._tasks.difference_update(tasks)
+
     async def close(self) -> None:
         """Cancel what runs; a failure while ending is reported like any other."""
         while self._tasks:

@@ -1,8 +1,12 @@
 """Model lists: read from each provider, unknown when they can not be."""
 
+import asyncio
+import socket
+
 import pytest
 from aiohttp import web
 
+from tallygate.clerk import model_lists
 from tallygate.core.commands import SaveProvider
 from tallygate.core.ports import FetchModels, Refreshed
 from tallygate.core.provider import Protocol, Provider
@@ -75,6 +79,7 @@ async def test_anthropic_is_asked_in_its_own_way(node: Node):
         (200, b"<html>"),
         (200, b'{"data":[{"id":5}]}'),
         (200, b"[" * 100_000),
+        (200, b'{"data":[{"id":"m"}]}' + b" " * (4 << 20)),
     ],
 )
 async def test_a_list_that_can_not_be_read_is_unknown(
@@ -88,6 +93,25 @@ async def test_a_list_that_can_not_be_read_is_unknown(
         assert len(upstream.headers) == 1
         assert [one.name for one in node.clerk.providers.snapshot.providers] == ["acme"]
         assert models_of(node, "acme") is None
+
+
+@pytest.mark.parametrize("host", ["169.254.169.254", "[fe80::1]", "[::ffff:169.254.169.254]"])
+async def test_a_list_is_never_fetched_from_a_metadata_address(
+    node: Node, host: str, capsys: pytest.CaptureFixture[str]
+):
+    """A name that is made to resolve there would hand the provider's secret to the cloud's own
+    service, and its answer to whoever made it."""
+    await node.command(
+        SaveProvider(name="acme", is_new=True, base_url=f"http://{host}:9/v1", secret=SECRET)
+    )
+    await until(lambda: "can not be listed" in capsys.readouterr().out)
+    with pytest.raises(OSError, match="link-local or metadata"):
+        await model_lists_connect(host.strip("[]"))
+
+
+async def model_lists_connect(host: str) -> None:
+    infos = await asyncio.get_running_loop().getaddrinfo(host, 9, type=socket.SOCK_STREAM)
+    model_lists.allowed_socket(infos[0]).close()
 
 
 async def test_a_worker_may_ask_for_fresh_lists_but_not_too_often(node: Node):

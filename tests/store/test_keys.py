@@ -15,7 +15,7 @@ SECRET = "roc_abc"
 
 
 async def add(tx: Tx, secret: str = SECRET, **values: object) -> int:
-    key_id = await keys.insert_key(tx, kind="roc", label="mine", now_ms=NOW_MS, **values)  # type: ignore[arg-type]
+    key_id = await keys.insert_key(tx, kind="roc", label="mine", now_ms=NOW_MS, **values)  # type: ignore[arg-type]  # any column
     await keys.add_secret(
         tx, key_id, key_hash=hash_key(secret.encode()), masked="roc_…", sealed=b"s", now_ms=NOW_MS
     )
@@ -64,7 +64,7 @@ async def test_both_secrets_of_a_rotated_key_work_until_the_grace_ends(store: Da
         await keys.expire_secrets(tx, key_id, NOW_MS + 10)
         await keys.expire_secrets(tx, key_id, NOW_MS + 50)
         new = {"key_hash": hash_key(b"new"), "masked": "new", "sealed": None}
-        await keys.add_secret(tx, key_id, **new, now_ms=NOW_MS + 1)  # type: ignore[arg-type]
+        await keys.add_secret(tx, key_id, **new, now_ms=NOW_MS + 1)  # type: ignore[arg-type]  # mixed values
         old_one = await keys.find_by_hash(tx, hash_key(SECRET.encode()), NOW_MS)
         new_one = await keys.find_by_hash(tx, hash_key(b"new"), NOW_MS)
         view = await keys.find_view(tx, SECRET)

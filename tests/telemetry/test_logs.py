@@ -61,6 +61,22 @@ def test_lines_below_the_level_are_left_out(lines) -> None:
     assert lines() == []
 
 
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError("closed")])
+def test_a_log_that_cannot_be_written_fails_nobody(lines, error: Exception) -> None:
+    """A full disk under the log once turned a 503 with Retry-After into a 500."""
+
+    class Broken(io.StringIO):
+        def write(self, text: str) -> int:
+            raise error
+
+        def flush(self) -> None:
+            raise error
+
+    set_up_logs("info", "json", stream=Broken())
+    logger("control").warning("store_unavailable")
+    logging.getLogger("uvicorn.error").error("cannot serve")
+
+
 def test_what_libraries_log_has_the_same_form(lines) -> None:
     """One reader for all lines: a server library must not write in a format of its own."""
     logging.getLogger("uvicorn.error").error("cannot %s", "serve")

@@ -18,7 +18,7 @@ MAY_IMPORT: dict[str, set[str] | None] = {
     "telemetry": {"core", "config"},
     "wire": SHARED,
     "journal": SHARED,
-    "store": SHARED,
+    "store": SHARED | {"clock"},
     "gateway": ROLE | {"wire", "journal"},
     "clerk": ROLE | {"wire", "journal", "store"},
     "keeper": ROLE | {"wire", "store"},

@@ -16,7 +16,7 @@ from tallygate.supervisor import folder, listeners
 from tallygate.supervisor.child import Duty
 from tallygate.supervisor.failure import Failure
 from tallygate.supervisor.supervise import Supervisor
-from tallygate.telemetry.logs import logger, set_up_logs
+from tallygate.telemetry.late import LateLogger
 
 ROLES = ("clerk", "control", "gateway")
 ORPHANS_GRACE_S = 5.0  # beyond the drain time, for roles whose supervisor was killed
@@ -55,8 +55,7 @@ class _Node:
         self._roles = {"clerk", *roles}  # the others can do nothing without their clerk
         self._announce = say
         self._boots: dict[int, int] = {}
-        set_up_logs(settings.log_level, settings.log_format)
-        self._log = logger("supervisor")
+        self._log = LateLogger("supervisor", settings.log_level, settings.log_format)
 
     def run(self) -> None:
         data = self._settings.data
@@ -158,7 +157,7 @@ class _Node:
         fixed = {field: getattr(self._settings, field) for field in _FIXED}
         self._settings = read.model_copy(update=fixed)
         self._read_secrets()
-        set_up_logs(read.log_level, read.log_format)
+        self._log.set_up(read.log_level, read.log_format)
 
 
 def _secret(setting: Any) -> str | None:

@@ -14,7 +14,7 @@ from tallygate.store.database import Database
 from tallygate.store.quota_proxy import Report
 from tallygate.store.quota_proxy_file import OldFile, read_file
 
-app = typer.Typer(no_args_is_help=True, help="Take over what another system kept.")
+app = typer.Typer(no_args_is_help=True)
 
 
 class _DryRun(Exception):

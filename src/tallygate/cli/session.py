@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+
 from tallygate import config
-from tallygate.app.stores import location_of, prepare, provider_of
+from tallygate.app import briefs
+from tallygate.app.stores import Facts, prepare
 from tallygate.clerk.local import LocalClerk
 from tallygate.clerk.options import Options
 from tallygate.cli.failures import STORE_OR_SETTINGS, Fault
@@ -74,15 +77,15 @@ class Session:
         if self.is_served:
             return
         folder.open_folder(self.settings.data)
-        prepare(self.settings, self.master_key)
+        self.migrate()
 
     @property
     def provider(self) -> Provider | None:
         """The provider that DEEPSEEK_API_KEY makes."""
-        return provider_of(self.settings)
+        return facts_of(self.settings).provider
 
     def migrate(self) -> None:
-        prepare(self.settings, self.master_key)
+        prepare(facts_of(self.settings), self.master_key)
 
     @contextlib.asynccontextmanager
     async def database(self) -> AsyncIterator[Database]:
@@ -132,7 +135,11 @@ def open_session(data: Path | None) -> Session:
     for warning in warnings:
         say(f"warning: {warning}")
     set_up_logs("debug" if settings.log_level == "debug" else "warning", settings.log_format)
-    return Session(settings, location_of(settings))
+    return Session(settings, facts_of(settings).location)
+
+
+def facts_of(settings: Settings) -> Facts:
+    return msgspec.convert(briefs.plain(settings), Facts)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from tallygate.core.errors import Refusal
 from tallygate.core.windows import zone_of
 from tallygate.store import usage
 
-app = typer.Typer(no_args_is_help=True, help="Show and clean up what was used.")
+app = typer.Typer(no_args_is_help=True)
 
 
 class Cleaned(msgspec.Struct):

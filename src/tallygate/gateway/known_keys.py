@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from tallygate.core.ports import Change, Found, Key, LookUp
-from tallygate.gateway.lease_book import Allowance, LeaseBook
+from tallygate.gateway.lease import Allowance
+from tallygate.gateway.lease_book import LeaseBook
 
 
 class KnownKey:

@@ -7,21 +7,25 @@ own statements (the drivers run in autocommit), so that both stores behave alike
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from tallygate.clock import system_ms
 from tallygate.core.errors import StoreUnavailable
 from tallygate.store import postgresql, schema, sqlite
 from tallygate.store.guard import Guard
+from tallygate.tasks import Tasks
 
 STATEMENT_DEADLINE_S = 10.0
 ROLLBACK_DEADLINE_S = 2.0
 COPY_ROWS_MIN = 64  # below, COPY's own round trips cost more than they save
+
+log = structlog.get_logger("tallygate.store")
 
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
@@ -29,20 +33,28 @@ Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 class Tx:
     """One transaction: thin over SQLAlchemy, plus savepoints and a bulk path."""
 
-    __slots__ = ("_connection", "_deadline_s", "_driver", "_savepoints", "dialect")
+    __slots__ = ("_connection", "_deadline_s", "_driver", "_savepoints", "_tasks", "dialect")
 
     def __init__(
-        self, connection: AsyncConnection, driver: Any, dialect: str, deadline_s: float
+        self,
+        connection: AsyncConnection,
+        driver: Any,
+        dialect: str,
+        deadline_s: float,
+        tasks: Tasks,
     ) -> None:
         self.dialect = dialect
+        self._tasks = tasks
         self._connection = connection
         self._driver = driver  # aiosqlite's or asyncpg's connection, for what only those can do
         self._deadline_s = deadline_s
         self._savepoints = 0
 
     def _guard(self) -> Guard:
-        is_sqlite = self.dialect == "sqlite"
-        return Guard(self._deadline_s, self._driver.interrupt if is_sqlite else None)
+        return Guard(self._deadline_s, self._interrupt if self.dialect == "sqlite" else None)
+
+    def _interrupt(self) -> None:
+        self._tasks.start(self._driver.interrupt(), "store: interrupt")
 
     async def begin(self, statements: str) -> None:
         async with self._guard():
@@ -113,7 +125,7 @@ class Database:
         self,
         url: str,
         *,
-        system_clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        system_clock_ms: Callable[[], int] = system_ms,
         deadline_s: float = STATEMENT_DEADLINE_S,
     ) -> None:
         self._url = url
@@ -121,7 +133,7 @@ class Database:
         self.system_clock_ms = system_clock_ms
         self._latest_ms = 0
         self._engines: dict[bool, AsyncEngine] = {}
-        self._cleaning: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks(_report)
         self.dialect = "sqlite" if url.startswith("sqlite:") else "postgresql"
 
     def __repr__(self) -> str:
@@ -160,8 +172,7 @@ class Database:
             await connection.close()
 
     async def close(self) -> None:
-        while self._cleaning:
-            await asyncio.wait(self._cleaning)
+        await self._tasks.wait()
         for engine in set(self._engines.values()):
             async with asyncio.timeout(ROLLBACK_DEADLINE_S):
                 await engine.dispose()
@@ -190,7 +201,7 @@ class Database:
         connection, driver = await self._connect(is_writing)
         is_done = False
         try:
-            tx = Tx(connection, driver, self.dialect, deadline_s or self._deadline_s)
+            tx = Tx(connection, driver, self.dialect, deadline_s or self._deadline_s, self._tasks)
             await tx.begin(begin)
             yield tx
             await tx.run_sql("COMMIT")
@@ -215,10 +226,7 @@ class Database:
         if is_done:
             await connection.close()
             return
-        task = asyncio.create_task(_roll_back(connection), name="store: roll back")
-        self._cleaning.add(task)
-        task.add_done_callback(self._cleaning.discard)
-        await asyncio.shield(task)
+        await asyncio.shield(self._tasks.start(_roll_back(connection), "store: roll back"))
 
     async def clock_ms(self) -> int:
         """The store's time: PostgreSQL's clock; on SQLite the system's, kept from going back.
@@ -243,6 +251,10 @@ class Database:
         column = schema.store.c.clock_ms
         async with self.writing() as tx:
             await tx.execute(sa.update(schema.store).where(column < now_ms).values(clock_ms=now_ms))
+
+
+def _report(name: str, error: BaseException) -> None:
+    log.warning("store_task_failed", task=name, error=str(error))
 
 
 async def _roll_back(connection: AsyncConnection) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from types import TracebackType
 
 import asyncpg
@@ -23,14 +23,11 @@ class Guard:
     interrupted at the deadline instead. That also bounds how long a cancelled caller waits.
     """
 
-    __slots__ = ("_deadline_s", "_interrupt", "_interruption", "_timeout", "_timer")
+    __slots__ = ("_deadline_s", "_interrupt", "_timeout", "_timer")
 
-    def __init__(
-        self, deadline_s: float, interrupt: Callable[[], Awaitable[None]] | None = None
-    ) -> None:
+    def __init__(self, deadline_s: float, interrupt: Callable[[], object] | None = None) -> None:
         self._deadline_s = deadline_s
         self._interrupt = interrupt
-        self._interruption: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         grace_s = INTERRUPT_GRACE_S if interrupt else 0.0
         self._timeout = asyncio.timeout(deadline_s + grace_s)
@@ -39,11 +36,7 @@ class Guard:
         await self._timeout.__aenter__()
         if self._interrupt is not None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._deadline_s, self._stop_statement)
-
-    def _stop_statement(self) -> None:
-        assert self._interrupt is not None
-        self._interruption = asyncio.ensure_future(self._interrupt())
+            self._timer = loop.call_later(self._deadline_s, self._interrupt)
 
     async def __aexit__(
         self,

@@ -40,6 +40,14 @@ class Post:
     def children(self) -> list["Child"]:
         return [one for one in (self.child, self.successor) if one is not None]
 
+    @property
+    def is_prepared(self) -> bool:
+        return self.child is not None and self.child.is_prepared
+
+    @property
+    def is_ready(self) -> bool:
+        return self.child is not None and self.child.is_ready
+
 
 class Child:
     """A started process and the supervisor's ends of its pipes."""
@@ -49,6 +57,7 @@ class Child:
         "_go_fd",
         "_heard",
         "is_imported",
+        "is_prepared",
         "is_ready",
         "name",
         "process",
@@ -59,6 +68,7 @@ class Child:
     def __init__(self, duty: Duty, inherited_fds: Sequence[int]) -> None:
         self.name = duty.name
         self.is_imported = False
+        self.is_prepared = False
         self.is_ready = False
         self.started_at = time.monotonic()
         self._heard = b""
@@ -131,6 +141,7 @@ class Child:
         self._heard += said
         told, _, _ = self._heard.partition(handshake.COMPLAINT)
         self.is_imported = handshake.IMPORTED in told
+        self.is_prepared = handshake.PREPARED in told
         self.is_ready = handshake.READY in told
         return bool(said)
 

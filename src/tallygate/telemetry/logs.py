@@ -4,21 +4,41 @@ What is secret is known by its type and never rendered: whatever hides a secret 
 bytes, because keys and tokens are bytes here. Tracebacks show code, never the values of variables.
 """
 
+import contextlib
 import logging
 import sys
 from collections.abc import MutableMapping
 from typing import Any
 
-import structlog
+from tallygate.telemetry.lean import structlog
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 Event = MutableMapping[str, Any]
 
 
+class Forgiving:
+    """A stream whose failures end in it: a full disk or a closed pipe under the log must not fail
+    the request that is being logged. What could not be written is lost."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):  # ValueError: it is closed
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def isatty(self) -> bool:
+        return bool(self._stream.isatty())
+
+
 def set_up_logs(level: str, form: str, *, stream: Any = None) -> None:
     """Configure structlog, and other people's `logging` through it. `form`: auto, console, json."""
-    target = sys.stderr if stream is None else stream
+    target: Any = Forgiving(sys.stderr if stream is None else stream)
     is_console = form == "console" or (form == "auto" and target.isatty())
     before: list[Any] = [
         structlog.contextvars.merge_contextvars,

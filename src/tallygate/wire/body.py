@@ -4,7 +4,7 @@ from tallygate.wire.chunked import ChunkedReader
 
 
 class RequestBody:
-    """Takes raw bytes and gives payload until it is complete; `surplus` belongs to what follows."""
+    """Takes raw bytes and gives payload until it is complete; `surplus` is of what follows."""
 
     __slots__ = (
         "_chunks",

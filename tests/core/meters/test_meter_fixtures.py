@@ -67,7 +67,7 @@ def test_every_fixture_is_expected():
 
 @both
 @every
-def test_whole(name, strips):
+def test_a_body_fed_whole_is_metered_as_expected(name, strips):
     body = (WIRE / name).read_bytes()
     assert run(name, [body], strips) == expected(name, body, strips)
 
@@ -82,7 +82,7 @@ def test_byte_by_byte(name, strips):
 
 @both
 @every
-def test_every_split_in_two(name, strips):
+def test_every_split_in_two_has_the_same_outcome(name, strips):
     body = (WIRE / name).read_bytes()
     want = expected(name, body, strips)
     for at in range(len(body) + 1):
@@ -91,7 +91,7 @@ def test_every_split_in_two(name, strips):
 
 @both
 @pytest.mark.parametrize("name", STREAMS)
-def test_event_by_event(name, strips):
+def test_a_stream_fed_event_by_event_has_the_same_outcome(name, strips):
     """As reads mostly come: the fast path."""
     body = (WIRE / name).read_bytes()
     pieces = [event + b"\n\n" for event in body.split(b"\n\n")]
@@ -101,7 +101,7 @@ def test_event_by_event(name, strips):
 
 @settings(deadline=None)
 @given(st.sampled_from(list(EXPECTED)), st.booleans(), st.data())
-def test_random_splits(name, strips, data):
+def test_however_it_is_split_the_outcome_is_the_same(name, strips, data):
     body = (WIRE / name).read_bytes()
     cuts = sorted(data.draw(st.sets(st.integers(0, len(body)), max_size=12)))
     pieces = [body[a:b] for a, b in zip([0, *cuts], [*cuts, len(body)], strict=True)]
