@@ -115,7 +115,8 @@ class UpstreamConnection(asyncio.Protocol):
             self.transport.abort()
 
     def pause(self) -> None:
-        if not self._is_paused and self.transport is not None:
+        """Read no more of the answer for now; a free connection has none, and is not paused."""
+        if self.asker is not None and not self._is_paused and self.transport is not None:
             self._is_paused = True
             self.transport.pause_reading()
 
