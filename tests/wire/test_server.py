@@ -353,6 +353,20 @@ def test_connections_beyond_the_bound_are_refused() -> None:
 # --- deadlines ---
 
 
+def test_a_client_that_sent_all_it_will_is_awaited_for_a_while_only() -> None:
+    """It may be reading still, or be gone: that shows only when something is written to it."""
+    talk = Conversation(at_once=False, half_closed_timeout_ms=1_000)
+    talk.client_says(get("/a"))
+    talk.client_sends_no_more()
+    talk.time_passes(900)
+    talk.application_writes(b"a piece")
+    talk.time_passes(900)
+    assert talk.heard == []
+    talk.time_passes(200)
+    assert talk.heard == ["gone"]
+    assert talk.is_over
+
+
 def test_a_slow_head_is_given_up_however_it_trickles() -> None:
     talk = Conversation(head_timeout_ms=1_000)
     for byte in get("/a")[:9]:

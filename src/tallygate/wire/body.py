@@ -10,6 +10,7 @@ class RequestBody:
         "_chunks",
         "_gathered",
         "_length",
+        "accounted",
         "gather_max",
         "is_complete",
         "received",
@@ -23,15 +24,12 @@ class RequestBody:
         self._gathered = bytearray()  # not a list of pieces: those may be of one byte each
         self.gather_max: int | None = 0  # None: streamed to a handler
         self.received = 0
+        self.accounted = 0  # of the worker's buffers, until the request has ended
         self.is_complete = False
         self.surplus = b""
 
     def __repr__(self) -> str:
         return f"<RequestBody {self.received} of {self._length} complete={self.is_complete}>"
-
-    @property
-    def gathered(self) -> int:
-        return len(self._gathered)
 
     @property
     def is_too_large(self) -> bool:
@@ -54,9 +52,10 @@ class RequestBody:
 
     def gather(self, payload: bytes) -> None:
         self._gathered += payload
+        self.accounted += len(payload)
 
     def take(self) -> bytes:
-        """All that was gathered; nothing is kept."""
+        """All that was gathered. It stays accounted for: whoever takes it keeps it for retries."""
         gathered = bytes(self._gathered)
         self._gathered = bytearray()
         return gathered

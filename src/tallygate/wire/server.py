@@ -31,6 +31,7 @@ class ClientConnection(asyncio.Protocol):
         "_buffer",
         "_front",
         "_has_head_begun",
+        "_has_sent_all",
         "_is_answered",
         "_is_body_complete",
         "_is_lingering",
@@ -53,6 +54,7 @@ class ClientConnection(asyncio.Protocol):
         self._forget_request()
         self._must_close = False
         self._is_unused = True
+        self._has_sent_all = False
         self._is_lingering = False
         self._lingered_bytes = 0
         self._is_reading_paused = False
@@ -98,9 +100,17 @@ class ClientConnection(asyncio.Protocol):
             handler.client_gone()
 
     def eof_received(self) -> bool:
-        """A client that has sent all it will may still be reading: answer, then close."""
+        """A client that has sent all it will may still be reading: answer, then close.
+
+        It may as well be gone, which shows only when something is written to it: so nothing is
+        awaited on its behalf for longer than a while.
+        """
         self._must_close = True
-        return self.handler is not None and self._is_body_complete
+        self._has_sent_all = True
+        if self.handler is None or not self._is_body_complete:
+            return False
+        self._set_deadline()
+        return True
 
     def pause_writing(self) -> None:
         self.is_slow = True
@@ -251,7 +261,6 @@ class ClientConnection(asyncio.Protocol):
         front.buffered(len(payload))
         if body.is_complete:
             assert self.head is not None
-            front.buffered(-body.gathered)
             front.application.respond(self, self.head, body.take())
         elif front.buffered_bytes > front.buffered_bytes_max:
             front.starved.append(self)
@@ -259,8 +268,9 @@ class ClientConnection(asyncio.Protocol):
 
     def _release_gathered(self) -> None:
         body = self._body
-        if body is not None and body.gathered:
-            self._front.buffered(-body.gathered)
+        if body is not None and body.accounted:
+            self._front.buffered(-body.accounted)
+            body.accounted = 0
             body.take()
 
     def _refuse_rest(self, refusal: Refusal) -> None:
@@ -286,6 +296,8 @@ class ClientConnection(asyncio.Protocol):
         self._is_answered = True
         if self.transport is not None:
             self.transport.write(data)
+            if self._has_sent_all:
+                self._set_deadline()
 
     def will_close(self) -> bool:
         return self._must_close or self._front.is_draining or not self._is_body_complete
@@ -356,7 +368,8 @@ class ClientConnection(asyncio.Protocol):
         self.deadline_ms = NEVER
         if transport is None:
             return
-        if self._is_lingering or self.is_slow or (self.head is None and not self._buffer):
+        is_silent = self.head is None and not self._buffer
+        if self._is_lingering or self.is_slow or is_silent or self._has_sent_all:
             transport.abort()
         elif self.head is None or not self._is_body_complete:
             self._buffer = b""
@@ -367,7 +380,9 @@ class ClientConnection(asyncio.Protocol):
         front = self._front
         if self.is_slow or self._is_lingering:  # that it reads, whatever it sends meanwhile
             return
-        if self.head is not None:
+        if self._has_sent_all:
+            wait_ms = front.half_closed_timeout_ms
+        elif self.head is not None:
             wait_ms = NEVER if self._is_body_complete else front.body_timeout_ms
         else:
             wait_ms = front.head_timeout_ms if self._buffer else front.idle_timeout_ms
