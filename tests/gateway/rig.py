@@ -7,6 +7,7 @@ nothing more happens by itself.
 
 import asyncio
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,6 +79,7 @@ class Transport:
         self._protocol = protocol
         self._host = host
         self._unread = 0
+        self._arrived: deque[bytes] = deque()
         self.high = 1 << 16
         self.written = b""
         self.is_stuck = False  # the other side reads nothing
@@ -98,7 +100,7 @@ class Transport:
                 self._protocol.pause_writing()
 
     def catch_up(self) -> None:
-        """The other side has read all that was written."""
+        """The other side has read all that was written, and goes on reading."""
         was_over, self._unread, self.is_stuck = self._unread > self.high, 0, False
         if was_over:
             self._protocol.resume_writing()
@@ -114,11 +116,23 @@ class Transport:
 
     def write_eof(self) -> None: ...
 
+    def receive(self, data: bytes) -> None:
+        """What the test sends; read when it is read."""
+        if self.is_reading_paused or self._arrived:
+            self._arrived.append(data)
+        else:
+            self._protocol.data_received(data)
+
     def pause_reading(self) -> None:
         self.is_reading_paused = True
 
     def resume_reading(self) -> None:
         self.is_reading_paused = False
+        self._loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        while self._arrived and not self.is_reading_paused and not self.is_lost:
+            self._protocol.data_received(self._arrived.popleft())
 
     def close(self) -> None:
         self.was_closed = True
@@ -146,7 +160,7 @@ class Side:
 
     def send(self, data: bytes, *, is_settled: bool = True) -> None:
         assert not self.transport.is_lost, "the connection is gone"
-        self.protocol.data_received(data)
+        self.transport.receive(data)
         if is_settled:
             self.rig.settle()
 

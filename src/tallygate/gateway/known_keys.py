@@ -82,7 +82,7 @@ class KnownKeys:
         if asked is None:
             return
         key_hash, changes_seen = asked
-        if changes_seen != self._changes_seen and found.key is not None:
+        if changes_seen != self._changes_seen and found.is_store_available:
             self._ask(key_hash)  # something changed meanwhile: the answer may be older than that
             return
         known = None
