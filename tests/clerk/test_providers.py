@@ -10,6 +10,7 @@ from tallygate.clerk import model_lists
 from tallygate.core.commands import SaveProvider
 from tallygate.core.ports import FetchModels, Refreshed
 from tallygate.core.provider import Protocol, Provider
+from tallygate.store import providers as rows
 from tests.clerk.conftest import MakeNode
 from tests.clerk.samples import Node, until
 
@@ -124,6 +125,23 @@ async def test_a_worker_may_ask_for_fresh_lists_but_not_too_often(node: Node):
             worker.channel.send(FetchModels(number))
             await worker.hear(Refreshed, number)
         assert len(upstream.headers) == 1
+
+
+async def test_a_provider_whose_secret_stays_shut_is_left_out_and_named(
+    make_node: MakeNode, capsys: pytest.CaptureFixture[str]
+):
+    """Under a lost master key the node still starts, and one line says whom it misses."""
+    node = await make_node()
+    async with node.clerk.db.writing() as tx:
+        for name, key in (("shut", b"x" * 32), ("open", node.options.master_key)):
+            new = SaveProvider(name=name, is_new=True, base_url="http://127.0.0.1:9", secret="s")
+            await rows.save(tx, key, new, None, 1)
+    capsys.readouterr()
+    for _ in range(2):
+        await node.clerk.providers.load()
+    assert [one.name for one in node.clerk.providers.snapshot.providers] == ["open"]
+    lines = [line for line in capsys.readouterr().out.splitlines() if "left out" in line]
+    assert len(lines) == 1 and "shut" in lines[0]
 
 
 async def test_the_provider_of_the_settings_needs_no_row(make_node: MakeNode):

@@ -1,5 +1,6 @@
 """The command line as an operator meets it: exit status, stdout, stderr."""
 
+import asyncio
 import json
 import socket
 import sqlite3
@@ -8,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from tallygate.cli import main
+from tallygate.core.commands import SaveProvider
+from tallygate.store import providers
+from tallygate.store.database import Database
 from tests.store.test_quota_proxy_file import KEY, path  # noqa: F401 - a fixture
 
 
@@ -163,6 +167,23 @@ def test_a_damaged_store_fails_the_check_and_is_repaired(shell: Shell) -> None:
     status, out, _ = shell.run("db", "check")
     assert status == 1 and "db repair" in out
     assert shell.run("doctor")[0] == 1
+
+
+def test_doctor_names_a_provider_whose_secret_stays_shut(shell: Shell) -> None:
+    """The node serves without it; somebody has to be told why."""
+    shell.run("keys", "create")
+
+    async def seal_under_another_key() -> None:
+        db = Database(f"sqlite:///{shell.data}/tallygate.db")
+        await db.open()
+        async with db.writing() as tx:
+            new = SaveProvider(name="acme", is_new=True, base_url="https://a.example", secret="s")
+            await providers.save(tx, b"x" * 32, new, None, 1)
+        await db.close()
+
+    asyncio.run(seal_under_another_key())
+    status, out, _ = shell.run("doctor")
+    assert status == 1 and "acme: the master key does not open its secret" in " ".join(out.split())
 
 
 def test_doctor_says_that_the_demo_answers_and_that_a_token_is_short(

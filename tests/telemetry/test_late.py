@@ -1,22 +1,11 @@
 """A logger that loads its library when it first has something to say."""
 
 import json
-import logging
 
 import pytest
 import structlog
 
 from tallygate.telemetry.late import LateLogger
-
-
-@pytest.fixture(autouse=True)
-def logs_as_before():
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    yield
-    root.handlers = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 def test_lines_below_the_level_are_left_out_and_set_up_nothing(

@@ -4,6 +4,7 @@ It imports its role, then waits for its brief, then runs. What keeps it from sta
 supervisor in one line.
 """
 
+import socket
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -74,7 +75,10 @@ def _control() -> Run:
     def run(brief: dict[str, Any], handshake: Handshake) -> None:
         secrets = service.Secrets(admin_token=brief["admin_token"], master_key=brief["master_key"])
         settings = Settings(**brief["settings"])
-        service.run(settings, secrets, handshake.listener(), handshake, render_inspection)
+        fd = brief.get("metrics_fd")
+        metrics = None if fd is None else socket.socket(fileno=fd)
+        listener = handshake.listener()
+        service.run(settings, secrets, listener, handshake, render_inspection, metrics)
 
     return run
 

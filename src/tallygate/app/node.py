@@ -22,7 +22,7 @@ ROLES = ("clerk", "control", "gateway")
 ORPHANS_GRACE_S = 5.0  # beyond the drain time, for roles whose supervisor was killed
 COMMAND = (sys.executable, "-m", "tallygate.app")
 # A rolling restart takes new settings, but not these: sockets and the folder are held already.
-_FIXED = ("data", "host", "port", "workers")
+_FIXED = ("data", "host", "port", "workers", "metrics_port")
 
 Say = Callable[[str], None]
 
@@ -95,6 +95,9 @@ class _Node:
     def _open_sockets(self) -> list[Duty]:
         settings = self._settings
         self._public = []
+        self._metrics = None
+        if "control" in self._roles and settings.metrics_port:
+            self._metrics = listeners.open_metrics(settings.host, settings.metrics_port)
         if "gateway" in self._roles:
             workers = _count_workers(settings)
             self._public = listeners.bind_public(settings.host, settings.port, workers)
@@ -115,6 +118,7 @@ class _Node:
             command=COMMAND,
             environ=_environ(),
             brief=lambda: self._brief(role, slot),
+            metrics=self._metrics if role == "control" else None,
             is_exclusive=role == "clerk",
         )
 
@@ -130,6 +134,8 @@ class _Node:
             boot = briefs.next_boot(journals, slot, system_ms(), self._boots.get(slot, 0))
             self._boots[slot] = boot
             told = briefs.for_gateway(told, slot=slot, boot=boot, port=self._port)
+        elif role == "control" and self._metrics:
+            told["metrics_fd"] = self._metrics.fileno()
         return msgspec.msgpack.encode(told)
 
     @property

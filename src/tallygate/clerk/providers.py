@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable
 
 import msgspec
+import structlog
 
 from tallygate.clerk.clock import monotonic_ms
 from tallygate.clerk.options import Options
@@ -17,6 +18,8 @@ from tallygate.store import providers as rows
 from tallygate.store.database import Database
 
 FRESH_S = 60.0
+
+log = structlog.get_logger("tallygate.clerk")
 
 _Account = tuple[str, str, str]
 
@@ -31,6 +34,7 @@ class Providers:
         self._lists: dict[_Account, tuple[float, tuple[str, ...] | None]] = {}
         self._fetching = asyncio.Lock()
         self._is_stale = True
+        self._shut: list[str] = []
         self._configured = Snapshot(0, ())
         self._wake = asyncio.Event()
         self._wake.set()
@@ -45,11 +49,14 @@ class Providers:
         """Read the rows and publish at once; lists follow when they have been fetched."""
         options = self._options
         async with self._db.reading() as tx:
-            loaded = await rows.snapshot(
+            loaded, shut = await rows.snapshot(
                 tx, options.master_key, options.settings_provider, rows.demo(options.control_socket)
             )
         self._is_stale = False
         self._configured = loaded
+        if shut and shut != self._shut:
+            log.error("providers left out: the master key does not open their secrets", names=shut)
+        self._shut = shut
         self._publish()
 
     async def run(self) -> None:

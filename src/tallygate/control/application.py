@@ -27,6 +27,14 @@ def build(parts: Parts) -> ASGIApp:
     return RequestLog(build_bare(parts))
 
 
+def build_metrics(parts: Parts) -> ASGIApp:
+    """Only /metrics, for whoever reaches its port."""
+    application = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    refusals.install(application)
+    application.include_router(metrics.routes(parts))
+    return RequestLog(application)
+
+
 def build_bare(parts: Parts) -> FastAPI:
     """Without the request log around it: what the OpenAPI document is made from."""
     application = FastAPI(

@@ -23,7 +23,12 @@ class Duty:
     command: Sequence[str]
     environ: Mapping[str, str]
     brief: Callable[[], bytes]  # the settings of the next life
+    metrics: socket.socket | None = None  # a second socket, which the brief names by its number
     is_exclusive: bool = False  # a successor may begin only when its predecessor has ended
+
+    @property
+    def sockets(self) -> list[socket.socket]:
+        return [one for one in (self.listener, self.metrics) if one is not None]
 
 
 @dataclass(slots=True)
@@ -77,10 +82,9 @@ class Child:
         go_fd, self._go_fd = os.pipe()
         os.set_blocking(self.status_fd, False)
         listener_fd = duty.listener.fileno() if duty.listener else None
+        sockets = [one.fileno() for one in duty.sockets]
         arguments = handshake.arguments(duty.role, listener_fd, brief_fd, status_fd, go_fd)
-        handed_down = [brief_fd, status_fd, go_fd, *inherited_fds]
-        if listener_fd is not None:
-            handed_down.append(listener_fd)
+        handed_down = [brief_fd, status_fd, go_fd, *inherited_fds, *sockets]
         try:
             self.process = subprocess.Popen(  # noqa: S603 - the command is our own
                 [*duty.command, *arguments],

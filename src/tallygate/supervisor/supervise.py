@@ -248,8 +248,8 @@ class Supervisor:
         for role, share in STOP_ORDER:
             posts = [post for post in self._posts if post.duty.role == role]
             for post in posts:
-                if post.duty.listener:
-                    post.duty.listener.close()
+                for listener in post.duty.sockets:
+                    listener.close()
             children = [child for post in posts for child in post.children]
             self._end(children, began + share * self._drain_timeout_s)
         for post in self._posts:
