@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,10 +97,10 @@ def test_sqlite_books_are_exact_after_kills_and_a_locked_store(
 
 
 def test_postgresql_books_are_exact_after_kills_and_a_stopped_server(
-    make_node: MakeNode, upstream: RunningUpstream, tmp_path: Path
+    make_node: MakeNode, upstream: RunningUpstream
 ) -> None:
     """The same with a server that stops answering, as one on a hanging disk does."""
-    server = Server(tmp_path)
+    server = Server(uuid.uuid4().hex)
     server.create_database("crashes")
     node = make_node(workers=2, database_url=server.url("crashes"))
     key = node.make_key(LIMIT)
@@ -107,7 +108,7 @@ def test_postgresql_books_are_exact_after_kills_and_a_stopped_server(
     with under_load(load, CLIENTS):
         until(lambda: load.outcomes.answered, "the first answer")
         killed = kill_in_turns(node, ROUNDS // 2)
-        with frozen(tmp_path / "postgresql"):
+        with frozen(server.folder):
             killed += kill_gateways_for(node, STORE_GONE_S)
         killed += kill_in_turns(node, ROUNDS // 2)
         until(lambda: node.chat(key)[0] == 200, "it serves again")
