@@ -1,4 +1,4 @@
-"""Several providers as one: who is asked first, who stands in, and who is left alone for a while."""
+"""Several providers as one: who is asked first, who stands in, and who is left alone."""
 
 from collections import Counter
 
