@@ -89,7 +89,10 @@ class Books:
         if need:
             others = sum(1 for one in current.values() if one is not row)
             remaining = max(0, self.amounts[ask.limit_id] - self.used(counter))
-            grant = chunk(need, remaining, others + 1)
+            # What a debt overran is spent already: to grant it anew costs the counter nothing.
+            grant = free = min(need, max(0, -row.outstanding)) if row is not None else 0
+            if need > free:
+                grant += chunk(need - free, remaining, others + 1)
         if row is None and grant:
             self.last_id += 1
             lease_id, row = self.last_id, Row(boot, *counter, self.generation(counter))

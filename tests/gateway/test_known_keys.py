@@ -1,4 +1,4 @@
-"""Keys as a worker knows them: asked for once, forgotten on the feed's word, not guessed twice."""
+"""Keys as a worker knows them: asked for once, forgotten on the feed's word."""
 
 import pytest
 

@@ -208,9 +208,8 @@ class LeaseBook:
     def _close(self, key: tuple[int, int], lease: Lease) -> None:
         if lease.reserved or lease.waiting or lease.asked:
             return
-        if lease.lease_id == UNLEASED or lease.is_closing:
+        if lease.lease_id == UNLEASED:
             del self._leases[key]
-            self._release_record(lease)
             return
         lease.give_back()
         lease.is_closing = True
@@ -256,6 +255,10 @@ class LeaseBook:
 
     def _apply(self, lease: Lease, answer: Answer) -> None:
         lease.is_asking = False
+        if lease.is_closing:
+            del self._leases[lease.limit_id, lease.window_s]
+            self._release_record(lease)
+            return
         if answer.lease_id != lease.lease_id:
             if lease.lease_id == UNLEASED:
                 self._begin_lease(lease, answer)

@@ -112,7 +112,7 @@ class Parts:
         if isinstance(message, Synced):
             self._book.answered(message)
         elif isinstance(message, Found):
-            self._keys.answered(message, self.gateway.now_ms())
+            self._keys.answered(message, self.gateway.now_ms(), self.gateway.wall_ms())
         elif isinstance(message, Tick):
             self.gateway.clock_offset_ms = message.clock_offset_ms
             if message.is_store_available:
