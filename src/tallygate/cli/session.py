@@ -99,12 +99,14 @@ class Session:
         finally:
             await database.close()
 
-    async def order(self, arguments: Arguments, kind: type[T]) -> T:
+    async def order(
+        self, arguments: Arguments, kind: type[T], *, deadline_s: float | None = None
+    ) -> T:
         """Let a clerk run a command: the server's, or one of our own."""
         self.require_store()
         if self.is_served:
             async with Caller(self.settings.socket_path("clerk")) as caller:
-                return await caller.command(arguments, ACTOR, into=kind)
+                return await caller.command(arguments, ACTOR, into=kind, deadline_s=deadline_s)
         with _unserved(self.lock):
             async with LocalClerk(self._options()) as clerk:
                 return await clerk.command(arguments, ACTOR, into=kind)
