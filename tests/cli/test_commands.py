@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from tallygate.cli import main
+from tallygate.cli.imports import KEYS_PER_PORTION
 from tallygate.core.commands import SaveProvider
 from tallygate.store import providers
 from tallygate.store.database import Database
+from tallygate.store.quota_proxy import NO_LONGER_THERE
 from tests.store.test_quota_proxy_file import KEY, path  # noqa: F401 - a fixture
 
 
@@ -141,6 +143,24 @@ def test_an_old_quota_proxy_is_imported_once_and_tried_first(
     used = shell.json("usage", "show", "--day", "2026-02-11")
     assert used["total_requests"] == 15
     assert shell.run("keys", "revoke", KEY)[0] == 0
+
+
+def test_many_old_keys_are_imported_in_portions_that_add_up(shell: Shell, tmp_path: Path) -> None:
+    """Between portions a server grants leases; the report is of the whole file all the same."""
+    file = tmp_path / "many.db"
+    with sqlite3.connect(file) as old:
+        old.execute("CREATE TABLE trial_keys (key TEXT PRIMARY KEY, label, created_at INTEGER)")
+        old.execute("CREATE TABLE usage_stats (trial_key, day, requests INTEGER, updated_at)")
+        keys = [f"roc_{number:032x}" for number in range(2 * KEYS_PER_PORTION + 1)]
+        old.executemany("INSERT INTO trial_keys VALUES (?, 'x', 1739299200000)", zip(keys))
+        days = [(key, "2026-02-11", 2, 1739299200000) for key in [*keys, "gone", "lost"]]
+        old.executemany("INSERT INTO usage_stats VALUES (?, ?, ?, ?)", days)
+    old.close()
+    done = shell.json("import", "quota-proxy", str(file))
+    assert (done["keys"], done["days"], done["requests"]) == (len(keys), len(keys), 2 * len(keys))
+    assert done["skipped"] == {NO_LONGER_THERE: 2}
+    again = shell.json("import", "quota-proxy", str(file))
+    assert (again["keys"], again["known"]) == (0, 2 * len(keys))
 
 
 def test_a_backup_is_restored_and_says_what_is_not_in_it(shell: Shell, tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ for the one command, under the node's lock, so that no server starts meanwhile.
 
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -35,6 +35,12 @@ from tallygate.wire.caller import Caller
 ACTOR = Actor("cli", "local", "")
 
 T = TypeVar("T")
+
+
+class Order(Protocol):
+    """Runs a command and reads its value as `kind`."""
+
+    def __call__(self, arguments: Arguments, kind: type[T], /) -> Awaitable[T]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +105,26 @@ class Session:
         finally:
             await database.close()
 
-    async def order(self, arguments: Arguments, kind: type[T]) -> T:
-        """Let a clerk run a command: the server's, or one of our own."""
+    async def order(
+        self, arguments: Arguments, kind: type[T], *, deadline_s: float | None = None
+    ) -> T:
+        """Let a clerk run one command."""
+        async with self.clerk(deadline_s=deadline_s) as order:
+            return await order(arguments, kind)
+
+    @contextlib.asynccontextmanager
+    async def clerk(self, *, deadline_s: float | None = None) -> AsyncIterator[Order]:
+        """A clerk that runs commands: the server's, or one of our own."""
         self.require_store()
         if self.is_served:
             async with Caller(self.settings.socket_path("clerk")) as caller:
-                return await caller.command(arguments, ACTOR, into=kind)
+                yield lambda arguments, kind: caller.command(
+                    arguments, ACTOR, into=kind, deadline_s=deadline_s
+                )
+            return
         with _unserved(self.lock):
             async with LocalClerk(self._options()) as clerk:
-                return await clerk.command(arguments, ACTOR, into=kind)
+                yield lambda arguments, kind: clerk.command(arguments, ACTOR, into=kind)
 
     def _options(self) -> Options:
         node = folder.identify(self.settings.data)

@@ -19,6 +19,9 @@ from tallygate.control import (
 )
 from tallygate.control.parts import Parts
 from tallygate.control.request_log import RequestLog
+from tallygate.core.errors import StoreRefused, StoreUnavailable
+from tallygate.core.keys import hash_key
+from tallygate.store import keys as api_keys
 
 OPERATORS_ONLY = (admin_keys, admin_usage, keys, providers, nodes, audit, metrics)
 
@@ -47,8 +50,15 @@ def build_bare(parts: Parts) -> FastAPI:
     )
     refusals.install(application)
 
-    def operators_only(request: Request) -> None:
-        parts.door.admit(request)
+    async def is_key(token: bytes) -> bool:
+        try:
+            async with parts.database.reading() as tx:
+                return await api_keys.find_by_hash(tx, hash_key(token), system_ms()) is not None
+        except (StoreUnavailable, StoreRefused):
+            return False
+
+    async def operators_only(request: Request) -> None:
+        await parts.door.admit(request, is_key)
 
     guarded = APIRouter(dependencies=[Depends(operators_only)])
     for resource in OPERATORS_ONLY:
