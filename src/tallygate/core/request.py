@@ -63,8 +63,7 @@ _OUTPUT_BOUNDS: Final[dict[str, tuple[str, ...]]] = {
     Dialect.ANTHROPIC_MESSAGES.value: ("max_tokens",),
 }
 _HAS_USAGE_CHUNK: Final = frozenset({Dialect.OPENAI_CHAT.value, Dialect.OPENAI_COMPLETIONS.value})
-_EMBEDDINGS: Final = Dialect.OPENAI_EMBEDDINGS
-_COMPLETIONS: Final = Dialect.OPENAI_COMPLETIONS
+_EMBEDDINGS, _COMPLETIONS = Dialect.OPENAI_EMBEDDINGS, Dialect.OPENAI_COMPLETIONS
 
 
 class BadRequest(ValueError):

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from tallygate.core.leases import Holding
 from tallygate.core.limits import Limit
+from tallygate.core.ports import Ask
 
 UNLEASED = 0
 
@@ -64,6 +65,25 @@ class Lease(Holding):
         amount = self.amount or 0
         left = amount - self.used + self.available
         return 0 if left < 0 else min(left, amount)
+
+    def ask(self) -> Ask:
+        """Its state for the clerk, and what those who wait need beyond it; a debt is paid first."""
+        return Ask(
+            self.limit_id,
+            self.window_s,
+            self.lease_id,
+            max(0, self.need - self.available) if self.need else 0,
+            self.granted,
+            self.returned,
+            self.is_closing,
+        )
+
+    def everyone(self) -> list[Parked]:
+        """Whoever waits for it, in order; nobody does any more."""
+        everyone = [*self.asked, *self.waiting]
+        self.asked, self.waiting = deque(), deque()
+        self.need = 0
+        return everyone
 
 
 class Allowance:

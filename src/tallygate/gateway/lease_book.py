@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 
 from tallygate.core.limits import Limit
-from tallygate.core.ports import Answer, Ask, Sync, Synced
+from tallygate.core.ports import Answer, Sync, Synced
 from tallygate.core.windows import window_at
 from tallygate.gateway.lease import UNLEASED, Allowance, Lease, Parked
 from tallygate.journal.slab import Slab
@@ -92,7 +92,7 @@ class LeaseBook:
         if not synced.is_store_available:
             for lease in leases:
                 lease.is_asking = False
-                for parked in _everyone(lease):
+                for parked in lease.everyone():
                     parked.store_gone()
             return
         for lease, answer in zip(leases, synced.answers, strict=True):
@@ -102,7 +102,7 @@ class LeaseBook:
             for parked in asked:
                 parked.units_answered(lease if answer.is_short else None)
             if lease.waiting and (lease.available > 0 or lease.is_final or self._is_old(lease)):
-                for parked in _everyone(lease):
+                for parked in lease.everyone():
                     parked.units_answered(None)
         if self._dirty:
             self._schedule_flush()  # what was touched while it was being asked for
@@ -136,7 +136,7 @@ class LeaseBook:
         self._asked.clear()
         for lease in list(self._leases.values()):  # who waited may open others
             lease.is_asking = False
-            for parked in _everyone(lease):
+            for parked in lease.everyone():
                 parked.units_answered(None)
             self._touch(lease)
 
@@ -243,7 +243,7 @@ class LeaseBook:
             return
         leases = [self._leases[key] for key in keys]
         self._sync_id += 1
-        if not self._send(Sync(self._sync_id, [_ask(lease) for lease in leases])):
+        if not self._send(Sync(self._sync_id, [lease.ask() for lease in leases])):
             return  # all that is open is told to the next clerk anyway
         self.refills += 1
         self._asked[self._sync_id] = leases
@@ -290,24 +290,3 @@ class LeaseBook:
             self._release_record(lease)
         self._begin_lease(fresh, answer)
         return fresh
-
-
-def _ask(lease: Lease) -> Ask:
-    beyond = max(0, lease.need - lease.available) if lease.need else 0  # a debt is paid first
-    return Ask(
-        lease.limit_id,
-        lease.window_s,
-        lease.lease_id,
-        beyond,
-        lease.granted,
-        lease.returned,
-        lease.is_closing,
-    )
-
-
-def _everyone(lease: Lease) -> list[Parked]:
-    """Whoever waits for it, in order; nobody does any more."""
-    everyone = [*lease.asked, *lease.waiting]
-    lease.asked, lease.waiting = deque(), deque()
-    lease.need = 0
-    return everyone
