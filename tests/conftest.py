@@ -1,15 +1,28 @@
 """What every test shares: async tests run on asyncio, as the product does; a store of each kind."""
 
+import logging
 import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tallygate.store.database import Database
 from tallygate.store.migrations import migrate
 from tests.servers.postgresql import Server
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """Commands set up the logs of their process, which here is everyone's."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

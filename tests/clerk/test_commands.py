@@ -1,6 +1,7 @@
 """Commands change the store whole or not at all, are audited, and are heard of by workers."""
 
 import asyncio
+import datetime
 import sqlite3
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tallygate.core.commands import (
     DeactivateUnusedKeys,
     DeleteKey,
     DeleteProvider,
+    ImportQuotaProxy,
     Inspect,
     KeyView,
     LimitSpec,
@@ -29,7 +31,9 @@ from tallygate.core.commands import (
 from tallygate.core.errors import Code, Refusal, StoreUnavailable
 from tallygate.core.keys import hash_key
 from tallygate.core.ports import Found, LookUp
-from tallygate.store import audit, nodes
+from tallygate.core.takeover import OldKey, OldUsage
+from tallygate.store import audit, nodes, usage
+from tallygate.store.database import Tx
 from tests.clerk.conftest import MakeNode, prepare
 from tests.clerk.samples import ACTOR, MASTER_KEY, Node, Worker, make_options, until
 
@@ -207,6 +211,44 @@ async def test_cleaning_usage_counts_and_spares_young_rows(node: Node):
     assert await node.command(CleanUsage(older_than_days=1, is_dry_run=True)) == {"deleted": 1}
     assert await node.command(CleanUsage(older_than_days=1)) == {"deleted": 1}
     assert await node.command(CleanUsage(older_than_days=1)) == {"deleted": 0}
+
+
+async def test_a_cleaning_of_many_rows_goes_on_in_short_steps_until_none_is_left(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+):
+    """One long transaction would keep every lease waiting, one short one would leave the rest."""
+    _, limit = await node.make_limit(500)
+    worker = await node.worker(0)
+    for number in range(7):
+        assert await worker.admit(limit)
+        worker.finish(limit, f"old-{number}")
+    await node.command(Settle())
+    steps: list[int] = []
+    clean = usage.clean
+
+    async def few_at_a_time(tx: Tx, before_ms: int) -> int:
+        steps.append(await clean(tx, before_ms, limit=3))
+        return steps[-1]
+
+    monkeypatch.setattr(usage, "clean", few_at_a_time)
+    assert await node.command(CleanUsage(older_than_days=1)) == {"deleted": 7}
+    assert steps == [3, 3, 1, 0]
+    assert (await actions(node))[0] == "usage.clean"
+
+
+async def test_an_import_is_tried_first_and_heard_of_by_workers(node: Node):
+    """A gateway remembers for a while which keys it did not know: an imported one works at once."""
+    worker = await node.worker(0)
+    day = OldUsage("roc_old", datetime.date(2026, 2, 11), 15, 1)
+    wanted = ImportQuotaProxy(keys=[OldKey("roc_old", "x", 1, 5, True)], usages=[day])
+    tried = await node.command(msgspec.structs.replace(wanted, is_dry_run=True))
+    assert (tried["keys"], tried["requests"]) == (1, 15)
+    assert await actions(node) == []
+    assert await node.command(wanted) == tried
+    assert await actions(node) == ["import.quota_proxy"]
+    await until(lambda: "flush" in [change.kind for change in worker.changes])
+    assert (await node.command(wanted))["known"] == 2
+    assert "roc_old" not in repr(wanted)
 
 
 async def test_a_living_node_is_not_retired(node: Node):

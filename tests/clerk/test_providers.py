@@ -1,11 +1,16 @@
 """Model lists: read from each provider, unknown when they can not be."""
 
+import asyncio
+import socket
+
 import pytest
 from aiohttp import web
 
+from tallygate.clerk import model_lists
 from tallygate.core.commands import SaveProvider
 from tallygate.core.ports import FetchModels, Refreshed
 from tallygate.core.provider import Protocol, Provider
+from tallygate.store import providers as rows
 from tests.clerk.conftest import MakeNode
 from tests.clerk.samples import Node, until
 
@@ -75,6 +80,7 @@ async def test_anthropic_is_asked_in_its_own_way(node: Node):
         (200, b"<html>"),
         (200, b'{"data":[{"id":5}]}'),
         (200, b"[" * 100_000),
+        (200, b'{"data":[{"id":"m"}]}' + b" " * (4 << 20)),
     ],
 )
 async def test_a_list_that_can_not_be_read_is_unknown(
@@ -90,6 +96,25 @@ async def test_a_list_that_can_not_be_read_is_unknown(
         assert models_of(node, "acme") is None
 
 
+@pytest.mark.parametrize("host", ["169.254.169.254", "[fe80::1]", "[::ffff:169.254.169.254]"])
+async def test_a_list_is_never_fetched_from_a_metadata_address(
+    node: Node, host: str, capsys: pytest.CaptureFixture[str]
+):
+    """A name that is made to resolve there would hand the provider's secret to the cloud's own
+    service, and its answer to whoever made it."""
+    await node.command(
+        SaveProvider(name="acme", is_new=True, base_url=f"http://{host}:9/v1", secret=SECRET)
+    )
+    await until(lambda: "can not be listed" in capsys.readouterr().out)
+    with pytest.raises(OSError, match="link-local or metadata"):
+        await model_lists_connect(host.strip("[]"))
+
+
+async def model_lists_connect(host: str) -> None:
+    infos = await asyncio.get_running_loop().getaddrinfo(host, 9, type=socket.SOCK_STREAM)
+    model_lists.allowed_socket(infos[0]).close()
+
+
 async def test_a_worker_may_ask_for_fresh_lists_but_not_too_often(node: Node):
     """A storm of unknown model names must not become a storm at the provider."""
     async with Upstream() as upstream:
@@ -100,6 +125,23 @@ async def test_a_worker_may_ask_for_fresh_lists_but_not_too_often(node: Node):
             worker.channel.send(FetchModels(number))
             await worker.hear(Refreshed, number)
         assert len(upstream.headers) == 1
+
+
+async def test_a_provider_whose_secret_stays_shut_is_left_out_and_named(
+    make_node: MakeNode, capsys: pytest.CaptureFixture[str]
+):
+    """Under a lost master key the node still starts, and one line says whom it misses."""
+    node = await make_node()
+    async with node.clerk.db.writing() as tx:
+        for name, key in (("shut", b"x" * 32), ("open", node.options.master_key)):
+            new = SaveProvider(name=name, is_new=True, base_url="http://127.0.0.1:9", secret="s")
+            await rows.save(tx, key, new, None, 1)
+    capsys.readouterr()
+    for _ in range(2):
+        await node.clerk.providers.load()
+    assert [one.name for one in node.clerk.providers.snapshot.providers] == ["open"]
+    lines = [line for line in capsys.readouterr().out.splitlines() if "left out" in line]
+    assert len(lines) == 1 and "shut" in lines[0]
 
 
 async def test_the_provider_of_the_settings_needs_no_row(make_node: MakeNode):

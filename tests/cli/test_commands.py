@@ -1,5 +1,6 @@
 """The command line as an operator meets it: exit status, stdout, stderr."""
 
+import asyncio
 import json
 import socket
 import sqlite3
@@ -8,6 +9,11 @@ from pathlib import Path
 import pytest
 
 from tallygate.cli import main
+from tallygate.cli.imports import KEYS_PER_PORTION
+from tallygate.core.commands import SaveProvider
+from tallygate.store import providers
+from tallygate.store.database import Database
+from tallygate.store.quota_proxy import NO_LONGER_THERE
 from tests.store.test_quota_proxy_file import KEY, path  # noqa: F401 - a fixture
 
 
@@ -139,6 +145,24 @@ def test_an_old_quota_proxy_is_imported_once_and_tried_first(
     assert shell.run("keys", "revoke", KEY)[0] == 0
 
 
+def test_many_old_keys_are_imported_in_portions_that_add_up(shell: Shell, tmp_path: Path) -> None:
+    """Between portions a server grants leases; the report is of the whole file all the same."""
+    file = tmp_path / "many.db"
+    with sqlite3.connect(file) as old:
+        old.execute("CREATE TABLE trial_keys (key TEXT PRIMARY KEY, label, created_at INTEGER)")
+        old.execute("CREATE TABLE usage_stats (trial_key, day, requests INTEGER, updated_at)")
+        keys = [f"roc_{number:032x}" for number in range(2 * KEYS_PER_PORTION + 1)]
+        old.executemany("INSERT INTO trial_keys VALUES (?, 'x', 1739299200000)", zip(keys))
+        days = [(key, "2026-02-11", 2, 1739299200000) for key in [*keys, "gone", "lost"]]
+        old.executemany("INSERT INTO usage_stats VALUES (?, ?, ?, ?)", days)
+    old.close()
+    done = shell.json("import", "quota-proxy", str(file))
+    assert (done["keys"], done["days"], done["requests"]) == (len(keys), len(keys), 2 * len(keys))
+    assert done["skipped"] == {NO_LONGER_THERE: 2}
+    again = shell.json("import", "quota-proxy", str(file))
+    assert (again["keys"], again["known"]) == (0, 2 * len(keys))
+
+
 def test_a_backup_is_restored_and_says_what_is_not_in_it(shell: Shell, tmp_path: Path) -> None:
     """Without the master key the secrets in a backup stay closed: better read that before."""
     shell.run("keys", "create", "--label", "before")
@@ -163,6 +187,23 @@ def test_a_damaged_store_fails_the_check_and_is_repaired(shell: Shell) -> None:
     status, out, _ = shell.run("db", "check")
     assert status == 1 and "db repair" in out
     assert shell.run("doctor")[0] == 1
+
+
+def test_doctor_names_a_provider_whose_secret_stays_shut(shell: Shell) -> None:
+    """The node serves without it; somebody has to be told why."""
+    shell.run("keys", "create")
+
+    async def seal_under_another_key() -> None:
+        db = Database(f"sqlite:///{shell.data}/tallygate.db")
+        await db.open()
+        async with db.writing() as tx:
+            new = SaveProvider(name="acme", is_new=True, base_url="https://a.example", secret="s")
+            await providers.save(tx, b"x" * 32, new, None, 1)
+        await db.close()
+
+    asyncio.run(seal_under_another_key())
+    status, out, _ = shell.run("doctor")
+    assert status == 1 and "acme: the master key does not open its secret" in " ".join(out.split())
 
 
 def test_doctor_says_that_the_demo_answers_and_that_a_token_is_short(

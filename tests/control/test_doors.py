@@ -46,6 +46,27 @@ async def test_nothing_opens_without_the_admin_token(
     assert clerk.seen == []
 
 
+@pytest.mark.parametrize("path", ["/admin/keys", "/api/keys", "/metrics"])
+async def test_an_api_key_is_recognised_and_not_allowed(
+    api: httpx.AsyncClient, stranger: httpx.AsyncClient, path: str
+) -> None:
+    """401 would send its holder looking for a typing slip; it is no guess at the token either."""
+    key = (await api.post("/admin/keys", json={})).json()["key"]
+    for headers in (
+        {"Authorization": f"Bearer {key}"},
+        {"X-Admin-Token": key},
+        {"X-API-Key": key},
+        {"X-Trial-Key": key},
+        {"Authorization": "Bearer wrong", "X-API-Key": key},
+    ):
+        answer = await stranger.get(path, headers=headers)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden")
+    assert (await api.get("/admin/keys", headers={"X-API-Key": key})).status_code == 200
+    assert (await api.delete(f"/admin/keys/{key}")).status_code == 200
+    answer = await stranger.get(path, headers={"X-API-Key": key})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")
+
+
 async def test_the_token_opens_in_either_header(stranger: httpx.AsyncClient) -> None:
     """The seed takes both, and scripts use both."""
     for headers in (

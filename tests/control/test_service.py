@@ -57,6 +57,8 @@ async def test_control_and_clerk_make_list_and_delete_a_key(tmp_path: Path) -> N
         master_key=MASTER_KEY,
         control_socket=str(settings.socket_path("control")),
     )
+    metrics = socket.create_server(("127.0.0.1", 0))
+    metrics_port = metrics.getsockname()[1]
     clerk_pipes, control_pipes = Pipes(), Pipes()
     clerk = asyncio.ensure_future(
         clerk_service.serve(options, listen(settings.socket_path("clerk")), clerk_pipes)
@@ -67,6 +69,7 @@ async def test_control_and_clerk_make_list_and_delete_a_key(tmp_path: Path) -> N
             service.Secrets("token", MASTER_KEY),
             listen(settings.socket_path("control")),
             control_pipes,
+            metrics_listener=metrics,
         )
     )
     for role, pipes in ((clerk, clerk_pipes), (control, control_pipes)):
@@ -83,6 +86,7 @@ async def test_control_and_clerk_make_list_and_delete_a_key(tmp_path: Path) -> N
         report = await api.get("/admin/usage")
         assert report.json()["total_keys"] == 1 and "x-tallygate-stale" not in report.headers
         assert "tallygate_clerk_feed_seq" in (await api.get("/metrics")).text
+        await a_port_of_its_own_serves_metrics_and_nothing_else(metrics_port)
         assert (await api.delete(f"/admin/keys/{made['key']}")).status_code == 200
         assert (await api.delete(f"/admin/keys/{made['key']}")).status_code == 404
         audited = (await api.get("/api/audit")).json()
@@ -92,3 +96,11 @@ async def test_control_and_clerk_make_list_and_delete_a_key(tmp_path: Path) -> N
     await asyncio.wait_for(control, 10)
     clerk_pipes.let_go()
     await asyncio.wait_for(clerk, 10)
+
+
+async def a_port_of_its_own_serves_metrics_and_nothing_else(port: int) -> None:
+    """Prometheus holds no admin token, and who reaches this port must get no further."""
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as anyone:
+        assert "tallygate_clerk_feed_seq" in (await anyone.get("/metrics")).text
+        for path in ("/admin/keys", "/", "/docs", "/openapi.json"):
+            assert (await anyone.get(path)).status_code == 404

@@ -4,7 +4,6 @@ import pytest
 
 from tallygate.core.commands import SaveProvider
 from tallygate.core.errors import Refusal
-from tallygate.core.sealing import Unsealable
 from tallygate.store import idempotency, providers
 from tallygate.store.database import Database, Tx
 from tallygate.store.idempotency import State
@@ -17,7 +16,7 @@ NEW = SaveProvider(name="one", is_new=True, base_url="https://one.example/v1", s
 
 
 async def names(tx: Tx, from_settings: providers.Provider | None = None) -> list[str]:
-    found = await providers.snapshot(tx, MASTER_KEY, from_settings, DEMO)
+    found, _ = await providers.snapshot(tx, MASTER_KEY, from_settings, DEMO)
     return [one.name for one in found.providers]
 
 
@@ -43,7 +42,7 @@ async def test_the_provider_of_the_settings_gives_way_to_a_row_of_its_name(
             await providers.save(tx, MASTER_KEY, change, ours, 1)
         row = SaveProvider(name="deepseek", is_new=True, base_url="https://x.example", secret="s")
         await providers.save(tx, MASTER_KEY, row, ours, 1)
-        found = await providers.snapshot(tx, MASTER_KEY, ours, DEMO)
+        found, _ = await providers.snapshot(tx, MASTER_KEY, ours, DEMO)
         assert [(one.name, one.secret) for one in found.providers] == [("deepseek", "s")]
         listed = await providers.list_all(tx, ours)
         assert [one.is_from_settings for one in listed] == [False]
@@ -53,10 +52,22 @@ async def test_a_secret_opens_with_its_master_key_only(store: Database) -> None:
     """A stolen database is worth no provider's account."""
     async with store.writing() as tx:
         await providers.save(tx, MASTER_KEY, NEW, None, 1)
-        found = await providers.snapshot(tx, MASTER_KEY, None, DEMO)
-        assert found.providers[0].secret == "sk-1"
-        with pytest.raises(Unsealable):
-            await providers.snapshot(tx, b"x" * 32, None, DEMO)
+        found, shut = await providers.snapshot(tx, MASTER_KEY, None, DEMO)
+        assert (found.providers[0].secret, shut) == ("sk-1", [])
+        assert (await providers.snapshot(tx, b"x" * 32, None, DEMO))[1] == ["one"]
+
+
+async def test_a_secret_that_stays_shut_leaves_the_other_providers_in_use(store: Database) -> None:
+    """One row from another installation must not stop every request of this one."""
+    async with store.writing() as tx:
+        await providers.save(tx, b"x" * 32, NEW, None, 1)
+        other = SaveProvider(name="two", is_new=True, base_url="https://two.example", secret="s")
+        await providers.save(tx, MASTER_KEY, other, None, 1)
+        found, shut = await providers.snapshot(tx, MASTER_KEY, None, DEMO)
+        assert ([one.name for one in found.providers], shut) == (["two"], ["one"])
+        idle = SaveProvider(name="one", is_new=False, is_active=False)
+        await providers.save(tx, MASTER_KEY, idle, None, 1)
+        assert (await providers.snapshot(tx, MASTER_KEY, None, DEMO))[1] == []
 
 
 async def claim(tx: Tx, payload: bytes = b"p" * 32, now_ms: int = 0) -> idempotency.Earlier:

@@ -8,11 +8,12 @@ import sqlalchemy as sa
 
 from tallygate.core.keys import hash_key
 from tallygate.core.sealing import unseal_key
+from tallygate.core.takeover import OldKey, OldUsage, Report
 from tallygate.store import keys, quota_proxy, schema, usage
 from tallygate.store.database import Database
 from tallygate.store.location import locate
 from tallygate.store.quota_proxy import Sealing
-from tallygate.store.quota_proxy_file import OldFile, OldKey, OldUsage
+from tallygate.store.quota_proxy_file import OldFile
 from tests.store.test_quota_proxy_file import KEY, path  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.anyio
@@ -35,7 +36,7 @@ def old_file(requests: int = 15) -> OldFile:
     )
 
 
-async def take_over(store: Database, old: OldFile, zone: str = "UTC") -> quota_proxy.Report:
+async def take_over(store: Database, old: OldFile, zone: str = "UTC") -> Report:
     async with store.writing() as tx:
         return await quota_proxy.take_over(
             tx, old, zone=zone, sealing=Sealing(MASTER_KEY), now_ms=NOW_MS

@@ -109,7 +109,8 @@ def test_a_role_that_cannot_start_says_why_in_one_line(node: TinyNode) -> None:
 
 
 def test_an_unprepared_store_says_why_in_one_line(node: TinyNode) -> None:
-    node.tell({"prepare": {"complain": "the database refuses this password"}})
+    """The clerk prepares it, and it is not the clerk's fault."""
+    node.tell({"clerk": {"complain": "the database refuses this password"}})
     node.start()
     assert node.process.wait() == 1
     assert last_line(node) == "the database refuses this password"

@@ -23,6 +23,7 @@ def main() -> int:
     if brief.get("complain"):
         handshake.complain(brief["complain"])
         return 1
+    handshake.prepared()
     if handshake.role == "prepare":
         handshake.ready()
         return 0

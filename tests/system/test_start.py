@@ -1,8 +1,10 @@
 """The first start, and every start that cannot be: one line says why, and the status is 1."""
 
+import signal
 import sqlite3
 import time
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -26,6 +28,25 @@ def test_a_second_node_on_the_same_port_says_so(make_node: MakeNode, tmp_path: P
     status, line = second.refusal()
     assert status == 1
     assert line.startswith(f"port {first.port} on 127.0.0.1 is in use")
+
+
+def test_metrics_have_a_port_of_their_own_if_wished(make_node: MakeNode, tmp_path: Path) -> None:
+    """Without a token; a rolling restart hands the port on, and a second node is told."""
+    port = str(free_port())
+    first = make_node(workers=1, settings={"TALLYGATE_METRICS_PORT": port})
+
+    def scraped() -> bool:
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            return b"tallygate_clerk_feed_seq" in answer.read()
+
+    assert scraped()
+    before = first.pids()["control"]
+    first.send(signal.SIGHUP)
+    until(lambda: "rolling restart done" in first.log, "all roles are replaced")
+    assert first.pids()["control"] != before and scraped()
+    second = Node(tmp_path / "second", settings={"TALLYGATE_METRICS_PORT": port})
+    status, line = second.refusal()
+    assert status == 1 and f"port {port}" in line and "TALLYGATE_METRICS_PORT" in line
 
 
 @pytest.mark.parametrize(

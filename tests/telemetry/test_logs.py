@@ -5,7 +5,6 @@ import json
 import logging
 
 import pytest
-import structlog
 from pydantic import SecretStr
 
 from tallygate.telemetry.logs import logger, set_up_logs
@@ -16,13 +15,8 @@ SECRET = "roc_never-to-be-seen"
 @pytest.fixture
 def lines():
     stream = io.StringIO()
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
     set_up_logs("info", "json", stream=stream)
-    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
-    root.handlers = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+    return lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
 def test_no_secret_is_ever_rendered(lines) -> None:

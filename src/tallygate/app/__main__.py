@@ -4,6 +4,7 @@ It imports its role, then waits for its brief, then runs. What keeps it from sta
 supervisor in one line.
 """
 
+import socket
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -53,11 +54,13 @@ def _clerk() -> Run:
     from tallygate.clerk.options import Options
 
     def run(brief: dict[str, Any], handshake: Handshake) -> None:
-        settings = stores.settings_of(brief)
+        facts = fill(stores.Facts, brief)
+        stores.prepare(facts, brief["master_key"])
+        handshake.prepared()
         told = {
             **brief,
-            "database_url": stores.location_of(settings).url,
-            "settings_provider": stores.provider_of(settings),
+            "database_url": facts.location.url,
+            "settings_provider": facts.provider,
         }
         service.run(fill(Options, told), handshake.listener(), handshake)
 
@@ -65,14 +68,17 @@ def _clerk() -> Run:
 
 
 def _control() -> Run:
-    from tallygate.app import stores
+    from tallygate.config import Settings
     from tallygate.control import service
     from tallygate.telemetry.exposition import render_inspection
 
     def run(brief: dict[str, Any], handshake: Handshake) -> None:
         secrets = service.Secrets(admin_token=brief["admin_token"], master_key=brief["master_key"])
-        settings = stores.settings_of(brief)
-        service.run(settings, secrets, handshake.listener(), handshake, render_inspection)
+        settings = Settings(**brief["settings"])
+        fd = brief.get("metrics_fd")
+        metrics = None if fd is None else socket.socket(fileno=fd)
+        listener = handshake.listener()
+        service.run(settings, secrets, listener, handshake, render_inspection, metrics)
 
     return run
 
@@ -81,7 +87,7 @@ def _prepare() -> Run:
     from tallygate.app import stores
 
     def run(brief: dict[str, Any], handshake: Handshake) -> None:
-        stores.prepare(stores.settings_of(brief), brief["master_key"])
+        stores.prepare(fill(stores.Facts, brief), brief["master_key"])
         handshake.ready()
 
     return run

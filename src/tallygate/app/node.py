@@ -16,13 +16,13 @@ from tallygate.supervisor import folder, listeners
 from tallygate.supervisor.child import Duty
 from tallygate.supervisor.failure import Failure
 from tallygate.supervisor.supervise import Supervisor
-from tallygate.telemetry.logs import logger, set_up_logs
+from tallygate.telemetry.late import LateLogger
 
 ROLES = ("clerk", "control", "gateway")
 ORPHANS_GRACE_S = 5.0  # beyond the drain time, for roles whose supervisor was killed
 COMMAND = (sys.executable, "-m", "tallygate.app")
 # A rolling restart takes new settings, but not these: sockets and the folder are held already.
-_FIXED = ("data", "host", "port", "workers")
+_FIXED = ("data", "host", "port", "workers", "metrics_port")
 
 Say = Callable[[str], None]
 
@@ -55,8 +55,7 @@ class _Node:
         self._roles = {"clerk", *roles}  # the others can do nothing without their clerk
         self._announce = say
         self._boots: dict[int, int] = {}
-        set_up_logs(settings.log_level, settings.log_format)
-        self._log = logger("supervisor")
+        self._log = LateLogger("supervisor", settings.log_level, settings.log_format)
 
     def run(self) -> None:
         data = self._settings.data
@@ -96,6 +95,9 @@ class _Node:
     def _open_sockets(self) -> list[Duty]:
         settings = self._settings
         self._public = []
+        self._metrics = None
+        if "control" in self._roles and settings.metrics_port:
+            self._metrics = listeners.open_metrics(settings.host, settings.metrics_port)
         if "gateway" in self._roles:
             workers = _count_workers(settings)
             self._public = listeners.bind_public(settings.host, settings.port, workers)
@@ -116,6 +118,7 @@ class _Node:
             command=COMMAND,
             environ=_environ(),
             brief=lambda: self._brief(role, slot),
+            metrics=self._metrics if role == "control" else None,
             is_exclusive=role == "clerk",
         )
 
@@ -131,6 +134,8 @@ class _Node:
             boot = briefs.next_boot(journals, slot, system_ms(), self._boots.get(slot, 0))
             self._boots[slot] = boot
             told = briefs.for_gateway(told, slot=slot, boot=boot, port=self._port)
+        elif role == "control" and self._metrics:
+            told["metrics_fd"] = self._metrics.fileno()
         return msgspec.msgpack.encode(told)
 
     @property
@@ -158,7 +163,7 @@ class _Node:
         fixed = {field: getattr(self._settings, field) for field in _FIXED}
         self._settings = read.model_copy(update=fixed)
         self._read_secrets()
-        set_up_logs(read.log_level, read.log_format)
+        self._log.set_up(read.log_level, read.log_format)
 
 
 def _secret(setting: Any) -> str | None:

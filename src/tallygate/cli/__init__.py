@@ -1,5 +1,5 @@
 """The command line: one module per group of commands; `root` puts them together."""
 
-from tallygate.cli.root import app, main
+from tallygate.cli.root import main
 
-__all__ = ["app", "main"]
+__all__ = ["main"]

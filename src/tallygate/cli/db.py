@@ -16,7 +16,7 @@ from tallygate.cli.session import Session, open_session
 from tallygate.clock import system_ms
 from tallygate.store import maintenance
 
-app = typer.Typer(no_args_is_help=True, help="Back up, restore, check, repair, migrate the store.")
+app = typer.Typer(no_args_is_help=True)
 
 MASTER_KEY_IS_APART = (
     "the master key is not in the backup: keep data/master.key (or TALLYGATE_MASTER_KEY) in "

@@ -16,7 +16,7 @@ from tallygate.cli.journal import read_journal
 from tallygate.cli.session import Session, open_session
 from tallygate.clock import system_ms
 from tallygate.core.errors import StoreRefused, StoreUnavailable
-from tallygate.core.sealing import Unsealable
+from tallygate.core.provider import Snapshot
 from tallygate.journal.folder import boot_folders
 from tallygate.store import maintenance, providers
 from tallygate.store.database import Database
@@ -83,11 +83,24 @@ async def _of_clock(database: Database) -> Finding:
 async def _of_providers(session: Session, database: Database) -> list[Finding]:
     async with database.reading() as tx:
         try:
-            snapshot = await providers.snapshot(
+            snapshot, shut = await providers.snapshot(
                 tx, session.master_key, session.provider, providers.demo("")
             )
-        except (Unsealable, Failure) as error:
-            return [Finding("master key", "fail", f"it does not open what was sealed: {error}")]
+        except Failure as error:
+            return [Finding("master key", "fail", str(error))]
+    findings = [
+        Finding(
+            "providers",
+            "fail",
+            f"{name}: the master key does not open its secret, so it is "
+            f"left out: bring the old key back or PATCH /api/providers/{name} with the secret",
+        )
+        for name in shut
+    ]
+    return findings + _of_snapshot(snapshot)
+
+
+def _of_snapshot(snapshot: Snapshot) -> list[Finding]:
     names = [one.name for one in snapshot.providers if not one.is_demo]
     if any(one.is_demo for one in snapshot.providers):
         text = (

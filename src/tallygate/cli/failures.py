@@ -6,6 +6,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tallygate.cli.fault import FAILED, STORE_OR_SETTINGS, USAGE, Fault
 from tallygate.config import BadSettings
 from tallygate.core.errors import Refusal, StoreRefused, StoreUnavailable
 from tallygate.core.sealing import Unsealable
@@ -13,17 +14,7 @@ from tallygate.store.maintenance import MaintenanceRefused
 from tallygate.store.quota_proxy_file import NotAQuotaProxyFile
 from tallygate.supervisor.failure import Failure
 
-FAILED = 1
-USAGE = 2
-STORE_OR_SETTINGS = 3
-
-
-class Fault(Exception):
-    """The line for the operator, and the status to end with."""
-
-    def __init__(self, line: str, status: int = FAILED) -> None:
-        super().__init__(line)
-        self.status = status
+__all__ = ["FAILED", "STORE_OR_SETTINGS", "USAGE", "Fault", "as_faults"]
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """tallygate import: taking over what another system kept."""
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -9,16 +10,13 @@ import typer
 from tallygate.cli import options, output
 from tallygate.cli.failures import as_faults
 from tallygate.cli.session import Session, open_session
-from tallygate.store import feed, quota_proxy
-from tallygate.store.database import Database
-from tallygate.store.quota_proxy import Report
+from tallygate.core.commands import ImportQuotaProxy
+from tallygate.core.takeover import OldKey, OldUsage, Report
 from tallygate.store.quota_proxy_file import OldFile, read_file
 
-app = typer.Typer(no_args_is_help=True, help="Take over what another system kept.")
+KEYS_PER_PORTION = 100
 
-
-class _DryRun(Exception):
-    """Rolls the transaction back when all has been tried."""
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.callback()
@@ -63,29 +61,22 @@ def _row(report: Report) -> dict[str, object]:
 
 
 async def _take_over(session: Session, old: OldFile, is_dry_run: bool) -> Report:
-    settings = session.settings
-    sealing = quota_proxy.Sealing(session.master_key if settings.keep_sealed_keys else None)
-    async with session.database() as database:
-        now_ms = await database.clock_ms()
-        try:
-            return await _in_one(database, old, settings.time_zone, sealing, now_ms, is_dry_run)
-        except _DryRun as done:
-            report: Report = done.args[0]
-            return report
-
-
-async def _in_one(
-    database: Database,
-    old: OldFile,
-    zone: str,
-    sealing: quota_proxy.Sealing,
-    now_ms: int,
-    is_dry_run: bool,
-) -> Report:
-    """All or nothing; a running server forgets which keys it did not know."""
-    async with database.writing() as tx:
-        report = await quota_proxy.take_over(tx, old, zone=zone, sealing=sealing, now_ms=now_ms)
-        if is_dry_run:
-            raise _DryRun(report)
-        await feed.append(tx, "flush", 0, 0, "import", now_ms)
+    """In many transactions: a server goes on granting leases between them."""
+    report = Report(skipped=dict(old.skipped))
+    async with session.clerk() as order:
+        for keys, usages in _portions(old):
+            part = ImportQuotaProxy(keys=keys, usages=usages, is_dry_run=is_dry_run)
+            report.add(await order(part, Report))
     return report
+
+
+def _portions(old: OldFile) -> Iterator[tuple[list[OldKey], list[OldUsage]]]:
+    """Some keys at a time, each with all of its days; in the end what belongs to no key."""
+    of_key: dict[str, list[OldUsage]] = {}
+    for one in old.usages:
+        of_key.setdefault(one.secret, []).append(one)
+    for start in range(0, len(old.keys), KEYS_PER_PORTION):
+        keys = old.keys[start : start + KEYS_PER_PORTION]
+        yield keys, [day for key in keys for day in of_key.pop(key.secret, ())]
+    if of_key:
+        yield [], [day for days in of_key.values() for day in days]

@@ -15,7 +15,7 @@ from tallygate.core.entry import Entry
 from tallygate.journal.folder import BootFolder, boot_folders, segment_path, segments_of
 from tallygate.journal.frames import read_header, scan, seed_of
 
-app = typer.Typer(no_args_is_help=True, help="Look at the journals of this node.")
+app = typer.Typer(no_args_is_help=True)
 
 _decode = msgspec.msgpack.Decoder(Entry).decode
 

@@ -21,7 +21,7 @@ from tallygate.core.commands import (
 from tallygate.core.limits import AMOUNT_MAX
 from tallygate.store import keys
 
-app = typer.Typer(no_args_is_help=True, help="Make, list and revoke keys.")
+app = typer.Typer(no_args_is_help=True)
 
 Key = Annotated[str, typer.Argument(help="The key itself, or its id.")]
 

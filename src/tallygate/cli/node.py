@@ -12,7 +12,7 @@ from tallygate.control.bodies import rfc3339
 from tallygate.core.commands import RetireNode
 from tallygate.store import nodes
 
-app = typer.Typer(no_args_is_help=True, help="List nodes and give up dead ones.")
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.command("list")

@@ -5,10 +5,6 @@ import sys
 from collections.abc import Iterable, Sequence
 
 import msgspec
-from rich import box
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 
 def print_json(value: object) -> None:
@@ -20,7 +16,13 @@ def print_line(text: str) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
-    listed = [[_cell(value) for value in row] for row in rows]
+    # Loaded by those who draw a table; `serve` also prints a line, and lives long.
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    listed = [[escape(str(value)) for value in row] for row in rows]
     if not listed:
         print_line(empty)
         return
@@ -42,7 +44,3 @@ def moment(at_ms: int | None) -> str:
         return "never"
     at = datetime.datetime.fromtimestamp(at_ms / 1000, datetime.UTC)
     return at.strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _cell(value: object) -> str:
-    return escape(str(value))

@@ -1,42 +1,81 @@
-"""`tallygate`: all groups of commands, and how a command ends."""
+"""`tallygate`: all groups of commands, and how a command ends.
 
+Only the group that is called is imported: `serve` goes on for months in the process that it starts
+in, and `--help` should not wait for a store's library. The others are known by their line of help.
+"""
+
+import importlib
 import sys
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
 from tallygate import __version__
-from tallygate.cli import db, doctor, imports, journal, keys, node, output, usage
-from tallygate.cli.failures import Fault
-from tallygate.cli.serve import serve
-from tallygate.cli.verify import verify
+from tallygate.cli.fault import Fault
 
-app = typer.Typer(
-    name="tallygate",
-    help="One gate for every token: keys, quotas and metering for LLM APIs.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-app.command()(serve)
-app.command()(doctor.doctor)
-app.command()(verify)
-app.add_typer(keys.app, name="keys")
-app.add_typer(usage.app, name="usage")
-app.add_typer(db.app, name="db")
-app.add_typer(journal.app, name="journal")
-app.add_typer(node.app, name="node")
-app.add_typer(imports.app, name="import")
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What a word on the command line stands for: a module's `app`, or its one function."""
+
+    module: str
+    help: str
+    function: str = ""
+
+
+GROUPS = {
+    "serve": Group("serve", "Start a node and serve until told to stop.", "serve"),
+    "doctor": Group("doctor", "Look for what is wrong here; status 1 if something is.", "doctor"),
+    "verify": Group("verify", "Walk the contract against a running server.", "verify"),
+    "keys": Group("keys", "Make, list and revoke keys."),
+    "usage": Group("usage", "Show and clean up what was used."),
+    "db": Group("db", "Back up, restore, check, repair, migrate the store."),
+    "journal": Group("journal", "Look at the journals of this node."),
+    "node": Group("node", "List nodes and give up dead ones."),
+    "import": Group("imports", "Take over what another system kept."),
+}
+
+
+def whole() -> typer.Typer:
+    """Everything imported: for the reference."""
+    return build(GROUPS)
+
+
+def build(wanted: Collection[str]) -> typer.Typer:
+    """The command line, with the groups in `wanted` ready to be run."""
+    app = typer.Typer(
+        name="tallygate",
+        help="One gate for every token: keys, quotas and metering for LLM APIs.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_root)
+    for name, group in GROUPS.items():
+        if name not in wanted:
+            app.command(name, help=group.help)(_not_loaded)
+            continue
+        module = importlib.import_module(f"tallygate.cli.{group.module}")
+        if group.function:
+            app.command(name, short_help=group.help)(getattr(module, group.function))
+        else:
+            app.add_typer(module.app, name=name, help=group.help)
+    return app
+
+
+def _not_loaded() -> None:
+    raise AssertionError("only the called group can run, and it is loaded")
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        output.print_line(f"tallygate {__version__}")
+        sys.stdout.write(f"tallygate {__version__}\n")
         raise typer.Exit
 
 
-@app.callback()
-def root(
+def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True)
     ] = False,
@@ -46,10 +85,12 @@ def root(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and leave with its status; an operator's mistake is one line on stderr."""
+    given = sys.argv[1:] if arguments is None else arguments
+    called = next((word for word in given if not word.startswith("-")), "")
     try:
-        app(args=arguments)
+        build({called} & GROUPS.keys())(args=given)
     except Fault as fault:
-        output.say(f"tallygate: {fault}")
+        sys.stderr.write(f"tallygate: {fault}\n")
         sys.exit(fault.status)
     except KeyboardInterrupt:
         sys.exit(130)

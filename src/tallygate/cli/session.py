@@ -6,13 +6,16 @@ for the one command, under the node's lock, so that no server starts meanwhile.
 
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
+
+import msgspec
 
 from tallygate import config
-from tallygate.app.stores import location_of, prepare, provider_of
+from tallygate.app import briefs
+from tallygate.app.stores import Facts, prepare
 from tallygate.clerk.local import LocalClerk
 from tallygate.clerk.options import Options
 from tallygate.cli.failures import STORE_OR_SETTINGS, Fault
@@ -32,6 +35,12 @@ from tallygate.wire.caller import Caller
 ACTOR = Actor("cli", "local", "")
 
 T = TypeVar("T")
+
+
+class Order(Protocol):
+    """Runs a command and reads its value as `kind`."""
+
+    def __call__(self, arguments: Arguments, kind: type[T], /) -> Awaitable[T]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +83,15 @@ class Session:
         if self.is_served:
             return
         folder.open_folder(self.settings.data)
-        prepare(self.settings, self.master_key)
+        self.migrate()
 
     @property
     def provider(self) -> Provider | None:
         """The provider that DEEPSEEK_API_KEY makes."""
-        return provider_of(self.settings)
+        return facts_of(self.settings).provider
 
     def migrate(self) -> None:
-        prepare(self.settings, self.master_key)
+        prepare(facts_of(self.settings), self.master_key)
 
     @contextlib.asynccontextmanager
     async def database(self) -> AsyncIterator[Database]:
@@ -96,15 +105,26 @@ class Session:
         finally:
             await database.close()
 
-    async def order(self, arguments: Arguments, kind: type[T]) -> T:
-        """Let a clerk run a command: the server's, or one of our own."""
+    async def order(
+        self, arguments: Arguments, kind: type[T], *, deadline_s: float | None = None
+    ) -> T:
+        """Let a clerk run one command."""
+        async with self.clerk(deadline_s=deadline_s) as order:
+            return await order(arguments, kind)
+
+    @contextlib.asynccontextmanager
+    async def clerk(self, *, deadline_s: float | None = None) -> AsyncIterator[Order]:
+        """A clerk that runs commands: the server's, or one of our own."""
         self.require_store()
         if self.is_served:
             async with Caller(self.settings.socket_path("clerk")) as caller:
-                return await caller.command(arguments, ACTOR, into=kind)
+                yield lambda arguments, kind: caller.command(
+                    arguments, ACTOR, into=kind, deadline_s=deadline_s
+                )
+            return
         with _unserved(self.lock):
             async with LocalClerk(self._options()) as clerk:
-                return await clerk.command(arguments, ACTOR, into=kind)
+                yield lambda arguments, kind: clerk.command(arguments, ACTOR, into=kind)
 
     def _options(self) -> Options:
         node = folder.identify(self.settings.data)
@@ -132,7 +152,11 @@ def open_session(data: Path | None) -> Session:
     for warning in warnings:
         say(f"warning: {warning}")
     set_up_logs("debug" if settings.log_level == "debug" else "warning", settings.log_format)
-    return Session(settings, location_of(settings))
+    return Session(settings, facts_of(settings).location)
+
+
+def facts_of(settings: Settings) -> Facts:
+    return msgspec.convert(briefs.plain(settings), Facts)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,9 @@ from tallygate.core.errors import Refusal
 from tallygate.core.windows import zone_of
 from tallygate.store import usage
 
-app = typer.Typer(no_args_is_help=True, help="Show and clean up what was used.")
+CLEAN_DEADLINE_S = 3600.0  # ten million rows go in many short steps
+
+app = typer.Typer(no_args_is_help=True)
 
 
 class Cleaned(msgspec.Struct):
@@ -108,7 +110,7 @@ def clean(
     """Delete usage rows older than that many days; counters and keys stay."""
     with as_faults():
         change = CleanUsage(older_than_days=older_than, is_dry_run=dry_run)
-        done = asyncio.run(open_session(data).order(change, Cleaned))
+        done = asyncio.run(open_session(data).order(change, Cleaned, deadline_s=CLEAN_DEADLINE_S))
     if as_json:
         output.print_json({"deleted": done.deleted, "dry_run": dry_run})
     else:

@@ -19,12 +19,23 @@ from tallygate.control import (
 )
 from tallygate.control.parts import Parts
 from tallygate.control.request_log import RequestLog
+from tallygate.core.errors import StoreRefused, StoreUnavailable
+from tallygate.core.keys import hash_key
+from tallygate.store import keys as api_keys
 
 OPERATORS_ONLY = (admin_keys, admin_usage, keys, providers, nodes, audit, metrics)
 
 
 def build(parts: Parts) -> ASGIApp:
     return RequestLog(build_bare(parts))
+
+
+def build_metrics(parts: Parts) -> ASGIApp:
+    """Only /metrics, for whoever reaches its port."""
+    application = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    refusals.install(application)
+    application.include_router(metrics.routes(parts))
+    return RequestLog(application)
 
 
 def build_bare(parts: Parts) -> FastAPI:
@@ -39,8 +50,15 @@ def build_bare(parts: Parts) -> FastAPI:
     )
     refusals.install(application)
 
-    def operators_only(request: Request) -> None:
-        parts.door.admit(request)
+    async def is_key(token: bytes) -> bool:
+        try:
+            async with parts.database.reading() as tx:
+                return await api_keys.find_by_hash(tx, hash_key(token), system_ms()) is not None
+        except (StoreUnavailable, StoreRefused):
+            return False
+
+    async def operators_only(request: Request) -> None:
+        await parts.door.admit(request, is_key)
 
     guarded = APIRouter(dependencies=[Depends(operators_only)])
     for resource in OPERATORS_ONLY:

@@ -7,7 +7,7 @@ is refused unheard until the bucket fills again, so that a flood of guesses lear
 import hashlib
 import hmac
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from fastapi import Request
 
@@ -17,6 +17,9 @@ from tallygate.core.errors import Code, Refusal
 GUESSES_MAX = 60
 GUESSES_REFILLED_PER_S = 1.0
 ADDRESSES_MAX = 4096
+_KEY_HEADERS = (b"x-api-key", b"x-trial-key")
+
+IsKey = Callable[[bytes], Awaitable[bool]]
 
 
 class GuessBudget:
@@ -54,10 +57,15 @@ class AdminDoor:
         self._digest = hashlib.sha256(admin_token.encode()).digest()
         self._budget = budget
 
-    def admit(self, request: Request) -> None:
-        """Nothing when the caller is the operator, else a Refusal."""
+    async def admit(self, request: Request, is_key: IsKey) -> None:
+        """Nothing when the caller is the operator, else a Refusal.
+
+        `is_key` says whether a token is one of our API keys: then we know who asks, and that they
+        may not.
+        """
         offered = offered_tokens(request)
-        if not offered:
+        keys = [value.strip() for name, value in request.scope["headers"] if name in _KEY_HEADERS]
+        if not offered and not any(keys):
             raise Refusal(
                 Code.UNAUTHORIZED,
                 "send the admin token as `Authorization: Bearer …` or `X-Admin-Token`",
@@ -68,9 +76,13 @@ class AdminDoor:
                 Code.RATE_LIMIT_EXCEEDED, "too many wrong admin tokens from this address", wait_s
             )
         matches = [hmac.compare_digest(self._digest, _digest_of(token)) for token in offered]
-        if not any(matches):
-            self._budget.spend(address)
-            raise Refusal(Code.UNAUTHORIZED, "this is not the admin token")
+        if any(matches):
+            return
+        for token in (*offered, *keys):
+            if token and await is_key(token):
+                raise Refusal(Code.FORBIDDEN, "an API key opens no part of this API")
+        self._budget.spend(address)
+        raise Refusal(Code.UNAUTHORIZED, "this is not the admin token")
 
 
 def offered_tokens(request: Request) -> list[bytes]:

@@ -7,7 +7,8 @@ stop: what was begun is answered first.
 import asyncio
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -59,12 +60,14 @@ def run(
     listener: socket.socket,
     handshake: Handshake,
     render: Callable[[Any], bytes] = exposition.render_inspection,
+    metrics_listener: socket.socket | None = None,
 ) -> None:
     """Serve until told to stop; StoreRefused and StoreUnavailable say why it can not begin.
 
-    `render` makes Prometheus' text out of what the clerk answers to `Inspect`.
+    `render` makes Prometheus' text out of what the clerk answers to `Inspect`. Whoever reaches
+    `metrics_listener` may read it.
     """
-    asyncio.run(_serve(settings, secrets, listener, handshake, render))
+    asyncio.run(_serve(settings, secrets, listener, handshake, render, metrics_listener))
 
 
 async def _serve(
@@ -73,6 +76,7 @@ async def _serve(
     listener: socket.socket,
     handshake: Handshake,
     render: Callable[[Any], bytes] = exposition.render_inspection,
+    metrics_listener: socket.socket | None = None,
 ) -> None:
     database = Database(store_url(settings))
     await database.open(may_create=False)
@@ -82,7 +86,8 @@ async def _serve(
         parts = parts_of(settings, secrets, database, caller, render)
         server = _Server(_uvicorn(settings, application.build(parts)), handshake.ready)
         asyncio.get_running_loop().add_reader(handshake.go_fd, _heed, handshake.go_fd, server)
-        await server.serve(sockets=[listener])
+        async with _beside(_uvicorn(settings, application.build_metrics(parts)), metrics_listener):
+            await server.serve(sockets=[listener])
     finally:
         caller.close()
         await database.close()
@@ -159,6 +164,22 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._on_ready()
+
+
+@asynccontextmanager
+async def _beside(config: uvicorn.Config, listener: socket.socket | None) -> AsyncIterator[None]:
+    """A second server that lives as long as the first; signals are the first one's business."""
+    if listener is None:
+        yield
+        return
+    server = uvicorn.Server(config)
+    config.load()
+    server.lifespan = config.lifespan_class(config)
+    await server.startup(sockets=[listener])
+    try:
+        yield
+    finally:
+        await server.shutdown(sockets=[listener])
 
 
 def _heed(go_fd: int, server: uvicorn.Server) -> None:

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from tallygate.core.limits import Limit
+from tallygate.core.takeover import OldKey, OldUsage
 
 
 class Arguments(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -136,6 +137,15 @@ class RetireNode(Arguments):
 
     NAME = "node.retire"
     node: str
+
+
+class ImportQuotaProxy(Arguments):
+    """Take over some of the seed's keys, each with all of its days. → takeover.Report."""
+
+    NAME = "import.quota_proxy"
+    keys: list[OldKey]
+    usages: list[OldUsage]
+    is_dry_run: bool = False
 
 
 class Inspect(Arguments):

@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from tallygate.cli import app
+from tallygate.cli.root import whole
 
 _HEAD = """# The command line
 
@@ -17,7 +17,7 @@ Written by `make docs`.
 
 
 def page() -> str:
-    root: Any = typer.main.get_command(app)  # typer brings a click of its own
+    root: Any = typer.main.get_command(whole())  # typer brings a click of its own
     return _HEAD + "".join(_sections(root, "tallygate"))
 
 

@@ -32,7 +32,11 @@ MEANINGS = {
     "console_host": "The only host name under which console and API answer; empty for any.",
     "log_level": "`debug`, `info`, `warning` or `error`; `debug` shows each quota decision.",
     "log_format": "`console`, `json`, or `auto`: console at a terminal, else JSON.",
-    "metrics_port": "A port of its own for `/metrics`; 0 for none: then it needs the admin token.",
+    "metrics_port": (
+        "A port of its own for `/metrics`, without authentication, on the address of "
+        "`TALLYGATE_HOST` (by default this machine only), served by the control role; 0 for none. "
+        "On the public port `/metrics` always needs the admin token."
+    ),
     "connections_max": "Client connections of a worker at a time.",
     "head_bytes_max": "The longest head of a request.",
     "metered_body_bytes_max": "The largest body of a request that is metered.",

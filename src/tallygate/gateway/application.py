@@ -63,7 +63,7 @@ class Gateway:
         self.schedule: Callable[[Callable[[], None]], object] = loop.call_soon
         self.running: set[Running] = set()
         self.clock_offset_ms = 0
-        self.swept_ms = 0
+        self.swept_ms = self.now_ms()
         self.closed: Refusal | None = None  # why nothing can be admitted at the moment
         self.fetch_models: Callable[[FetchModels], bool] = lambda _: False
         self.attempts_max = options.attempts_max

@@ -22,6 +22,7 @@ def entry_of(
     outcome: Outcome,
     meter: Meter | None,
     first_byte_ms: int,
+    ended_ms: int,
     bytes_out: int,
 ) -> Entry:
     """Settles what the request held, and says so for the books."""
@@ -40,7 +41,7 @@ def entry_of(
     elif not status and exchange.request is not None:  # the client left, nobody waited longer
         tokens = exchange.request.input_tokens_estimate
         counts, source = {INPUT_TOKENS: tokens, OUTPUT_TOKENS: 0}, _ESTIMATED
-    duration_ms = gateway.wall_ms() - exchange.admitted_ms
+    duration_ms = ended_ms - exchange.admitted_ms
     provider = exchange.upstream.provider.name
     gateway.counters.ended(outcome, status, duration_ms, counts, provider)
     return Entry(

@@ -240,12 +240,12 @@ class MeteredExchange:
         self._waiting = None
         if not self.is_client_gone:
             wait_ms = self.upstream.provider.deadlines.first_byte_ms
-            self.deadline_ms = min(self.total_deadline_ms, self.gateway.now_ms() + wait_ms)
+            self.deadline_ms = min(self.total_deadline_ms, self.gateway.swept_ms + wait_ms)
 
     def answer_began(self, head: AnswerHead, payload: bytes, *, is_complete: bool) -> None:
         if is_complete:
             self.upstream_connection = None  # it is in the pool again, and may be another's
-        if is_given_back(head.status):
+        if head.status != 200 and is_given_back(head.status):
             if head.status >= 500:
                 self.upstream.breaker.failed(self.gateway.now_ms())
             if self._try_another(head.status):

@@ -179,6 +179,8 @@ class PlainExchange:
             b"connection: close\r\n" if will_close else b"",
             framing_field(head, is_chunked=self._is_chunked),
         )
+        if is_complete:
+            self._upstream = None  # it may be another request's by now
         self._connection.write(data + self._framed(payload, is_complete=is_complete))
         if is_complete:
             self._finish()

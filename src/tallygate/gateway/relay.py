@@ -97,7 +97,7 @@ class Relay:
         self._is_answer_over = is_complete
         if exchange.is_client_gone:
             self._phase = _DRAINING
-        if is_withheld(head.status):
+        if head.status != 200 and is_withheld(head.status):
             self._withhold(head)
             return
         if head.encoding not in (b"", b"identity"):
@@ -308,6 +308,7 @@ class Relay:
                 outcome=outcome,
                 meter=self._meter,
                 first_byte_ms=self._first_byte_ms,
+                ended_ms=gateway.wall_ms(),
                 bytes_out=self._sent_bytes + len(tail),
             ),
         )

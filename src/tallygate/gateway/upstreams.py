@@ -85,6 +85,9 @@ class Upstreams:
         self, candidates: Sequence[tuple[Provider, str]], tried: Sequence[str], now_ms: int
     ) -> tuple[Upstream, str] | None:
         """The next to try: the best priority first, those in good health first, then by weight."""
+        if len(candidates) == 1 and not tried:
+            provider, name = candidates[0]
+            return self._of(provider), name
         left = [one for one in candidates if one[0].name not in tried] if tried else candidates
         if not left:
             return None

@@ -108,16 +108,27 @@ async def was_ever_configured(tx: Tx) -> bool:
 
 async def snapshot(
     tx: Tx, master_key: bytes, from_settings: Provider | None, demo: Provider
-) -> Snapshot:
-    """What gateways route by; the feed's number is its version. Raises sealing.Unsealable."""
+) -> tuple[Snapshot, list[str]]:
+    """What gateways route by, and the names of those left out because their secret stays shut.
+
+    The feed's number is its version. One row sealed under another master key must not take the
+    others down with it.
+    """
     version = int(await tx.scalar(sa.select(schema.store.c.feed_seq)) or 0)
     found = [row._mapping for row in await tx.execute(sa.select(_rows).order_by(_rows.c.name))]
-    providers = [_provider(row, master_key) for row in found if row["is_active"]]
+    providers, shut = [], []
+    for row in found:
+        if not row["is_active"]:
+            continue
+        try:
+            providers.append(_provider(row, master_key))
+        except sealing.Unsealable:
+            shut.append(row["name"])
     if from_settings and all(row["name"] != from_settings.name for row in found):
         providers.append(from_settings)
     if not found and not from_settings and not await was_ever_configured(tx):
         providers.append(demo)
-    return Snapshot(version=version, providers=tuple(providers))
+    return Snapshot(version=version, providers=tuple(providers)), shut
 
 
 def _refuse_reserved(name: str, from_settings: Provider | None, *, is_new: bool) -> None:

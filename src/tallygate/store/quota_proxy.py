@@ -15,10 +15,11 @@ import sqlalchemy as sa
 from tallygate.core.entry import Outcome
 from tallygate.core.keys import Kind, hash_key, mask
 from tallygate.core.sealing import NONCE_BYTES, seal_key
+from tallygate.core.takeover import OldKey, OldUsage, Report
 from tallygate.core.windows import day_window
 from tallygate.store import keys, limits
 from tallygate.store.database import Tx
-from tallygate.store.quota_proxy_file import OldFile, OldKey, OldUsage
+from tallygate.store.quota_proxy_file import OldFile
 from tallygate.store.schema import counter, imported, key_secret, usage
 from tallygate.store.schema import limits as limit_table
 
@@ -26,19 +27,6 @@ SOURCE = "quota-proxy"
 ROUTE = "/v1/chat/completions"
 NO_LONGER_THERE = "usage of a key that is not in the file"
 ALREADY_HERE = "a key that this store has already"
-
-
-class Report(msgspec.Struct, kw_only=True):
-    """`keys` and `days` are what was taken over now, `known` what earlier imports took."""
-
-    keys: int = 0
-    days: int = 0
-    requests: int = 0
-    known: int = 0
-    skipped: dict[str, int] = {}
-
-    def skip(self, reason: str, rows: int = 1) -> None:
-        self.skipped[reason] = self.skipped.get(reason, 0) + rows
 
 
 class Sealing(msgspec.Struct, frozen=True):

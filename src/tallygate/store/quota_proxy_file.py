@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tallygate.core.keys import KEY_LENGTH_MAX
 from tallygate.core.limits import AMOUNT_MAX
+from tallygate.core.takeover import OldKey, OldUsage
 
 SECONDS_BELOW = 100_000_000_000  # as milliseconds that would be the year 1973
 LABEL_LENGTH_MAX = 1000
@@ -25,29 +26,6 @@ _WAL_MODE = 2  # byte 18 of the file: https://www.sqlite.org/fileformat2.html
 
 class NotAQuotaProxyFile(Exception):
     """The file can not be read, or holds no `trial_keys`."""
-
-
-@dataclass(frozen=True, slots=True)
-class OldKey:
-    secret: str
-    label: str
-    created_ms: int
-    daily_limit: int | None
-    is_active: bool
-
-    def __repr__(self) -> str:
-        return f"<OldKey {self.label!r}>"
-
-
-@dataclass(frozen=True, slots=True)
-class OldUsage:
-    secret: str
-    day: datetime.date
-    requests: int
-    updated_ms: int
-
-    def __repr__(self) -> str:
-        return f"<OldUsage {self.day} {self.requests}>"
 
 
 @dataclass(slots=True)

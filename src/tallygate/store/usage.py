@@ -10,7 +10,7 @@ from tallygate.store import keys
 from tallygate.store.database import Tx
 from tallygate.store.schema import counter, limits, usage
 
-CLEAN_ROWS_MAX = 20_000  # in one transaction: other writers wait no longer than that takes
+CLEAN_ROWS_MAX = 2_000  # in one transaction: other writers wait no longer than that takes
 
 
 @dataclass(frozen=True, slots=True)

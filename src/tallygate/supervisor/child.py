@@ -23,7 +23,12 @@ class Duty:
     command: Sequence[str]
     environ: Mapping[str, str]
     brief: Callable[[], bytes]  # the settings of the next life
+    metrics: socket.socket | None = None  # a second socket, which the brief names by its number
     is_exclusive: bool = False  # a successor may begin only when its predecessor has ended
+
+    @property
+    def sockets(self) -> list[socket.socket]:
+        return [one for one in (self.listener, self.metrics) if one is not None]
 
 
 @dataclass(slots=True)
@@ -40,6 +45,14 @@ class Post:
     def children(self) -> list["Child"]:
         return [one for one in (self.child, self.successor) if one is not None]
 
+    @property
+    def is_prepared(self) -> bool:
+        return self.child is not None and self.child.is_prepared
+
+    @property
+    def is_ready(self) -> bool:
+        return self.child is not None and self.child.is_ready
+
 
 class Child:
     """A started process and the supervisor's ends of its pipes."""
@@ -49,6 +62,7 @@ class Child:
         "_go_fd",
         "_heard",
         "is_imported",
+        "is_prepared",
         "is_ready",
         "name",
         "process",
@@ -59,6 +73,7 @@ class Child:
     def __init__(self, duty: Duty, inherited_fds: Sequence[int]) -> None:
         self.name = duty.name
         self.is_imported = False
+        self.is_prepared = False
         self.is_ready = False
         self.started_at = time.monotonic()
         self._heard = b""
@@ -67,10 +82,9 @@ class Child:
         go_fd, self._go_fd = os.pipe()
         os.set_blocking(self.status_fd, False)
         listener_fd = duty.listener.fileno() if duty.listener else None
+        sockets = [one.fileno() for one in duty.sockets]
         arguments = handshake.arguments(duty.role, listener_fd, brief_fd, status_fd, go_fd)
-        handed_down = [brief_fd, status_fd, go_fd, *inherited_fds]
-        if listener_fd is not None:
-            handed_down.append(listener_fd)
+        handed_down = [brief_fd, status_fd, go_fd, *inherited_fds, *sockets]
         try:
             self.process = subprocess.Popen(  # noqa: S603 - the command is our own
                 [*duty.command, *arguments],
@@ -131,6 +145,7 @@ class Child:
         self._heard += said
         told, _, _ = self._heard.partition(handshake.COMPLAINT)
         self.is_imported = handshake.IMPORTED in told
+        self.is_prepared = handshake.PREPARED in told
         self.is_ready = handshake.READY in told
         return bool(said)
 

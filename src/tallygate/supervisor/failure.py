@@ -22,14 +22,18 @@ def of_folder(path: Path, error: OSError) -> Failure:
     return Failure(f"{path} cannot be written ({reason}): {advice}")
 
 
-def of_address(host: str, port: int, error: OSError) -> Failure:
-    """Why the public port could not be opened."""
+def of_address(
+    host: str, port: int, error: OSError, setting: str = "--port or TALLYGATE_PORT"
+) -> Failure:
+    """Why a port could not be opened."""
     if error.errno == errno.EADDRINUSE:
         return Failure(
             f"port {port} on {host} is in use by another program: "
-            "stop it or choose another with --port or TALLYGATE_PORT"
+            f"stop it or choose another with {setting}"
         )
     if error.errno == errno.EACCES:
-        return Failure(f"port {port} on {host} needs more rights: choose one above 1023")
+        return Failure(
+            f"port {port} on {host} needs more rights: choose one above 1023 with {setting}"
+        )
     reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
     return Failure(f"{host}:{port} cannot be listened on ({reason}): check --host and --port")

@@ -6,10 +6,8 @@ its orphans has let go: two clerks must never write for one node.
 """
 
 import base64
-import binascii
 import contextlib
 import fcntl
-import hashlib
 import os
 import secrets
 import socket
@@ -20,7 +18,8 @@ from pathlib import Path
 
 import msgspec
 
-from tallygate.core.sealing import MASTER_KEY_BYTES
+from tallygate.core import master_key as master_keys
+from tallygate.core.master_key import MASTER_KEY_BYTES
 from tallygate.supervisor.failure import Failure, of_folder
 
 # sun_path holds 104 bytes on macOS and 108 on Linux, its ending zero included.
@@ -99,26 +98,15 @@ def identify(data: Path) -> Node:
 
 
 def master_key(data: Path, setting: str | None) -> bytes:
-    """The key that seals secrets: the setting, or `master.key`, made at the first start.
-
-    A setting that is the base64 of 32 bytes is that key; any other text counts by its SHA-256.
-    """
+    """The key that seals secrets: the setting, or `master.key`, made at the first start."""
     if setting:
-        return _decoded_key(setting) or hashlib.sha256(setting.encode()).digest()
+        return master_keys.of_setting(setting)
     path = data / "master.key"
     made = base64.b64encode(secrets.token_bytes(MASTER_KEY_BYTES)).decode()
-    key = _decoded_key(_read_or_make(path, made))
+    key = master_keys.decoded(_read_or_make(path, made))
     if key is None:
         raise Failure(f"{path} is damaged, it should hold 32 bytes as base64: restore it")
     return key
-
-
-def _decoded_key(text: str) -> bytes | None:
-    try:
-        key = base64.b64decode(text.strip(), validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return key if len(key) == MASTER_KEY_BYTES else None
 
 
 def admin_token(data: Path, setting: str | None) -> tuple[str, bool]:

@@ -2,7 +2,8 @@
 
     brief   supervisor → role   the settings, whole, then end of file; they hold secrets, so they
                                 are never in arguments or the environment
-    status  role → supervisor   `I` imported, `R` ready, `E` and one line: why it cannot start
+    status  role → supervisor   `I` imported, `P` the store is prepared (the clerk),
+                                `R` ready, `E` and one line: why it cannot start
     go      supervisor → role   `G` accept from now on; end of file: the supervisor is gone
 
 A role imports its code before it reads its brief, so that all roles import side by side while the
@@ -16,6 +17,7 @@ import threading
 from collections.abc import Sequence
 
 IMPORTED = b"I"
+PREPARED = b"P"
 READY = b"R"
 COMPLAINT = b"E"
 GO = b"G"
@@ -61,6 +63,10 @@ class Handshake:
         """The socket that this role serves."""
         assert self.listener_fd is not None, "this role was given no socket"
         return socket.socket(fileno=self.listener_fd)
+
+    def prepared(self) -> None:
+        """Say that the store may be opened by the other roles."""
+        self._tell(PREPARED)
 
     def ready(self) -> None:
         """Say once that this role is able to serve."""

@@ -37,6 +37,18 @@ def open_public(sockets: list[socket.socket]) -> None:
         raise of_address(name[0], name[1], error) from error
 
 
+def open_metrics(host: str, port: int) -> socket.socket:
+    """The port of its own for `/metrics`, on the address that the public port is on."""
+    family, address = _resolve(host, port)
+    try:
+        refuse_shared(family, address)
+        opened = _bind(family, address)
+        opened.listen(BACKLOG)
+    except OSError as error:
+        raise of_address(host, port, error, "TALLYGATE_METRICS_PORT") from error
+    return opened
+
+
 def refuse_shared(family: socket.AddressFamily, address: Address) -> None:
     """OSError if somebody listens there: SO_REUSEPORT alone would share the port with them.
 

@@ -52,14 +52,13 @@ class Supervisor:
     ) -> None:
         """Serve until a signal ends it. Failure when the node cannot start.
 
-        `prepare` is done by a process of its own, once all others have been started and before
-        they get their settings; `open_doors` is called when every role is ready, `reload` before
-        a rolling restart.
+        `open_doors` is called when every role is ready. `reload`, then `prepare`, which is done by
+        a process of its own, come before a rolling restart.
         """
         with self._signals.caught() as fd:
             self._selector.register(fd, selectors.EVENT_READ)
             try:
-                self._start(prepare)
+                self._start()
                 if not self._is_stopping:
                     open_doors()
                     self._is_open = True
@@ -73,24 +72,28 @@ class Supervisor:
 
     # --- starting ---
 
-    def _start(self, prepare: Duty) -> None:
-        preparing = self._spawn(prepare)
+    def _start(self) -> None:
+        """All import side by side; the one that prepares the store gets its settings first."""
         for post in self._posts:
             self._fill(post, self._spawn(post.duty))
-        with contextlib.closing(self._prepared(prepare, preparing)) as steps:
-            for _ in steps:
-                self._turn()
-                self._fail_on_early_end()
-        for post in self._posts:
-            if post.child and not self._is_stopping:
-                post.child.brief(post.duty.brief())
+        first = [post for post in self._posts if post.duty.is_exclusive]
+        self._brief(first)
+        while not self._is_stopping and not all(post.is_prepared for post in first):
+            self._turn()  # preparing may take as long as it needs
+            self._fail_on_early_end()
+        self._brief([post for post in self._posts if not post.duty.is_exclusive])
         deadline = time.monotonic() + READY_TIMEOUT_S
         while not self._is_stopping and not self._are_all_ready():
             self._turn()
             self._fail_on_early_end()
             if time.monotonic() > deadline:
-                late = ", ".join(p.duty.name for p in self._posts if not _is_ready(p.child))
+                late = ", ".join(p.duty.name for p in self._posts if not p.is_ready)
                 raise Failure(f"not ready within {READY_TIMEOUT_S:.0f} s: {late}")
+
+    def _brief(self, posts: Sequence[Post]) -> None:
+        for post in posts:
+            if post.child and not self._is_stopping:
+                post.child.brief(post.duty.brief())
 
     def _prepared(self, duty: Duty, child: Child) -> Generator[None, None, None]:
         """Wait for the process that prepares the store; it may take as long as it needs."""
@@ -108,13 +111,16 @@ class Supervisor:
             self._forget(child)
 
     def _are_all_ready(self) -> bool:
-        return all(_is_ready(post.child) for post in self._posts)
+        return all(post.is_ready for post in self._posts)
 
     def _fail_on_early_end(self) -> None:
         for post in self._posts:
             if post.child and post.child.has_ended() and not self._is_stopping:
                 post.child.listen()
-                raise Failure(f"{post.duty.name} cannot start: {post.child.how_it_ended()}")
+                how = post.child.how_it_ended()
+                if post.duty.is_exclusive and not post.child.is_prepared:
+                    raise Failure(how)  # the store's fault, not this role's
+                raise Failure(f"{post.duty.name} cannot start: {how}")
 
     def _let_go(self) -> None:
         for post in self._posts:
@@ -242,8 +248,8 @@ class Supervisor:
         for role, share in STOP_ORDER:
             posts = [post for post in self._posts if post.duty.role == role]
             for post in posts:
-                if post.duty.listener:
-                    post.duty.listener.close()
+                for listener in post.duty.sockets:
+                    listener.close()
             children = [child for post in posts for child in post.children]
             self._end(children, began + share * self._drain_timeout_s)
         for post in self._posts:
@@ -291,7 +297,3 @@ class Supervisor:
 
     def _pid_file(self, name: str) -> Path:
         return self._run_folder / f"{name}.pid"
-
-
-def _is_ready(child: Child | None) -> bool:
-    return child is not None and child.is_ready

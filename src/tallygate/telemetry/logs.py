@@ -10,7 +10,7 @@ import sys
 from collections.abc import MutableMapping
 from typing import Any
 
-import structlog
+from tallygate.telemetry.lean import structlog
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
