@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.load.ports import free_port, is_listening
-from bench.load.processes import BenchFailed, Child
+from bench.load.processes import BenchFailed, Child, children_of
 from bench.load.traffic import ANSWER, ANSWER_HEADERS
 from tests.fakes.certificates import Certificates
 
@@ -160,5 +160,6 @@ def _running(folder: Path, workers: int, server: str, port: int) -> Iterator[Chi
     configuration.write_text(preamble + server)
     command = ["nginx", "-p", str(folder), "-c", str(configuration), "-e", str(folder / "start")]
     with Child(command, folder / "log", stop_signal=signal.SIGTERM) as child:
-        child.wait_until(lambda: is_listening(port))
+        # It listens before its workers are born, and a worker not counted would flatter nginx.
+        child.wait_until(lambda: is_listening(port) and len(children_of(child.pid)) == workers)
         yield child

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Options:
     workers: int = os.cpu_count() or 1  # of Tallygate and of nginx alike
-    requests: int = 60_000  # per measurement of ordinary answers
+    requests: int = 60_000  # of ordinary answers, over all rounds
+    rounds: int = 3  # in which nginx and Tallygate take turns
     seconds_max: int = 120  # per measurement, whatever the count
     stream_rounds: int = 6  # × 32 streams × 200 chunks
     latency_requests: int = 10_000  # per target, over all rounds

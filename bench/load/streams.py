@@ -52,7 +52,7 @@ class Listener(asyncio.Protocol):
         counted = self.counted
         counted.reads += 1
         counted.events += data.count(b"\n\n")
-        self.tail = (self.tail + data)[-16:]
+        self.tail = (self.tail + data)[-200:]
         if self.tail.endswith(b"\r\n0\r\n\r\n"):
             self.end_round()
 
@@ -69,7 +69,7 @@ class Listener(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         if not self.ended.done():
-            self.ended.set_exception(BenchFailed("a stream was cut"))
+            self.ended.set_exception(BenchFailed(f"a stream was cut: {self.tail!r}"))
 
 
 async def listen(port: int, key: str, rounds: int) -> Counted:

@@ -25,7 +25,8 @@ BODY = json.dumps(
         "top_p": 1,
         "max_tokens": 512,
         "user": "user-1842",
-    }
+    },
+    separators=(",", ":"),  # as the SDK writes it
 )
 
 
@@ -61,7 +62,9 @@ def stream_body(chunks: int) -> str:
     fields = json.loads(BODY)
     asked = {"model": f"paced-chunks-{chunks}", "stream": True}
     # Asked for, so that both proxies carry the same events: Tallygate would else take one out.
-    return json.dumps({**fields, **asked, "stream_options": {"include_usage": True}})
+    return json.dumps(
+        {**fields, **asked, "stream_options": {"include_usage": True}}, separators=(",", ":")
+    )
 
 
 ANSWER = (

@@ -15,8 +15,8 @@ class Server:
     """One server for a test run. pgserver counts the processes; the last one stops and deletes."""
 
     def __init__(self, run: str) -> None:
-        folder = Path(tempfile.gettempdir()) / f"tallygate-postgresql-{run}"
-        self._server = pgserver.get_server(folder, cleanup_mode="delete")
+        self.folder = Path(tempfile.gettempdir()) / f"tallygate-postgresql-{run}"
+        self._server = pgserver.get_server(self.folder, cleanup_mode="delete")
         for setting in ("fsync = off", "synchronous_commit = off"):
             self._server.psql(f"ALTER SYSTEM SET {setting}")
         self._server.psql("SELECT pg_reload_conf()")

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,16 +91,16 @@ def test_sqlite_books_are_exact_after_kills_and_a_locked_store(
         with locked(node.data / "tallygate.db"):
             killed += kill_gateways_for(node, STORE_GONE_S)
         killed += kill_in_turns(node, ROUNDS // 2)
-        until(lambda: node.chat(key)[0] == 200, "it serves again")
+        until(lambda: node.chat(key)[0] in (200, 429), "it serves again")
     use_up(node, key)
     check_the_books(node, upstream, load, killed)
 
 
 def test_postgresql_books_are_exact_after_kills_and_a_stopped_server(
-    make_node: MakeNode, upstream: RunningUpstream, tmp_path: Path
+    make_node: MakeNode, upstream: RunningUpstream
 ) -> None:
     """The same with a server that stops answering, as one on a hanging disk does."""
-    server = Server(tmp_path)
+    server = Server(uuid.uuid4().hex)
     server.create_database("crashes")
     node = make_node(workers=2, database_url=server.url("crashes"))
     key = node.make_key(LIMIT)
@@ -107,10 +108,10 @@ def test_postgresql_books_are_exact_after_kills_and_a_stopped_server(
     with under_load(load, CLIENTS):
         until(lambda: load.outcomes.answered, "the first answer")
         killed = kill_in_turns(node, ROUNDS // 2)
-        with frozen(tmp_path / "postgresql"):
+        with frozen(server.folder):
             killed += kill_gateways_for(node, STORE_GONE_S)
         killed += kill_in_turns(node, ROUNDS // 2)
-        until(lambda: node.chat(key)[0] == 200, "it serves again")
+        until(lambda: node.chat(key)[0] in (200, 429), "it serves again")
     use_up(node, key)
     check_the_books(node, upstream, load, killed)
 

@@ -249,6 +249,13 @@ def test_a_head_that_breaks_the_grammar_is_refused(site: Site, name: str) -> Non
     refused(site, HEADS[name])
 
 
+def test_empty_lines_before_a_request_are_ignored(site: Site) -> None:
+    """Old clients send one after a body (RFC 9112, 2.2)."""
+    for lines in (b"\r\n", b"\r\n\r\n\r\n"):
+        assert talk(site.port, [lines + site.post()]).statuses == [200]
+        assert talk(site.port, [lines[:1], lines[1:], site.post()]).statuses == [200]
+
+
 PATHS = [
     "/v1/../admin/keys",
     "/v1/./chat/completions",

@@ -33,6 +33,11 @@ _integer = msgspec.json.Decoder(int)
 _items = msgspec.json.Decoder(list[msgspec.Raw])
 
 _TOO_WIDE: Final = f"The object is too wide. Send at most {MEMBERS_MAX} members."
+# Names of models by their JSON text: few, and the same in each request.
+_models: dict[bytes, str] = {}
+_MODELS_REMEMBERED_MAX: Final = 1024
+_PLAIN_DIGITS: Final = 10
+
 _NULL: Final = b"null"
 _ASK_USAGE: Final = b'{"include_usage":true}'
 _GUARDED: Final = frozenset({"model", "stream", "stream_options", "n"})
@@ -58,8 +63,7 @@ _OUTPUT_BOUNDS: Final[dict[str, tuple[str, ...]]] = {
     Dialect.ANTHROPIC_MESSAGES.value: ("max_tokens",),
 }
 _HAS_USAGE_CHUNK: Final = frozenset({Dialect.OPENAI_CHAT.value, Dialect.OPENAI_COMPLETIONS.value})
-_EMBEDDINGS: Final = Dialect.OPENAI_EMBEDDINGS
-_COMPLETIONS: Final = Dialect.OPENAI_COMPLETIONS
+_EMBEDDINGS, _COMPLETIONS = Dialect.OPENAI_EMBEDDINGS, Dialect.OPENAI_COMPLETIONS
 
 
 class BadRequest(ValueError):
@@ -93,14 +97,16 @@ def read_request(dialect: Dialect, body: bytes) -> MeteredRequest:
         raise BadRequest("The body is not valid UTF-8. Send JSON encoded as UTF-8.") from error
     members = _decode_members(body)
     _refuse_ambiguity(body, members)
-    is_stream = _read_bool(members, "stream")
+    is_stream = "stream" in members and _read_bool(members, "stream")
+    wants_usage = "stream_options" in members and _read_wants_usage(members)
+    has_choices = "n" in members or dialect is _COMPLETIONS
     return MeteredRequest(
         dialect,
         _read_model(members),
         is_stream,
-        _read_wants_usage(members) and is_stream and dialect._value_ in _HAS_USAGE_CHUNK,
+        wants_usage and is_stream and dialect._value_ in _HAS_USAGE_CHUNK,
         _read_max_output(dialect, members),
-        _read_choices(dialect, members),
+        _read_choices(dialect, members) if has_choices else 1,
         estimate,
         body,
         members,
@@ -202,12 +208,18 @@ def _read_model(members: dict[str, msgspec.Raw]) -> str:
     text = _value(members, "model")
     if text is None:
         _refuse("model", "is missing", "the name of a model")
+    known = _models.get(text)
+    if known is not None:
+        return known
     if text[:1] != b'"':
         _refuse("model", "is not a string", "the name of a model")
     model = _text.decode(text) if b"\\" in text else text[1:-1].decode()
     if not model or len(model) > MODEL_LENGTH_MAX or not model.isprintable():
         limit = f"the name of a model: 1 to {MODEL_LENGTH_MAX} printable characters"
         _refuse("model", "is not a model's name", limit)
+    if len(_models) >= _MODELS_REMEMBERED_MAX:
+        _models.clear()
+    _models[text] = model
     return model
 
 
@@ -268,10 +280,13 @@ def _read_integer(
     raw = members.get(name)
     if raw is None or (text := bytes(raw)) == _NULL:
         return None
-    try:
-        value = _integer.decode(text)
-    except msgspec.DecodeError:
-        _refuse(name, "is not an integer", _range_text(least, most))
+    if text.isdigit() and text[:1] != b"0" and len(text) < _PLAIN_DIGITS:
+        value = int(text)  # what JSON and Python read alike
+    else:
+        try:
+            value = _integer.decode(text)
+        except msgspec.DecodeError:
+            _refuse(name, "is not an integer", _range_text(least, most))
     if value < least or (most is not None and value > most):
         _refuse(name, "is out of range", _range_text(least, most))
     return value

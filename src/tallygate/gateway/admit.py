@@ -9,7 +9,8 @@ from tallygate.core.limits import AMOUNT_MAX
 from tallygate.core.windows import FOREVER_S, Span
 from tallygate.gateway.answers import duration
 from tallygate.gateway.known_keys import KnownKey
-from tallygate.gateway.lease_book import Allowance, Lease, LeaseBook, Parked
+from tallygate.gateway.lease import Allowance, Lease, Parked
+from tallygate.gateway.lease_book import LeaseBook
 
 _FOREVER_MS = FOREVER_S * 1000
 _SHORT_SPANS = frozenset((Span.MINUTE, Span.HOUR))

@@ -1,6 +1,7 @@
 """The gateway of one worker: what exchanges share, and the first decision about each request."""
 
 import asyncio
+import urllib.parse
 from collections.abc import Callable
 from typing import Protocol
 
@@ -62,7 +63,7 @@ class Gateway:
         self.schedule: Callable[[Callable[[], None]], object] = loop.call_soon
         self.running: set[Running] = set()
         self.clock_offset_ms = 0
-        self.swept_ms = 0
+        self.swept_ms = self.now_ms()
         self.closed: Refusal | None = None  # why nothing can be admitted at the moment
         self.fetch_models: Callable[[FetchModels], bool] = lambda _: False
         self.attempts_max = options.attempts_max
@@ -134,8 +135,8 @@ class Gateway:
         if plan is None or plan.version != self._plans_version:
             plan = head.memo = Plan(head, self._plans_version, self._via)
         service = plan.service
-        if service is _METERED:
-            if head.method != b"POST":
+        if service is _METERED or service is Service.PASSTHROUGH:
+            if service is _METERED and head.method != b"POST":
                 self._refuse(connection, head, plan.shape, _POST_ONLY)
             elif not self.recorder.has_room(len(self.running)):
                 self._refuse(connection, head, plan.shape, _NO_ROOM)
@@ -150,8 +151,6 @@ class Gateway:
                 PlainExchange(self, connection, head, plan).start(body)
         elif service is Service.MODELS:
             ModelsExchange(self, connection, head, plan).start()
-        elif service is Service.PASSTHROUGH:
-            MeteredExchange(self, connection, head, plan, body).start()
         elif service is Service.HEALTH:
             self._answer(connection, head, {"ok": True}, 200)
         else:
@@ -190,8 +189,12 @@ class Gateway:
 
     @staticmethod
     def _is_internal(plan: Plan) -> bool:
-        """The demo provider's own entrance at the control plane is not for outsiders."""
-        return plan.route == "/internal" or plan.route.startswith("/internal/")
+        """The demo provider's own entrance at the control plane is not for outsiders.
+
+        The control plane decodes a path before it reads it, so we do the same.
+        """
+        route = urllib.parse.unquote(plan.route) if "%" in plan.route else plan.route
+        return route == "/internal" or route.startswith("/internal/")
 
     def _answer_readiness(self, connection: Connection, head: RequestHead) -> None:
         is_journal_usable = self.recorder.has_room(len(self.running))

@@ -49,7 +49,11 @@ class Claims:
 
     def answered(self, claimed: Claimed) -> None:
         exchange = self._asked.pop(claimed.id, None)
-        if exchange is None or exchange.is_over:
+        if exchange is None:
+            return
+        if exchange.is_over:
+            if claimed.state == "new":
+                self.release(exchange)  # nobody is left to run it
             return
         if claimed.state == "new":
             exchange.is_claimed = True
@@ -84,11 +88,12 @@ class Claims:
             return
         exchange.answer_whole(
             b"%bcontent-type: %b\r\nx-request-id: %b\r\nidempotent-replayed: true\r\n"
-            b"content-length: %d\r\n\r\n%b"
+            b"%bcontent-length: %d\r\n\r\n%b"
             % (
                 status_line(claimed.status),
                 claimed.content_type.encode(),
                 claimed.request_id.encode(),
+                b"connection: close\r\n" if exchange.connection.will_close() else b"",
                 len(claimed.answer),
                 claimed.answer,
             )

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 
 from tallygate.core.entry import Attempt
 from tallygate.core.errors import Code, Refusal
-from tallygate.core.provider import Provider
-from tallygate.core.request import BadRequest, MeteredRequest, read_request, upstream_body
+from tallygate.core.request import MeteredRequest, upstream_body
+from tallygate.gateway import route
 from tallygate.gateway.admit import OverLimit, Taken, admit, over_limit_refusal, settle
 from tallygate.gateway.answers import refusal_answer
+from tallygate.gateway.identify import check_key
 from tallygate.gateway.known_keys import KnownKey
-from tallygate.gateway.lease_book import Lease
-from tallygate.gateway.plan import Plan, is_address_allowed, unknown_key
+from tallygate.gateway.lease import Lease
+from tallygate.gateway.plan import Plan, unknown_key
 from tallygate.gateway.relay import Relay
 from tallygate.gateway.upstreams import Upstream
-from tallygate.gateway.verdicts import is_given_back, is_model_allowed
+from tallygate.gateway.verdicts import is_given_back
 from tallygate.wire.answer import AnswerHead
 from tallygate.wire.front import Connection
 from tallygate.wire.head import RequestHead
@@ -37,7 +38,9 @@ class MeteredExchange:
     __slots__ = (
         "_attempt_began_ms",
         "_candidates",
+        "_is_given_up_first",
         "_is_seeking",
+        "_tokens_at_most",
         "_tried",
         "_upstream",
         "_waiting",
@@ -80,12 +83,14 @@ class MeteredExchange:
         self.is_client_gone = False
         self.is_claimed = False  # it holds its Idempotency-Key
         self.upstream_connection: UpstreamConnection | None = None
-        self._candidates: tuple[tuple[Provider, str], ...] = ()
+        self._candidates: route.Candidates = ()
         self._tried: list[str] | None = None
         self._upstream: Upstream | None = None
         self._waiting: Waiting | None = None
         self._attempt_began_ms = 0
         self._is_seeking = False
+        self._is_given_up_first = False  # by us, before the provider would be late
+        self._tokens_at_most = 0
 
     def __repr__(self) -> str:
         return f"<MeteredExchange {self.request_id} {self.plan.route}>"
@@ -125,7 +130,7 @@ class MeteredExchange:
             gateway.keys.seek(plan.key_hash, self)
 
     def key_found(self, known: KnownKey | None, *, is_store_available: bool) -> None:
-        if not self._is_seeking:
+        if not self._is_seeking or self.is_over:
             return  # refused meanwhile, or the client went away
         self._is_seeking = False
         if known is not None:
@@ -137,26 +142,16 @@ class MeteredExchange:
             self.store_gone()
 
     def _identified(self, known: KnownKey) -> None:
+        gateway, plan = self.gateway, self.plan
         self.known = known
-        key = known.key
-        plan = self.plan
         try:
-            if not key.is_active:
-                raise Refusal(Code.KEY_INACTIVE, "This API key has been deactivated.")
-            if known.expires_ms <= self.gateway.wall_ms():
-                raise Refusal(Code.KEY_EXPIRED, "This API key has expired.")
-            if key.addresses is not None and not is_address_allowed(
-                self.gateway.address_of(self.connection, plan), key.addresses
-            ):
-                raise Refusal(
-                    Code.ADDRESS_NOT_ALLOWED, "This API key may not be used from your address."
-                )
+            check_key(known, gateway.address_of(self.connection, plan), gateway.wall_ms())
             self._route(known)
         except Refusal as refusal:
             self.refuse(refusal)
             return
         if plan.idempotency_key:
-            self.gateway.claims.claim(self)
+            gateway.claims.claim(self)
         else:
             self.admit(None)
 
@@ -167,28 +162,13 @@ class MeteredExchange:
         if plan.dialect is None:
             self._candidates = gateway.passthrough_candidates(plan.route, known.key.scopes)
             return
-        try:
-            request = self.request = read_request(plan.dialect, self.body)
-        except BadRequest as error:
-            raise Refusal(Code.BAD_REQUEST, error.message, param=error.param) from None
+        request = self.request = route.read(plan.dialect, self.body, known.key)
         self.model = request.model
-        models = known.key.models
-        if models is not None and not is_model_allowed(request.model, models):
-            raise Refusal(
-                Code.MODEL_NOT_ALLOWED,
-                f"This API key may not use the model {request.model!r}.",
-                param="model",
-            )
         routes = gateway.upstreams.routes
-        self._candidates = routes.candidates(request.model, plan.protocol)
-        if not self._candidates:
-            if routes.is_empty:
-                raise Refusal(Code.NO_PROVIDER, "No provider is configured.")
-            raise Refusal(
-                Code.MODEL_NOT_FOUND,
-                f"The model {request.model!r} does not exist here. GET /v1/models lists what does.",
-                param="model",
-            )
+        self._candidates = route.candidates(routes, request.model, plan.protocol)
+        self._tokens_at_most = route.tokens_at_most(
+            request, self._candidates, gateway.default_output_tokens
+        )
 
     # --- admit ---
 
@@ -197,8 +177,7 @@ class MeteredExchange:
         assert known is not None
         wall_ms = gateway.wall_ms()
         try:
-            tokens = self._tokens_at_most() if self.request is not None else 0
-            taken = admit(gateway.book, self, known, tokens, wall_ms, concluded)
+            taken = admit(gateway.book, self, known, self._tokens_at_most, wall_ms, concluded)
         except OverLimit as over:
             refusal, wait_s, fields = over_limit_refusal(over, wall_ms)
             self.refuse(refusal, retry_after_s=wait_s, fields=fields)
@@ -210,20 +189,9 @@ class MeteredExchange:
         self.admitted_ms = wall_ms
         self._forward()
 
-    def _tokens_at_most(self) -> int:
-        """What the request may cost: its input and the most it may put out, for each choice."""
-        request = self.request
-        assert request is not None
-        provider, name = self._candidates[0]
-        cap = provider.output_tokens_max.get(name, self.gateway.default_output_tokens)
-        output = cap if request.max_output_tokens is None else request.max_output_tokens
-        if name in provider.output_tokens_max:
-            output = min(output, cap)
-        return max(1, request.input_tokens_estimate + output * request.choices)
-
-    def units_answered(self, lease: Lease) -> None:
+    def units_answered(self, concluded: Lease | None) -> None:
         if not self.is_over:
-            self.admit(lease)
+            self.admit(concluded)
 
     def store_gone(self) -> None:
         if not self.is_over:
@@ -261,7 +229,10 @@ class MeteredExchange:
         if self.request is not None:
             body = upstream_body(self.request, model=name)
         self._waiting = upstream.pool.ask(
-            self, b"%b%d\r\n\r\n%b" % (prefix, len(body), body), self._connected
+            self,
+            b"%b%d\r\n\r\n%b" % (prefix, len(body), body),
+            self._connected,
+            is_head_request=self.head.method == b"HEAD",
         )
 
     def _connected(self, connection: UpstreamConnection) -> None:
@@ -269,15 +240,18 @@ class MeteredExchange:
         self._waiting = None
         if not self.is_client_gone:
             wait_ms = self.upstream.provider.deadlines.first_byte_ms
-            self.deadline_ms = min(self.total_deadline_ms, self.gateway.now_ms() + wait_ms)
+            self.deadline_ms = min(self.total_deadline_ms, self.gateway.swept_ms + wait_ms)
 
     def answer_began(self, head: AnswerHead, payload: bytes, *, is_complete: bool) -> None:
-        if is_given_back(head.status):
+        if is_complete:
+            self.upstream_connection = None  # it is in the pool again, and may be another's
+        if head.status != 200 and is_given_back(head.status):
             if head.status >= 500:
                 self.upstream.breaker.failed(self.gateway.now_ms())
             if self._try_another(head.status):
-                if not is_complete and self.upstream_connection is not None:
+                if self.upstream_connection is not None:
                     self.upstream_connection.abandon()
+                    self.upstream_connection = None
                 self._forward()
                 return
         else:
@@ -318,12 +292,15 @@ class MeteredExchange:
             self.gateway.running.add(self)
 
     def deadline_passed(self) -> None:
-        if not self.taken:
+        if not self.total_deadline_ms:  # not forwarded yet; a key may have no limits to take of
             self.store_gone()
         elif self.upstream_connection is not None:
             connection, self.upstream_connection = self.upstream_connection, None
             connection.abandon()
-            self.answer_lost(Loss.TIMED_OUT)
+            if self._is_given_up_first:
+                Relay(self).given_up()
+            else:
+                self.answer_lost(Loss.TIMED_OUT)
         elif self._waiting is not None:
             self.upstream.pool.cancel(self._waiting)
             self._waiting = None
@@ -335,7 +312,9 @@ class MeteredExchange:
         if self.upstream_connection is not None:
             # The upstream works on it: wait a while for what it cost.
             limit_ms = self.gateway.now_ms() + self.gateway.client_gone_drain_ms
-            self.deadline_ms = min(self.deadline_ms, limit_ms)
+            if limit_ms < self.deadline_ms:
+                self._is_given_up_first = True
+                self.deadline_ms = limit_ms
             return
         if self._waiting is not None:
             self.upstream.pool.cancel(self._waiting)
@@ -376,6 +355,7 @@ class MeteredExchange:
                 retry_after_s=retry_after_s,
                 fields=fields,
                 will_close=self.connection.will_close(),
+                is_head=self.head.method == b"HEAD",
             )
         )
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from tallygate.core.ports import Change, Found, Key, LookUp
-from tallygate.gateway.lease_book import Allowance, LeaseBook
+from tallygate.gateway.lease import Allowance
+from tallygate.gateway.lease_book import LeaseBook
 
 
 class KnownKey:
@@ -76,17 +77,17 @@ class KnownKeys:
         if self._send(LookUp(self._look_up_id, key_hash)):
             self._asked[self._look_up_id] = (key_hash, self._changes_seen)
 
-    def answered(self, found: Found, now_ms: int) -> None:
+    def answered(self, found: Found, now_ms: int, wall_ms: int) -> None:
         asked = self._asked.pop(found.id, None)
         if asked is None:
             return
         key_hash, changes_seen = asked
-        if changes_seen != self._changes_seen and found.key is not None:
+        if changes_seen != self._changes_seen and found.is_store_available:
             self._ask(key_hash)  # something changed meanwhile: the answer may be older than that
             return
         known = None
         if found.key is not None:
-            known = self._learn(key_hash, found.key, now_ms)
+            known = self._learn(key_hash, found.key, wall_ms)
         elif found.is_store_available and self._unknown_ms:
             if len(self._unknown_until) >= self._keys_max:
                 self._unknown_until.clear()
@@ -125,10 +126,10 @@ class KnownKeys:
     def limits_in_use(self) -> set[int]:
         return {limit.id for known in self._known.values() for limit in known.key.limits}
 
-    def _learn(self, key_hash: bytes, key: Key, now_ms: int) -> KnownKey:
+    def _learn(self, key_hash: bytes, key: Key, wall_ms: int) -> KnownKey:
         if len(self._known) >= self._keys_max:
             self._forget(next(iter(self._known)))
-        allowances = tuple(self._book.allowance(limit, now_ms) for limit in key.limits)
+        allowances = tuple(self._book.allowance(limit, wall_ms) for limit in key.limits)
         known = self._known[key_hash] = KnownKey(key, allowances)
         self._hashes_by_id.setdefault(key.id, set()).add(key_hash)
         return known

@@ -7,86 +7,15 @@ units before the clerk has said, after this request came, that there are none.
 
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
 
-from tallygate.core.leases import Holding
 from tallygate.core.limits import Limit
-from tallygate.core.ports import Answer, Ask, Sync, Synced
+from tallygate.core.ports import Answer, Sync, Synced
 from tallygate.core.windows import window_at
+from tallygate.gateway.lease import UNLEASED, Allowance, Lease, Parked
 from tallygate.journal.slab import Slab
 
 IDLE_RETURN_MS = 1_000
 AHEAD_MS = 5_000
-_UNLEASED = 0
-
-
-class Parked(Protocol):
-    """A request that waits for units."""
-
-    def units_answered(self, lease: "Lease") -> None:
-        """The clerk has answered for this lease: try again, or refuse if it is still short."""
-
-    def store_gone(self) -> None:
-        """The clerk cannot ask the store."""
-
-
-class Lease(Holding):
-    """One counter's units at this worker, in one window."""
-
-    __slots__ = (
-        "amount",
-        "end_ms",
-        "is_asking",
-        "is_closing",
-        "is_final",
-        "last_used_ms",
-        "limit_id",
-        "need",
-        "slab_index",
-        "used",
-        "waiting",
-        "window_s",
-    )
-
-    def __init__(self, limit_id: int, amount: int | None, window_s: int, end_ms: int) -> None:
-        super().__init__(_UNLEASED, 0)
-        self.limit_id = limit_id
-        self.amount = amount
-        self.window_s = window_s
-        self.end_ms = end_ms
-        self.slab_index = 0
-        self.need = 0
-        self.used = 0  # of the whole counter, as of the last answer
-        self.is_asking = False
-        self.is_closing = False
-        self.is_final = False
-        self.last_used_ms = 0
-        self.waiting: deque[Parked] = deque()
-
-    @classmethod
-    def like(cls, other: "Lease") -> "Lease":
-        """Of the same counter, with nothing leased yet."""
-        return cls(other.limit_id, other.amount, other.window_s, other.end_ms)
-
-    def remaining(self) -> int:
-        """What is left of the limit as far as this worker knows; exact when it is alone."""
-        amount = self.amount or 0
-        left = amount - self.used + self.available
-        return 0 if left < 0 else min(left, amount)
-
-
-class Allowance:
-    """One limit as this worker applies it: its current window's lease, and the next one's."""
-
-    __slots__ = ("end_ms", "is_tokens", "lease", "limit", "next_lease", "window_s")
-
-    def __init__(self, limit: Limit) -> None:
-        self.limit = limit
-        self.is_tokens = limit.dimension == "tokens"
-        self.window_s = 0
-        self.end_ms = 0
-        self.lease: Lease | None = None  # None: unlimited, only tallied
-        self.next_lease: Lease | None = None
 
 
 class LeaseBook:
@@ -163,20 +92,18 @@ class LeaseBook:
         if not synced.is_store_available:
             for lease in leases:
                 lease.is_asking = False
-                waiting, lease.waiting = lease.waiting, deque()
-                lease.need = 0
-                for parked in waiting:
+                for parked in lease.everyone():
                     parked.store_gone()
             return
         for lease, answer in zip(leases, synced.answers, strict=True):
             self._apply(lease, answer)
-        for lease in leases:
-            waiting, lease.waiting = lease.waiting, deque()
-            lease.need = 0
-            for parked in waiting:
-                parked.units_answered(lease)
-            if lease.need:
-                self._touch(lease)
+        for lease, answer in zip(leases, synced.answers, strict=True):
+            asked, lease.asked = lease.asked, deque()
+            for parked in asked:
+                parked.units_answered(lease if answer.is_short else None)
+            if lease.waiting and (lease.available > 0 or lease.is_final or self._is_old(lease)):
+                for parked in lease.everyone():
+                    parked.units_answered(None)
         if self._dirty:
             self._schedule_flush()  # what was touched while it was being asked for
 
@@ -184,7 +111,7 @@ class LeaseBook:
         """Give back what no request holds; answer even when that is nothing."""
         for key in counters:
             lease = self._leases.get(key)
-            if lease is not None and not lease.waiting:
+            if lease is not None and not lease.waiting and not lease.asked:
                 lease.give_back()
                 lease.is_final = False
                 self._touch(lease)
@@ -207,8 +134,10 @@ class LeaseBook:
     def reconnected(self) -> None:
         """A new clerk, or the same one again: tell it everything that is open."""
         self._asked.clear()
-        for lease in self._leases.values():
+        for lease in list(self._leases.values()):  # who waited may open others
             lease.is_asking = False
+            for parked in lease.everyone():
+                parked.units_answered(None)
             self._touch(lease)
 
     # --- four times a second ---
@@ -277,11 +206,10 @@ class LeaseBook:
             self.ask(upcoming, 1)
 
     def _close(self, key: tuple[int, int], lease: Lease) -> None:
-        if lease.reserved or lease.waiting:
+        if lease.reserved or lease.waiting or lease.asked:
             return
-        if lease.lease_id == _UNLEASED or lease.is_closing:
+        if lease.lease_id == UNLEASED:
             del self._leases[key]
-            self._release_record(lease)
             return
         lease.give_back()
         lease.is_closing = True
@@ -291,6 +219,10 @@ class LeaseBook:
         if lease.slab_index:
             self._slab.release(lease.slab_index)
             lease.slab_index = 0
+
+    def _is_old(self, lease: Lease) -> bool:
+        """Another lease of the same counter has taken its place."""
+        return self._leases.get((lease.limit_id, lease.window_s)) is not lease
 
     def _touch(self, lease: Lease) -> None:
         self._dirty.add((lease.limit_id, lease.window_s))
@@ -311,18 +243,24 @@ class LeaseBook:
             return
         leases = [self._leases[key] for key in keys]
         self._sync_id += 1
-        if not self._send(Sync(self._sync_id, [_ask(lease) for lease in leases])):
+        if not self._send(Sync(self._sync_id, [lease.ask() for lease in leases])):
             return  # all that is open is told to the next clerk anyway
         self.refills += 1
         self._asked[self._sync_id] = leases
         self._dirty.difference_update(keys)
         for lease in leases:
             lease.is_asking = True
+            lease.need = 0
+            lease.asked, lease.waiting = lease.waiting, deque()
 
     def _apply(self, lease: Lease, answer: Answer) -> None:
         lease.is_asking = False
+        if lease.is_closing:
+            del self._leases[lease.limit_id, lease.window_s]
+            self._release_record(lease)
+            return
         if answer.lease_id != lease.lease_id:
-            if lease.lease_id == _UNLEASED:
+            if lease.lease_id == UNLEASED:
                 self._begin_lease(lease, answer)
             else:
                 lease = self._replace(lease, answer)
@@ -334,7 +272,7 @@ class LeaseBook:
     def _begin_lease(self, lease: Lease, answer: Answer) -> None:
         lease.lease_id = answer.lease_id
         lease.generation = answer.generation
-        if answer.lease_id != _UNLEASED:  # nothing could be granted, so nothing was opened
+        if answer.lease_id != UNLEASED:  # nothing could be granted, so nothing was opened
             lease.slab_index = self._slab.open(answer.lease_id)
 
     def _replace(self, lease: Lease, answer: Answer) -> Lease:
@@ -352,16 +290,3 @@ class LeaseBook:
             self._release_record(lease)
         self._begin_lease(fresh, answer)
         return fresh
-
-
-def _ask(lease: Lease) -> Ask:
-    beyond = max(0, lease.need - lease.available) if lease.need else 0  # a debt is paid first
-    return Ask(
-        lease.limit_id,
-        lease.window_s,
-        lease.lease_id,
-        beyond,
-        lease.granted,
-        lease.returned,
-        lease.is_closing,
-    )

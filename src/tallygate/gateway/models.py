@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tallygate.core.choice import DEMO_MODEL
 from tallygate.core.errors import Code, Refusal
 from tallygate.gateway.answers import json_answer, refusal_answer
+from tallygate.gateway.identify import check_key
 from tallygate.gateway.known_keys import KnownKey
 from tallygate.gateway.plan import Plan, unknown_key
 from tallygate.gateway.verdicts import is_model_allowed
@@ -60,6 +61,9 @@ class ModelsExchange:
         if plan.no_key is not None:
             self._refuse(plan.no_key)
             return
+        if gateway.closed is not None:
+            self._refuse(gateway.closed)
+            return
         known = gateway.keys.find(plan.key_hash)
         if known is not None:
             self.key_found(known, is_store_available=True)
@@ -79,13 +83,19 @@ class ModelsExchange:
                 self._refuse(unknown_key(self._plan.masked_key))
             else:
                 self._refuse(Refusal(Code.STORE_UNAVAILABLE, "The store does not answer."))
-        elif not known.key.is_active:
-            self._refuse(Refusal(Code.KEY_INACTIVE, "This API key has been deactivated."))
-        elif known.expires_ms <= self._gateway.wall_ms():
-            self._refuse(Refusal(Code.KEY_EXPIRED, "This API key has expired."))
         else:
-            self._known = known
-            self._refresh()
+            self._identified(known)
+
+    def _identified(self, known: KnownKey) -> None:
+        gateway = self._gateway
+        address = gateway.address_of(self._connection, self._plan)
+        try:
+            check_key(known, address, gateway.wall_ms())
+        except Refusal as refusal:
+            self._refuse(refusal)
+            return
+        self._known = known
+        self._refresh()
 
     def _refresh(self) -> None:
         self._is_refreshing = True

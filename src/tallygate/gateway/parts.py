@@ -112,7 +112,7 @@ class Parts:
         if isinstance(message, Synced):
             self._book.answered(message)
         elif isinstance(message, Found):
-            self._keys.answered(message, self.gateway.now_ms())
+            self._keys.answered(message, self.gateway.now_ms(), self.gateway.wall_ms())
         elif isinstance(message, Tick):
             self.gateway.clock_offset_ms = message.clock_offset_ms
             if message.is_store_available:
@@ -230,5 +230,6 @@ def _front(options: Options, gateway: Gateway) -> Front:
     front.head_timeout_ms = options.head_timeout_s * 1000
     front.body_timeout_ms = options.body_timeout_s * 1000
     front.idle_timeout_ms = options.idle_timeout_s * 1000
+    front.half_closed_timeout_ms = options.client_gone_drain_s * 1000
     front.write_timeout_ms = options.write_timeout_s * 1000
     return front

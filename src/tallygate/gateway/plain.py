@@ -164,6 +164,10 @@ class PlainExchange:
 
     def answer_began(self, head: AnswerHead, payload: bytes, *, is_complete: bool) -> None:
         self._has_answer = True
+        if is_complete:
+            self._upstream = None  # it is in the pool again, and may be another's
+        elif self._connection.is_slow and self._upstream is not None:
+            self._upstream.pause()  # the answer before this one is not read yet
         self.deadline_ms = NEVER  # the control plane keeps its own time from here on
         self._is_chunked = must_chunk(self._head, head)
         self._must_break_off = ends_with_connection(self._head, head, is_chunked=self._is_chunked)
@@ -175,11 +179,15 @@ class PlainExchange:
             b"connection: close\r\n" if will_close else b"",
             framing_field(head, is_chunked=self._is_chunked),
         )
+        if is_complete:
+            self._upstream = None  # it may be another request's by now
         self._connection.write(data + self._framed(payload, is_complete=is_complete))
         if is_complete:
             self._finish()
 
     def answer_continued(self, payload: bytes, *, is_complete: bool) -> None:
+        if is_complete:
+            self._upstream = None
         self._connection.write(self._framed(payload, is_complete=is_complete))
         if is_complete:
             self._finish()
@@ -209,6 +217,7 @@ class PlainExchange:
                 request_id=self._request_id,
                 retry_after_s=1,
                 will_close=self._connection.will_close(),
+                is_head=self._head.method == b"HEAD",
             )
         )
         self._finish()

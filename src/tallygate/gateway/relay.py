@@ -8,16 +8,21 @@ hangs up changes nothing but that: the upstream is read on, within bounds, for i
 import enum
 from typing import TYPE_CHECKING
 
-from tallygate.core.entry import Attempt, Entry, Outcome
-from tallygate.core.errors import Code, Refusal
+from tallygate.core.entry import Outcome
+from tallygate.core.errors import Refusal
 from tallygate.core.meters import Meter
-from tallygate.core.usage import INPUT_TOKENS, OUTPUT_TOKENS
-from tallygate.gateway.admit import limit_fields, settle
+from tallygate.gateway.admit import limit_fields
 from tallygate.gateway.answers import refusal_answer, status_line
 from tallygate.gateway.claims import ANSWER_BYTES_MAX
+from tallygate.gateway.entries import entry_of
 from tallygate.gateway.framing import chunk, ends_with_connection, framing_field, must_chunk
 from tallygate.gateway.metering import meter_of_answer
-from tallygate.gateway.verdicts import is_given_back, is_withheld
+from tallygate.gateway.verdicts import (
+    is_given_back,
+    is_withheld,
+    refusal_of_loss,
+    refusal_of_withheld,
+)
 from tallygate.wire.answer import AnswerHead
 from tallygate.wire.chunked import LAST_CHUNK
 from tallygate.wire.upstream import Loss
@@ -65,7 +70,7 @@ class Relay:
     def __init__(self, exchange: "MeteredExchange") -> None:
         self._exchange = exchange
         self._phase = _RELAYING
-        self._status = 0
+        self._status = 0  # no answer began
         self._content_type = b""
         self._meter: Meter | None = None
         self._is_chunked = False
@@ -92,15 +97,17 @@ class Relay:
         self._is_answer_over = is_complete
         if exchange.is_client_gone:
             self._phase = _DRAINING
-        if is_withheld(head.status):
+        if head.status != 200 and is_withheld(head.status):
             self._withhold(head)
             return
+        if head.encoding not in (b"", b"identity"):
+            self._kept = None  # repeated without that field it could not be read
+        self._keep(payload)
         meter = self._meter = meter_of_answer(exchange, head)
         payload = meter.feed(payload)
         if is_complete:
             meter.finish()
             payload += meter.take_held()
-            self._keep(payload)
             self._end(self._head_bytes(head, len(payload)) + payload)
             return
         exchange.connection.handler = self
@@ -109,7 +116,12 @@ class Relay:
         gateway.running.discard(exchange)
         gateway.running.add(self)
         self._extend_deadline()
+        if self._phase is _RELAYING and exchange.connection.is_slow:
+            self.client_slow()  # it has not read the answer before this one yet
         self._is_chunked = must_chunk(exchange.head, head, keeps_length=not self._strips())
+        if not self._is_chunked and head.length >= 0 and self._strips():
+            head = head.copy()  # HTTP/1.0, and fewer bytes than announced: the end will tell
+            head.length = -1
         first = self._head_bytes(head, -1) + self._framed(payload)
         if meter.is_terminal:
             self._end(first + self._framed(meter.take_held()))
@@ -134,7 +146,10 @@ class Relay:
             elif meter.is_terminal:
                 self._end(self._framed(out + meter.take_held()))
             else:
-                self.deadline_ms = self._exchange.gateway.swept_ms + self._between_bytes_ms
+                exchange = self._exchange
+                deadline_ms = exchange.gateway.swept_ms + self._between_bytes_ms
+                latest_ms = exchange.total_deadline_ms
+                self.deadline_ms = deadline_ms if deadline_ms < latest_ms else latest_ms
                 if out:
                     self._send(self._framed(out))
         elif phase is _DRAINING:
@@ -158,14 +173,15 @@ class Relay:
 
     def never_began(self, loss: Loss) -> None:
         """No upstream answered."""
-        if loss is Loss.TIMED_OUT:
-            refusal = Refusal(Code.UPSTREAM_TIMEOUT, "The provider did not answer in time.")
-        elif loss is Loss.MALFORMED:
-            refusal = Refusal(Code.UPSTREAM_MISBEHAVED, "The provider's answer is malformed.")
-        else:
-            refusal = Refusal(Code.UPSTREAM_UNREACHABLE, "The provider could not be reached.")
         self._is_answer_over = True
+        refusal = refusal_of_loss(loss)
         self._end_refused(refusal, refusal.status, _UNREACHABLE)
+
+    def given_up(self) -> None:
+        """The client had left, and no more is waited for: the provider has read the request."""
+        self._phase = _DRAINING
+        self._is_answer_over = True
+        self._end(b"", _CLIENT_GONE)
 
     def _withhold(self, head: AnswerHead) -> None:
         """An answer that is about the operator's own account: its status goes on, its text not."""
@@ -174,12 +190,8 @@ class Relay:
             exchange.upstream_connection.abandon()
         exchange.upstream_connection = None
         self._is_answer_over = True
-        status = head.status if head.status >= 400 else 502
-        text = "The provider refused this gateway's own credentials or account; tell its operator."
-        if status == 502:
-            text = "The provider answered with a redirect, which is never followed."
-        code = Code.UPSTREAM_REFUSED if status != 502 else Code.UPSTREAM_MISBEHAVED
-        self._end_refused(Refusal(code, text), status, _UPSTREAM_ERROR)
+        refusal, status = refusal_of_withheld(head.status)
+        self._end_refused(refusal, status, _UPSTREAM_ERROR)
 
     def _end_refused(self, refusal: Refusal, status: int, outcome: Outcome) -> None:
         exchange = self._exchange
@@ -192,6 +204,7 @@ class Relay:
                 status=status,
                 fields=limit_fields(exchange.taken, exchange.gateway.wall_ms()),
                 will_close=exchange.connection.will_close(),
+                is_head=exchange.head.method == b"HEAD",
             ),
             outcome,
         )
@@ -212,7 +225,7 @@ class Relay:
         """The head of the answer; `length` -1 when the body is still coming."""
         exchange = self._exchange
         will_close = exchange.connection.will_close()
-        if length >= 0:
+        if length >= 0 and not head.has_no_body and exchange.head.method != b"HEAD":
             framing = b"content-length: %d\r\n" % length
         else:
             framing = framing_field(head, is_chunked=self._is_chunked)
@@ -287,61 +300,18 @@ class Relay:
         self._phase = _RECORDING
         self._tail = tail
         exchange.connection.handler = self
-        gateway.recorder.record(self, self._entry(outcome))
-
-    def _entry(self, outcome: Outcome) -> Entry:
-        exchange = self._exchange
-        gateway = exchange.gateway
-        status = self._status
-        is_answer = 200 <= status < 300
-        is_counted = is_answer or (
-            400 <= status < 500 and outcome is _UPSTREAM_ERROR and not is_given_back(status)
+        gateway.recorder.record(
+            self,
+            entry_of(
+                exchange,
+                status=self._status,
+                outcome=outcome,
+                meter=self._meter,
+                first_byte_ms=self._first_byte_ms,
+                ended_ms=gateway.wall_ms(),
+                bytes_out=self._sent_bytes + len(tail),
+            ),
         )
-        counts: dict[str, int] = {}
-        source = ""
-        if is_answer and self._meter is not None:
-            usage = self._meter.usage()
-            counts, source = usage.counts, usage.source._value_
-        tokens = counts.get(INPUT_TOKENS, 0) + counts.get(OUTPUT_TOKENS, 0)
-        duration_ms = gateway.wall_ms() - exchange.admitted_ms
-        bytes_out = self._sent_bytes + len(self._tail)
-        known = exchange.known
-        assert known is not None
-        key = known.key
-        provider = exchange.upstream.provider.name
-        gateway.counters.ended(outcome, status, duration_ms, counts, provider)
-        return Entry(
-            exchange.request_id,
-            key.tenant_id,
-            key.id,
-            key.user_id,
-            exchange.admitted_ms,
-            duration_ms,
-            self._first_byte_ms - exchange.admitted_ms if self._first_byte_ms else duration_ms,
-            exchange.plan.route,
-            exchange.model,
-            provider,
-            status,
-            outcome,
-            source,
-            is_counted,
-            counts,
-            settle(exchange.taken, is_counted=is_counted, tokens=tokens),
-            gateway.address_of(exchange.connection, exchange.plan),
-            exchange.plan.agent,
-            len(exchange.body),
-            bytes_out,
-            self._all_attempts(provider, duration_ms),
-        )
-
-    def _all_attempts(self, provider: str, duration_ms: int) -> list[Attempt]:
-        """Nothing for a request that was answered at the first try."""
-        attempts = self._exchange.attempts
-        if attempts is None:
-            return []
-        if self._status and attempts[-1].provider != provider:
-            attempts = [*attempts, Attempt(provider, self._status, duration_ms)]
-        return attempts
 
     def journaled(self) -> None:
         self._phase = _FINISHING
@@ -360,6 +330,9 @@ class Relay:
         exchange.gateway.running.discard(self)
         if exchange.upstream_connection is not None:
             exchange.upstream_connection.abandon()
+        if exchange.is_claimed:
+            self._kept = None
+            self._fulfil()
         if not exchange.is_client_gone:
             exchange.connection.abort()
 
@@ -408,6 +381,8 @@ class Relay:
         if self._phase is _DRAINING:
             self._stop_draining()
             return
+        if self._is_answer_over:
+            return  # whole; it only waits for the journal
         connection, exchange.upstream_connection = exchange.upstream_connection, None
         if connection is not None:
             connection.abandon()
@@ -430,6 +405,8 @@ class Relay:
     def client_slow(self) -> None:
         if self._exchange.upstream_connection is not None:
             self._exchange.upstream_connection.pause()
+            if self._phase is _RELAYING:  # its silence is ours from here on
+                self.deadline_ms = self._exchange.total_deadline_ms
 
     def client_ready(self) -> None:
         if self._exchange.upstream_connection is not None:

@@ -85,21 +85,24 @@ class Upstreams:
         self, candidates: Sequence[tuple[Provider, str]], tried: Sequence[str], now_ms: int
     ) -> tuple[Upstream, str] | None:
         """The next to try: the best priority first, those in good health first, then by weight."""
+        if len(candidates) == 1 and not tried:
+            provider, name = candidates[0]
+            return self._of(provider), name
         left = [one for one in candidates if one[0].name not in tried] if tried else candidates
         if not left:
             return None
         if len(left) > 1:
-            healthy = [one for one in left if self._by_name[one[0].name].breaker.is_closed]
+            healthy = [one for one in left if self._of(one[0]).breaker.is_closed]
             trial = next(
                 (one for one in left if one not in healthy and self._is_due(one[0], now_ms)), None
             )
             if trial is not None:
-                return self._by_name[trial[0].name], trial[1]
+                return self._of(trial[0]), trial[1]
             left = healthy or left
             best = left[0][0].priority
             left = [one for one in left if one[0].priority == best]
         provider, name = left[self._turns.choose(left)]
-        return self._by_name[provider.name], name
+        return self._of(provider), name
 
     def sweep(self, now_ms: int) -> None:
         for pool in self._pools.values():
@@ -110,8 +113,12 @@ class Upstreams:
             pool.close()
 
     def _is_due(self, provider: Provider, now_ms: int) -> bool:
-        breaker = self._by_name[provider.name].breaker
+        breaker = self._of(provider).breaker
         return now_ms >= breaker.open_until_ms and breaker.admits(now_ms)
+
+    def _of(self, provider: Provider) -> Upstream:
+        """One that was deleted meanwhile still serves the requests that were routed before."""
+        return self._by_name.get(provider.name) or self._build(provider)
 
     def _build(self, provider: Provider) -> Upstream:
         origin, base_path = parse_base_url(provider)

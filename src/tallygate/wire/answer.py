@@ -12,9 +12,12 @@ TEMPLATES_MAX = 512
 TEMPLATE_BYTES_MAX = 4096
 VARYING_NAMES_MAX = 24
 VALUES_TO_VARY = 8  # a field with more values than this varies
+NAMES_NOTED_MAX = 512
+NAME_BYTES_MAX = 64
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*)?\Z")
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
+_VALUE = rb"[\t\x20-\x7e\x80-\xff]*"
 _ALLOWED = bytes((9, 10, 13, *range(32, 127), *range(128, 256)))
 _KEEP_ALIVE_TIMEOUT = re.compile(rb"timeout=([0-9]{1,6})")
 
@@ -38,6 +41,7 @@ class AnswerHead:
         "encoding",
         "idle_s",
         "is_chunked",
+        "is_last",
         "keep_alive",
         "kept",
         "length",
@@ -48,6 +52,7 @@ class AnswerHead:
     def __init__(self, status: int, *, keep_alive: bool) -> None:
         self.status = status
         self.keep_alive = keep_alive
+        self.is_last = False  # on its connection, it says
         self.length = -1  # not named
         self.is_chunked = False
         self.content_type = b""
@@ -66,6 +71,7 @@ class AnswerHead:
 
     def copy(self) -> "AnswerHead":
         head = AnswerHead(self.status, keep_alive=self.keep_alive)
+        head.is_last = self.is_last
         head.length = self.length
         head.is_chunked = self.is_chunked
         head.content_type = self.content_type
@@ -79,32 +85,30 @@ class AnswerHead:
 class AnswerHeads:
     """The heads met so far, and which of their fields vary; dropped whole when full."""
 
-    __slots__ = ("_kept", "_pattern", "_templates", "_values", "_varying")
+    __slots__ = ("_pattern", "_templates", "_values", "_varying")
 
     def __init__(self) -> None:
         self._templates: dict[bytes, AnswerHead] = {}
-        self._values: dict[bytes, set[bytes]] = {}
+        self._values: dict[bytes, set[int]] = {}  # by their hashes
         self._varying: set[bytes] = set()
-        for name in (b"date", b"content-length", b"x-request-id"):
+        for name in (b"date", b"x-request-id"):
             self._varying |= {name, name.title()}
         self._pattern = self._compile()
 
     def read(self, raw: bytes) -> AnswerHead:
         """The head, with its closing empty line; BadAnswer says what is wrong with it."""
         parts = self._pattern.split(raw)
-        rest = b"".join(parts[::2])
+        rest = b"".join(parts[::3])
         template = self._templates.get(rest)
         if template is None:
             template = self._learn(raw, rest)
         head = template.copy()
-        kept = self._kept
-        for line in parts[1::2]:
-            colon = line.index(b":")
-            name = line[2:colon]
-            if name in kept:
-                head.kept += line[2:] + b"\r\n"
-            else:
-                _apply(head, name.lower(), line[colon + 1 :].strip(b" \t"), line[2:])
+        for length in parts[1::3]:
+            if length is not None:
+                _take_length(head, length, b"")
+        for line in parts[2::3]:
+            if line is not None:
+                head.kept += line + b"\r\n"
         if head.is_chunked and head.length >= 0:
             raise BadAnswer("both Content-Length and Transfer-Encoding")
         return head
@@ -130,18 +134,32 @@ class AnswerHeads:
         return head
 
     def _note(self, name: bytes, value: bytes) -> None:
+        if name.lower() in _TAKE:
+            return  # it means something to us, whatever its value
+        if len(self._varying) >= VARYING_NAMES_MAX or len(name) > NAME_BYTES_MAX:
+            return
+        if len(self._values) >= NAMES_NOTED_MAX:
+            self._values.clear()
         values = self._values.setdefault(name, set())
-        values.add(value)
-        if len(values) > VALUES_TO_VARY and len(self._varying) < VARYING_NAMES_MAX:
+        values.add(hash(value))
+        if len(values) > VALUES_TO_VARY:
             self._varying.add(name)
             self._pattern = self._compile()
             self._templates.clear()
             self._values.clear()
 
     def _compile(self) -> re.Pattern[bytes]:
-        self._kept = {name for name in self._varying if _is_kept(name.lower())}
-        names = b"|".join(re.escape(name) for name in sorted(self._varying))
-        return re.compile(rb"(\r\n(?:" + names + rb"):[\t\x20-\x7e\x80-\xff]*)(?=\r\n)")
+        """Cuts out varying lines; the first group is a length, the second a line to keep."""
+        kept = {name for name in self._varying if _is_kept(name.lower())}
+        length = rb"[Cc]ontent-[Ll]ength:[ \t]*([0-9]+)[ \t]*"
+        line_kept = b"((?:" + _any_of(kept) + b"):" + _VALUE + b")"
+        line_dropped = b"(?:" + _any_of(self._varying - kept) + b"):" + _VALUE
+        alternatives = b"|".join((length, line_kept, line_dropped))
+        return re.compile(rb"\r\n(?:" + alternatives + rb")(?=\r\n)")
+
+
+def _any_of(names: set[bytes]) -> bytes:
+    return b"|".join(re.escape(name) for name in sorted(names))
 
 
 def _check_characters(raw: bytes) -> None:
@@ -175,8 +193,9 @@ def _take_coding(head: AnswerHead, value: bytes, line: bytes) -> None:
 
 
 def _take_connection(head: AnswerHead, value: bytes, line: bytes) -> None:
-    tokens = value.lower()
-    head.keep_alive = b"close" not in tokens and (head.keep_alive or b"keep-alive" in tokens)
+    tokens = {token.strip() for token in value.lower().split(b",")}
+    head.is_last = head.is_last or b"close" in tokens
+    head.keep_alive = not head.is_last and (head.keep_alive or b"keep-alive" in tokens)
 
 
 def _take_keep_alive(head: AnswerHead, value: bytes, line: bytes) -> None:

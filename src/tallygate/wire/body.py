@@ -4,14 +4,14 @@ from tallygate.wire.chunked import ChunkedReader
 
 
 class RequestBody:
-    """Takes raw bytes and gives payload, until it is complete; `surplus` belongs to what follows."""
+    """Takes raw bytes and gives payload until it is complete; `surplus` is of what follows."""
 
     __slots__ = (
         "_chunks",
+        "_gathered",
         "_length",
-        "_parts",
+        "accounted",
         "gather_max",
-        "gathered",
         "is_complete",
         "received",
         "surplus",
@@ -21,10 +21,10 @@ class RequestBody:
         """`length` -1: chunked."""
         self._chunks = ChunkedReader() if length < 0 else None
         self._length = length
-        self._parts: list[bytes] = []
+        self._gathered = bytearray()  # not a list of pieces: those may be of one byte each
         self.gather_max: int | None = 0  # None: streamed to a handler
-        self.gathered = 0
         self.received = 0
+        self.accounted = 0  # of the worker's buffers, until the request has ended
         self.is_complete = False
         self.surplus = b""
 
@@ -51,11 +51,11 @@ class RequestBody:
         return data
 
     def gather(self, payload: bytes) -> None:
-        self._parts.append(payload)
-        self.gathered += len(payload)
+        self._gathered += payload
+        self.accounted += len(payload)
 
     def take(self) -> bytes:
-        """All that was gathered; nothing is kept."""
-        parts, self._parts = self._parts, []
-        self.gathered = 0
-        return b"".join(parts)
+        """All that was gathered. It stays accounted for: whoever takes it keeps it for retries."""
+        gathered = bytes(self._gathered)
+        self._gathered = bytearray()
+        return gathered

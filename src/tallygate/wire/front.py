@@ -93,6 +93,7 @@ class Front:
         "buffered_bytes_max",
         "connections",
         "connections_max",
+        "half_closed_timeout_ms",
         "head_bytes_max",
         "head_timeout_ms",
         "heads",
@@ -117,6 +118,7 @@ class Front:
         self.body_timeout_ms = 60_000
         self.idle_timeout_ms = 75_000
         self.write_timeout_ms = 60_000
+        self.half_closed_timeout_ms = 30_000
         self.is_draining = False
         self.now_ms = 0  # monotonic; moved by the sweep, exact enough for deadlines
 

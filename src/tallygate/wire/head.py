@@ -16,6 +16,7 @@ from tallygate.core.errors import Code, Refusal
 HEAD_END = b"\r\n\r\n"
 MEMORY_ENTRIES_MAX = 1024
 MEMORY_BYTES_MAX = 4096
+MEMORY_FIELDS_MAX = 64  # a field takes twenty times its shortest line
 
 # Between one hop and the next, never beyond it (RFC 9110, 7.6.1).
 HOP_BY_HOP = frozenset(
@@ -52,11 +53,16 @@ _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*\Z")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])?(?::[0-9]*)?\Z")
 _TARGET = re.compile(rb"/[\x21\x22\x24-\x5b\x5d-\x7e]*\Z")  # no space, control, `#`, `\`, non-ASCII
-_AMBIGUOUS = re.compile(rb"//|/\.\.?(?:/|\Z)|%(?:2[fFeE]|5[cC]|00)")
+# Empty and dot-segments, encoded separators, and encoded letters and digits: an upstream would
+# decode them to a path that we have not matched (RFC 3986, 6.2.2.2).
+_AMBIGUOUS = re.compile(
+    rb"//|/\.\.?(?:/|\Z)|%(?:00|2[dDeEfF]|3[0-9]|4[1-9a-fA-F]|5[0-9aAcCfF]|6[1-9a-fA-F]|7[0-9aA])"
+)
 _LENGTH = re.compile(
     rb"\r\n[Cc][Oo][Nn][Tt][Ee][Nn][Tt]-[Ll][Ee][Nn][Gg][Tt][Hh]:[ \t]*([0-9]+)[ \t]*\r\n"
 )
 _METHODS = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"))
+_VERSIONS = frozenset((b"HTTP/1.1", b"HTTP/1.0"))
 LENGTH_DIGITS_MAX = 15
 
 
@@ -100,9 +106,18 @@ class RequestHead:
                 return value
         return b""
 
+    def connection_tokens(self) -> set[bytes]:
+        """What all Connection fields name, in lower case."""
+        return {
+            token.strip().lower()
+            for name, value, _ in self.fields
+            if name == b"connection"
+            for token in value.split(b",")
+        }
+
     def lines_to_forward(self, withheld: frozenset[bytes] = frozenset()) -> bytes:
         """The field lines that may go on to an upstream, each with its line end."""
-        named = {token.strip().lower() for token in self.value(b"connection").split(b",")}
+        named = self.connection_tokens()
         lines = [
             line
             for name, _, line in self.fields
@@ -135,12 +150,14 @@ def parse_request_head(raw: bytes) -> RequestHead:
     if len(start) != 3:
         raise _bad("The request line is a method, a target and a version, a space between each.")
     method, target, version = start
+    if version not in _VERSIONS:
+        raise _bad("Only HTTP/1.1 and HTTP/1.0 are spoken here.")
     if method not in _METHODS:
         raise Refusal(Code.METHOD_NOT_ALLOWED, "This method is not served.")
     host, target = _origin_form(target)
     head = RequestHead(method, target, is_http_10=version == b"HTTP/1.0")
     if not _TARGET.match(target) or _AMBIGUOUS.search(head.path):
-        raise _bad("The path holds dot-segments, empty segments or encoded separators.")
+        raise _bad("Send a plain path: no dot-segments, no `//`, no encoded letters or separators.")
     for line in lines[1:]:
         name, _, value = line.partition(b":")
         if not _NAME.match(name) or not _VALUE.match(value):
@@ -163,8 +180,6 @@ def _validate(raw: bytes) -> None:
         raise _bad("The request is not well-formed HTTP/1.1.") from None
     if not sink.is_complete:
         raise _bad("The request's head is not well-formed HTTP/1.1.")
-    if parser.get_http_version() not in ("1.1", "1.0"):
-        raise _bad("Only HTTP/1.1 and HTTP/1.0 are spoken here.")
 
 
 def _origin_form(target: bytes) -> tuple[bytes | None, bytes]:
@@ -207,12 +222,7 @@ def _read_framing(head: RequestHead) -> None:
 
 
 def _read_connection(head: RequestHead) -> None:
-    tokens = {
-        token.strip().lower()
-        for name, value, _ in head.fields
-        if name == b"connection"
-        for token in value.split(b",")
-    }
+    tokens = head.connection_tokens()
     if b"close" in tokens:
         head.keep_alive = False
     elif b"keep-alive" in tokens:
@@ -264,7 +274,7 @@ class HeadMemory:
         return head, length
 
     def _remember(self, known: bytes, head: RequestHead) -> None:
-        if len(known) > MEMORY_BYTES_MAX:
+        if len(known) > MEMORY_BYTES_MAX or len(head.fields) > MEMORY_FIELDS_MAX:
             return
         if len(self._heads) >= MEMORY_ENTRIES_MAX:
             self._heads.clear()

@@ -31,6 +31,7 @@ class ClientConnection(asyncio.Protocol):
         "_buffer",
         "_front",
         "_has_head_begun",
+        "_has_sent_all",
         "_is_answered",
         "_is_body_complete",
         "_is_lingering",
@@ -53,6 +54,7 @@ class ClientConnection(asyncio.Protocol):
         self._forget_request()
         self._must_close = False
         self._is_unused = True
+        self._has_sent_all = False
         self._is_lingering = False
         self._lingered_bytes = 0
         self._is_reading_paused = False
@@ -98,9 +100,17 @@ class ClientConnection(asyncio.Protocol):
             handler.client_gone()
 
     def eof_received(self) -> bool:
-        """A client that has sent all it will may still be reading: answer, then close."""
+        """A client that has sent all it will may still be reading: answer, then close.
+
+        It may as well be gone, which shows only when something is written to it: so nothing is
+        awaited on its behalf for longer than a while.
+        """
         self._must_close = True
-        return self.handler is not None and self._is_body_complete
+        self._has_sent_all = True
+        if self.handler is None or not self._is_body_complete:
+            return False
+        self._set_deadline()
+        return True
 
     def pause_writing(self) -> None:
         self.is_slow = True
@@ -113,12 +123,14 @@ class ClientConnection(asyncio.Protocol):
         self._set_deadline()
         if self.handler is not None:
             self.handler.client_ready()
+        elif self.head is None:
+            self._go_on()
 
     def data_received(self, data: bytes) -> None:
         if self._is_lingering:
             self._linger(len(data))
             return
-        if self.head is None:
+        if self.head is None and not self.is_slow:
             self._buffer = self._buffer + data if self._buffer else data
             self._read_requests()
         elif self._is_body_complete:
@@ -135,11 +147,15 @@ class ClientConnection(asyncio.Protocol):
         if self._is_reading_requests:
             return
         self._is_reading_requests = True
-        while self._buffer and self.head is None and not self._is_lingering:
+        while self._may_begin():
             data, self._buffer = self._buffer, b""
             if not self._read_head(data):
                 break
         self._is_reading_requests = False
+
+    def _may_begin(self) -> bool:
+        """A client that does not read its answers gets no more of them."""
+        return bool(self._buffer) and not (self.head or self.is_slow or self._is_lingering)
 
     def _read_head(self, data: bytes) -> bool:
         """Begin one request; False when its head is not complete."""
@@ -153,9 +169,7 @@ class ClientConnection(asyncio.Protocol):
         try:
             head, length = front.heads.read(data[:end])
         except Refusal as refusal:
-            self._must_close = True
-            self._buffer = b""
-            front.application.refuse(self, None, refusal)
+            self._refuse_head(refusal)
             return True
         self.head = head
         self._is_unused = False
@@ -185,9 +199,14 @@ class ClientConnection(asyncio.Protocol):
                 self.deadline_ms = front.now_ms + front.head_timeout_ms
             self._buffer = data
             return False
-        self._must_close = True
-        front.application.refuse(self, None, refusal)
+        self._refuse_head(refusal)
         return True
+
+    def _refuse_head(self, refusal: Refusal) -> None:
+        """Where its request ends nobody can say: what still comes is read, and dropped."""
+        self._must_close = True
+        self._is_body_complete = False
+        self._front.application.refuse(self, None, refusal)
 
     # --- bodies ---
 
@@ -211,7 +230,7 @@ class ClientConnection(asyncio.Protocol):
             self._read_body(body, first)
 
     def _read_body(self, body: RequestBody, data: bytes) -> None:
-        self.deadline_ms = self._front.now_ms + self._front.body_timeout_ms
+        self._set_deadline()
         try:
             payload = body.feed(data)
         except BadChunk as error:
@@ -220,17 +239,18 @@ class ClientConnection(asyncio.Protocol):
         if body.is_complete:
             self._is_body_complete = True
             self._buffer = body.surplus
-            self.deadline_ms = NEVER
+            self._set_deadline()
         if body.gather_max is None:
             self._stream(payload)
         else:
             self._gather(body, payload)
 
     def _stream(self, payload: bytes) -> None:
-        if self.handler is not None and payload:
-            self.handler.body_received(payload)
-        if self.handler is not None and self._is_body_complete:
-            self.handler.body_ended()
+        handler = self.handler
+        if handler is not None and payload:
+            handler.body_received(payload)
+        if handler is not None and self._is_body_complete and self.handler is handler:
+            handler.body_ended()
 
     def _gather(self, body: RequestBody, payload: bytes) -> None:
         front = self._front
@@ -241,7 +261,6 @@ class ClientConnection(asyncio.Protocol):
         front.buffered(len(payload))
         if body.is_complete:
             assert self.head is not None
-            front.buffered(-body.gathered)
             front.application.respond(self, self.head, body.take())
         elif front.buffered_bytes > front.buffered_bytes_max:
             front.starved.append(self)
@@ -249,8 +268,9 @@ class ClientConnection(asyncio.Protocol):
 
     def _release_gathered(self) -> None:
         body = self._body
-        if body is not None and body.gathered:
-            self._front.buffered(-body.gathered)
+        if body is not None and body.accounted:
+            self._front.buffered(-body.accounted)
+            body.accounted = 0
             body.take()
 
     def _refuse_rest(self, refusal: Refusal) -> None:
@@ -276,6 +296,8 @@ class ClientConnection(asyncio.Protocol):
         self._is_answered = True
         if self.transport is not None:
             self.transport.write(data)
+            if self._has_sent_all:
+                self._set_deadline()
 
     def will_close(self) -> bool:
         return self._must_close or self._front.is_draining or not self._is_body_complete
@@ -291,15 +313,18 @@ class ClientConnection(asyncio.Protocol):
             return
         if not must_close:
             self._set_deadline()
-            if self._is_reading_paused:
-                self._resume_reading()
-            if self._buffer:
-                self._read_requests()
+            self._go_on()
         elif is_body_complete and not self._buffer:
             self.deadline_ms = self._front.now_ms + self._front.write_timeout_ms
             transport.close()
         else:
             self._start_lingering()
+
+    def _go_on(self) -> None:
+        if self._is_reading_paused:
+            self._resume_reading()
+        if self._buffer:
+            self._read_requests()
 
     def break_off(self) -> None:
         self._must_close = True
@@ -314,13 +339,14 @@ class ClientConnection(asyncio.Protocol):
     def pause_body(self) -> None:
         if not self._is_body_complete:
             self._pause_reading()
-            self.deadline_ms = NEVER  # the upstream is slow, not the client
+            if not self.is_slow:
+                self.deadline_ms = NEVER  # the upstream is slow, not the client
 
     def resume_body(self) -> None:
         if self._is_reading_paused:
             self._resume_reading()
             if not self._is_body_complete:
-                self.deadline_ms = self._front.now_ms + self._front.body_timeout_ms
+                self._set_deadline()
 
     # --- what the front calls ---
 
@@ -342,7 +368,8 @@ class ClientConnection(asyncio.Protocol):
         self.deadline_ms = NEVER
         if transport is None:
             return
-        if self._is_lingering or self.is_slow or (self.head is None and not self._buffer):
+        is_silent = self.head is None and not self._buffer
+        if self._is_lingering or self.is_slow or is_silent or self._has_sent_all:
             transport.abort()
         elif self.head is None or not self._is_body_complete:
             self._buffer = b""
@@ -351,7 +378,11 @@ class ClientConnection(asyncio.Protocol):
     def _set_deadline(self) -> None:
         """By what is awaited of the client now."""
         front = self._front
-        if self.head is not None:
+        if self.is_slow or self._is_lingering:  # that it reads, whatever it sends meanwhile
+            return
+        if self._has_sent_all:
+            wait_ms = front.half_closed_timeout_ms
+        elif self.head is not None:
             wait_ms = NEVER if self._is_body_complete else front.body_timeout_ms
         else:
             wait_ms = front.head_timeout_ms if self._buffer else front.idle_timeout_ms

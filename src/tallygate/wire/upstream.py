@@ -115,7 +115,8 @@ class UpstreamConnection(asyncio.Protocol):
             self.transport.abort()
 
     def pause(self) -> None:
-        if not self._is_paused and self.transport is not None:
+        """Read no more of the answer for now; a free connection has none, and is not paused."""
+        if self.asker is not None and not self._is_paused and self.transport is not None:
             self._is_paused = True
             self.transport.pause_reading()
 
@@ -197,10 +198,13 @@ class UpstreamConnection(asyncio.Protocol):
                 self.is_usable = False
             self._end(b"", head)
             return
+        if head.length == len(rest):
+            self._end(rest, head)
+            return
         if head.is_chunked:
             self._chunks = ChunkedReader()
         self._missing = head.length
-        payload, is_complete = self._read_payload(head, rest) if rest else (b"", head.length == 0)
+        payload, is_complete = self._read_payload(head, rest) if rest else (b"", False)
         if is_complete:
             self._end(payload, head)
         elif self.asker is not None:
@@ -244,7 +248,8 @@ class UpstreamConnection(asyncio.Protocol):
         assert asker is not None and whole is not None
         if not whole.keep_alive or not self.is_request_complete:
             self.is_usable = False
-        self.resume()
+        if self._is_paused:
+            self.resume()
         self._reset()
         if self.is_usable:
             self.is_reused = True

@@ -1,0 +1,80 @@
+"""The journal entry of a request: what it took, how it ended, what it used."""
+
+from typing import TYPE_CHECKING
+
+from tallygate.core.entry import Attempt, Entry, Outcome
+from tallygate.core.meters import Meter
+from tallygate.core.usage import INPUT_TOKENS, OUTPUT_TOKENS, Source
+from tallygate.gateway.admit import settle
+from tallygate.gateway.verdicts import is_given_back
+
+if TYPE_CHECKING:
+    from tallygate.gateway.exchange import MeteredExchange
+
+ROUTE_LENGTH_MAX = 512  # only a passed-through path can be longer
+_ESTIMATED = Source.ESTIMATED.value
+
+
+def entry_of(
+    exchange: "MeteredExchange",
+    *,
+    status: int,
+    outcome: Outcome,
+    meter: Meter | None,
+    first_byte_ms: int,
+    ended_ms: int,
+    bytes_out: int,
+) -> Entry:
+    """Settles what the request held, and says so for the books."""
+    gateway, known, plan = exchange.gateway, exchange.known, exchange.plan
+    assert known is not None
+    key = known.key
+    is_answer = 200 <= status < 300
+    is_counted = is_answer or not is_given_back(status)
+    counts: dict[str, int] = {}
+    source = ""
+    tokens = 0
+    if is_answer and meter is not None:
+        usage = meter.usage()
+        counts, source = usage.counts, usage.source._value_
+        tokens = counts.get(INPUT_TOKENS, 0) + counts.get(OUTPUT_TOKENS, 0)
+    elif not status and exchange.request is not None:  # the client left, nobody waited longer
+        tokens = exchange.request.input_tokens_estimate
+        counts, source = {INPUT_TOKENS: tokens, OUTPUT_TOKENS: 0}, _ESTIMATED
+    duration_ms = ended_ms - exchange.admitted_ms
+    provider = exchange.upstream.provider.name
+    gateway.counters.ended(outcome, status, duration_ms, counts, provider)
+    return Entry(
+        exchange.request_id,
+        key.tenant_id,
+        key.id,
+        key.user_id,
+        exchange.admitted_ms,
+        duration_ms,
+        first_byte_ms - exchange.admitted_ms if first_byte_ms else duration_ms,
+        plan.route[:ROUTE_LENGTH_MAX],
+        exchange.model,
+        provider,
+        status,
+        outcome,
+        source,
+        is_counted,
+        counts,
+        settle(exchange.taken, is_counted=is_counted, tokens=tokens),
+        gateway.address_of(exchange.connection, plan),
+        plan.agent,
+        len(exchange.body),
+        bytes_out,
+        _attempts(exchange.attempts, provider, status, duration_ms),
+    )
+
+
+def _attempts(
+    failed: list[Attempt] | None, provider: str, status: int, duration_ms: int
+) -> list[Attempt]:
+    """Nothing for a request that was answered at the first try."""
+    if failed is None:
+        return []
+    if status and failed[-1].provider != provider:
+        return [*failed, Attempt(provider, status, duration_ms)]
+    return failed
