@@ -37,6 +37,7 @@ class Barrier:
         self._writer = writer
         self._settler = settler
         self._find_journals = find_journals
+        self.is_retired = False  # somebody gave this node up while it lives
         self.others: list[Node] = []  # other nodes in use, as of the last heartbeat
 
     async def settle(self, timeout_ms: int) -> list[str]:
@@ -83,11 +84,9 @@ class Barrier:
         )
         async with self._db.reading() as tx:
             found = await nodes.list_nodes(tx)
-        self.others = [
-            node
-            for node in found
-            if node.uuid != self._options.node_uuid and node.retired_ms is None
-        ]
+        in_use = [node for node in found if node.retired_ms is None]
+        self.others = [node for node in in_use if node.uuid != self._options.node_uuid]
+        self.is_retired = len(self.others) == len(in_use)
 
     @property
     def has_other_nodes(self) -> bool:

@@ -137,9 +137,12 @@ class Clerk:
     ) -> bytes:
         return await self.dispatch.run(name, arguments, actor, idempotency_key)
 
-    async def register(self, tx: Tx, now_ms: int, peer: Peer) -> int:
+    async def enter(self, tx: Tx, now_ms: int, peer: Peer) -> nodes.Boot:
         node_uuid = self.options.node_uuid
-        return (await nodes.register_boot(tx, node_uuid, peer.slot, peer.boot, now_ms)).id
+        return await nodes.register_boot(tx, node_uuid, peer.slot, peer.boot, now_ms)
+
+    async def register(self, tx: Tx, now_ms: int, peer: Peer) -> int:
+        return (await self.enter(tx, now_ms, peer)).id
 
     async def _tick(self) -> None:
         while True:
@@ -154,8 +157,23 @@ class Clerk:
             try:
                 await self.clock.adjust()
                 await self.barrier.beat()
+                if self.barrier.is_retired:
+                    await self._begin_anew()
             except StoreUnavailable:
                 continue
+
+    async def _begin_anew(self) -> None:
+        """This node was given up while it lives: its workers' lives are over, it is in use again."""
+        for peer in self.peers.workers:
+            peer.dismiss()
+        options = self.options
+        await self.writer.do(
+            "in use again",
+            lambda tx, now_ms: nodes.register_node(
+                tx, options.node_uuid, options.node_name, now_ms
+            ),
+            is_repeatable=True,
+        )
 
     async def _find_journals(self) -> None:
         await self.recovery.scan()

@@ -10,8 +10,6 @@ import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-import structlog
-
 from tallygate.clerk.peers import Peer
 from tallygate.clerk.writer import Rank, Writer
 from tallygate.core.ports import Answer, Ask, Recall, Sync, Synced
@@ -21,8 +19,6 @@ from tallygate.store.leases import BootEnded, LeaseState
 
 RECALL_S = 0.25
 RETRY_S = 0.05  # other nodes return units without telling us
-
-log = structlog.get_logger("tallygate.clerk")
 
 Counter = tuple[int, int]  # limit_id, window_s
 Register = Callable[[Tx, int, Peer], Awaitable[int]]
@@ -179,6 +175,8 @@ class Leases:
             peer.boot_id = boot_id
         for waiting, place, state in done.states:
             waiting.states[place] = state
+        for waiting in done.refused:
+            waiting.peer.dismiss()
         for waiting in batch:
             if waiting in done.refused or any(n not in waiting.states for n in waiting.open):
                 self._unpark(waiting)
@@ -206,8 +204,7 @@ class Leases:
                 boot_id = done.boot_ids[peer] = await self._register(tx, now_ms, peer)
             try:
                 state = await leases.sync(tx, boot_id, waiting.ask_at(place), now_ms)
-            except BootEnded as error:
-                log.error("a worker's life is over in the store", reason=str(error))
+            except BootEnded:
                 done.refused.add(waiting)
                 continue
             done.states.append((waiting, place, state))

@@ -4,15 +4,18 @@ import asyncio
 from typing import Any
 
 import msgspec
+import structlog
 
-from tallygate.core.ports import Gauges
+from tallygate.core.ports import Gauges, Leave
 from tallygate.wire.channel import Channel, ChannelClosed
+
+log = structlog.get_logger("tallygate.clerk")
 
 
 class Peer:
     """One connection. It is a worker's from its Hello on; `boot_id` is the store's name of it."""
 
-    __slots__ = ("boot", "boot_id", "channel", "gauges", "pid", "slot")
+    __slots__ = ("boot", "boot_id", "channel", "gauges", "is_dismissed", "pid", "slot")
 
     def __init__(self) -> None:
         self.channel: Channel | None = None
@@ -21,6 +24,7 @@ class Peer:
         self.pid = 0
         self.boot_id = 0
         self.gauges: Gauges | None = None
+        self.is_dismissed = False
 
     def __repr__(self) -> str:
         return f"<Peer {self.slot}/{self.boot}>" if self.is_worker else "<Peer operator>"
@@ -40,6 +44,13 @@ class Peer:
                 self.channel.send(message)
         except ChannelClosed:
             pass
+
+    def dismiss(self) -> None:
+        """Its life was ended in the store while it lives; a successor begins a new one."""
+        if not self.is_dismissed:
+            self.is_dismissed = True
+            log.error("a worker's life is over in the store: it is told to leave", peer=repr(self))
+            self.send(Leave())
 
 
 class Peers:

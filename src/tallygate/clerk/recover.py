@@ -82,9 +82,6 @@ class Recovery:
             lambda tx, now_ms: self._register(tx, folder, now_ms),
             is_repeatable=True,
         )
-        if boot.ended_ms is not None:
-            self._settler.ended.add((folder.slot, folder.boot))
-            return None
         life = Life(
             folder.path,
             Identity(self._store_uuid, self._options.node_uuid, folder.slot, folder.boot),
@@ -92,6 +89,12 @@ class Recovery:
             Position(*boot.watermark),
             self._options.corrupt,
         )
+        # Ended by its successor, when all was settled; or by whoever gave this node up.
+        is_over = boot.ended_ms is not None and life.find_out_death()
+        if is_over and not life.tail.has_more(life.position):
+            life.lock.release()
+            self._settler.ended.add(life.key)
+            return None
         self._settler.lives[life.key] = life
         return life
 

@@ -186,16 +186,18 @@ class Desk:
         """Enter its life, and learn from the store what it holds; a Sync does so too, later."""
         clerk = self._clerk
         try:
-            boot_id = await clerk.writer.do(
+            life = await clerk.writer.do(
                 "introduction",
-                lambda tx, now_ms: clerk.register(tx, now_ms, peer),
+                lambda tx, now_ms: clerk.enter(tx, now_ms, peer),
                 is_repeatable=True,
             )
             async with clerk.db.reading() as tx:
-                held = await leases.held(tx, boot_id)
+                held = await leases.held(tx, life.id)
         except StoreUnavailable:
             return
-        peer.boot_id = boot_id
+        peer.boot_id = life.id
+        if life.ended_ms is not None:
+            peer.dismiss()
         if peer.is_open:
             clerk.leases.learn_held(peer, [(row.limit_id, row.window_s) for row in held])
 

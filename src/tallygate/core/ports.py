@@ -196,6 +196,10 @@ class Reload(msgspec.Struct, array_like=True, tag="reload"):
     snapshot: Snapshot
 
 
+class Leave(msgspec.Struct, array_like=True, tag="leave"):
+    """This worker's life is over in the store: end, so that a new one can begin."""
+
+
 # --- operators → clerk ---
 
 
@@ -228,7 +232,17 @@ class Result(msgspec.Struct, array_like=True, tag="result"):
 
 FromWorker = Hello | LookUp | Sync | FetchModels | Claim | Fulfil | Gauges | Command
 FromClerk = (
-    Welcome | Found | Synced | Refreshed | Claimed | Changes | Recall | Tick | Reload | Result
+    Welcome
+    | Found
+    | Synced
+    | Refreshed
+    | Claimed
+    | Changes
+    | Recall
+    | Tick
+    | Reload
+    | Leave
+    | Result
 )
 
 

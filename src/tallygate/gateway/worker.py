@@ -10,12 +10,13 @@ import gc
 import os
 import signal
 import socket
+from collections.abc import Callable
 from typing import Protocol
 
 import structlog
 import uvloop
 
-from tallygate.core.ports import FromClerk, Hello, Welcome
+from tallygate.core.ports import FromClerk, Hello, Leave, Welcome
 from tallygate.gateway.clerk_link import ClerkLink
 from tallygate.gateway.listener import Listener
 from tallygate.gateway.options import Options
@@ -46,8 +47,8 @@ def run(options: Options, listener: socket.socket, handshake: Handshake) -> None
 async def _serve(options: Options, listening: socket.socket, handshake: Handshake) -> None:
     loop = asyncio.get_running_loop()
     tasks = Tasks(_task_failed)
-    worker = Worker(options, loop, tasks)
     stop = asyncio.Event()
+    worker = Worker(options, loop, tasks, stop.set)
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_signal_handler(signal.SIGINT, lambda: None)  # the supervisor says when to stop
     go = asyncio.Event()
@@ -86,8 +87,15 @@ def _task_failed(name: str, error: BaseException) -> None:
 class Worker:
     """One life of one gateway worker."""
 
-    def __init__(self, options: Options, loop: asyncio.AbstractEventLoop, tasks: Tasks) -> None:
+    def __init__(
+        self,
+        options: Options,
+        loop: asyncio.AbstractEventLoop,
+        tasks: Tasks,
+        leave: Callable[[], None],
+    ) -> None:
         self._options = options
+        self._leave = leave
         self._loop = loop
         self._tasks = tasks
         self.is_welcome = asyncio.Event()
@@ -97,7 +105,10 @@ class Worker:
         self._listener: Listener | None = None
 
     def _from_clerk(self, message: FromClerk) -> None:
-        if self._parts is None:
+        if isinstance(message, Leave):
+            log.warning("the clerk says that this life is over: draining", boot=self._options.boot)
+            self._leave()
+        elif self._parts is None:
             assert isinstance(message, Welcome), "a clerk's first word is Welcome"
             self._parts = Parts(self._options, self._loop, self._tasks, self.link, message)
             self._sweep()
