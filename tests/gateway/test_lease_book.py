@@ -1,4 +1,4 @@
-"""Leases of one worker through the hours: parking, rolling over, resets, reconnects."""
+"""Leases of one worker through the hours: parking, giving back, rolling over, reconnects."""
 
 import pytest
 
