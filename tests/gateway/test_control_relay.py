@@ -133,18 +133,23 @@ def test_events_pass_one_by_one() -> None:
 
 
 def test_an_answer_is_read_no_faster_than_its_client_reads() -> None:
-    """Nor is the one behind it, which begins while the first still waits to be read."""
+    """Nor is the request behind it begun before the client has read the first answer."""
     with rigged({}) as rig:
         client = rig.client()
         client.transport.is_stuck = True
         whole = reply(200, b"x" * 900_000)
         client.send(request("GET", "/api/export") * 2)
-        rig.upstream.send(whole)
-        assert rig.requests_upstream() == 2
-        rig.upstream.send(whole[:100_000])
-        rig.upstream.send(whole[100_000:])
+        rig.upstream.send(whole[:500_000])
         assert rig.upstream.transport.is_reading_paused
-        assert len(client.unread) < 1_100_000
+        client.transport.catch_up()
+        assert not rig.upstream.transport.is_reading_paused
+        client.transport.is_stuck = True
+        rig.upstream.send(whole[500_000:])
+        assert rig.requests_upstream() == 1
+        client.transport.catch_up()
+        rig.settle()
+        assert rig.requests_upstream() == 2
+        rig.upstream.send(whole)
         client.transport.catch_up()
         rig.settle()
         assert [client.answer().status for _ in range(2)] == [200, 200]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tallygate.core.ports import LookUp
+from tallygate.core.ports import LookUp, Sync
 from tests.gateway.bench_of_parts import daily, key_with
 from tests.gateway.exchange_text import Incomplete, chat, reply, request
 from tests.gateway.rig import Rig, rigged
@@ -101,6 +101,20 @@ def test_a_revoked_key_stops_with_the_feeds_word(kind: str) -> None:
         rig.publish(kind, MANY.id)
         assert client.ask().status == 401
         assert rig.requests_upstream() == 1
+
+
+def test_a_request_that_waits_for_units_is_not_let_through_once_its_key_is_revoked() -> None:
+    """It was recognised before; what counts is the moment it is let through."""
+    with rigged({"k": MANY}) as rig:
+        rig.clerk.held = {Sync}
+        client = rig.client()
+        client.send(chat())
+        del rig.clerk.keys["k"]
+        rig.publish("key", MANY.id)
+        rig.clerk.held = set()
+        rig.settle()
+        assert client.answer().status == 401
+        assert rig.requests_upstream() == 0
 
 
 def test_the_word_about_another_key_changes_nothing() -> None:

@@ -27,7 +27,7 @@ from tallygate.store.database import Database
 TARGET_S = 0.005
 BATCH_MIN = 256  # a transaction's own cost is that of some 250 rows: smaller ones only fall behind
 BATCH_MAX = 2000
-WATCH_S = 0.1  # usage shows within a second; whoever needs it now sets a barrier
+WATCH_S = 0.25  # usage shows within a second; whoever needs it now sets a barrier
 
 # The lives that are still to be read to their ends, and who waits for that.
 _Barrier = tuple[set[tuple[int, int]], asyncio.Future[None]]

@@ -35,7 +35,6 @@ class Provider(msgspec.Struct, frozen=True, array_like=True):
     output_tokens_max: dict[str, int] = {}  # a model's cap, for reservations
     passthrough: tuple[str, ...] = ()  # other /v1/* paths that may go there
     deadlines: Deadlines = Deadlines()
-    concurrency_max: int = 1024
     is_private_allowed: bool = True  # made by an operator: private addresses are their right
     is_demo: bool = False
 

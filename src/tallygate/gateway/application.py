@@ -77,7 +77,7 @@ class Gateway:
         self._plans_version = 0
         self._request_prefix = f"req_{options.boot:x}_{options.slot:x}_"
         self._request_number = 0
-        self._listings: dict[int, list[ModelsExchange]] = {}
+        self._listings: dict[int, ModelsExchange] = {}
         self._listing_id = 0
 
     # --- what exchanges ask ---
@@ -118,12 +118,18 @@ class Gateway:
         self._listing_id += 1
         if not self.fetch_models(FetchModels(self._listing_id)):
             return False
-        self._listings[self._listing_id] = [listing]
+        self._listings[self._listing_id] = listing
         return True
 
     def models_refreshed(self, listing_id: int) -> None:
-        for listing in self._listings.pop(listing_id, ()):
+        listing = self._listings.pop(listing_id, None)
+        if listing is not None:
             listing.models_refreshed()
+
+    def clerk_returned(self) -> None:
+        """What the last clerk was asked for models is answered with what is known."""
+        for listing_id in list(self._listings):
+            self.models_refreshed(listing_id)
 
     def providers_changed(self) -> None:
         self._plans_version += 1

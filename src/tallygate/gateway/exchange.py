@@ -190,7 +190,11 @@ class MeteredExchange:
         self._forward()
 
     def units_answered(self, concluded: Lease | None) -> None:
-        if not self.is_over:
+        if self.is_over:
+            return
+        if self.known is not None and not self.known.is_current and not self.is_claimed:
+            self._seek_key()  # it was changed, or revoked, while this request waited
+        else:
             self.admit(concluded)
 
     def store_gone(self) -> None:

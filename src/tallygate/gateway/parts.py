@@ -150,6 +150,7 @@ class Parts:
         self._book.reconnected()
         self._keys.reconnected()
         self.gateway.claims.reconnected()
+        self.gateway.clerk_returned()
 
     def _apply(self, snapshot: Snapshot) -> None:
         self._upstreams.apply(snapshot)

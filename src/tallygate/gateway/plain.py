@@ -166,8 +166,6 @@ class PlainExchange:
         self._has_answer = True
         if is_complete:
             self._upstream = None  # it is in the pool again, and may be another's
-        elif self._connection.is_slow and self._upstream is not None:
-            self._upstream.pause()  # the answer before this one is not read yet
         self.deadline_ms = NEVER  # the control plane keeps its own time from here on
         self._is_chunked = must_chunk(self._head, head)
         self._must_break_off = ends_with_connection(self._head, head, is_chunked=self._is_chunked)

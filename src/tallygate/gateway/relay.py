@@ -116,8 +116,6 @@ class Relay:
         gateway.running.discard(exchange)
         gateway.running.add(self)
         self._extend_deadline()
-        if self._phase is _RELAYING and exchange.connection.is_slow:
-            self.client_slow()  # it has not read the answer before this one yet
         self._is_chunked = must_chunk(exchange.head, head, keeps_length=not self._strips())
         if not self._is_chunked and head.length >= 0 and self._strips():
             head = head.copy()  # HTTP/1.0, and fewer bytes than announced: the end will tell
