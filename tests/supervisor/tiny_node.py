@@ -70,7 +70,7 @@ def duty(data: Path, name: str, role: str, listener, *, is_exclusive: bool = Fal
         told = read(data)
         return json.dumps({"line": name, **told.get("all", {}), **told.get(name, {})}).encode()
 
-    return Duty(name, role, listener, COMMAND, os.environ.copy(), brief, is_exclusive)
+    return Duty(name, role, listener, COMMAND, os.environ.copy(), brief, is_exclusive=is_exclusive)
 
 
 if __name__ == "__main__":
