@@ -59,7 +59,7 @@ LISTENING = (
 
 async def until_listening(node: Node, clerks: int) -> None:
     async with asyncio.timeout(WAIT_S):
-        while await listening(node) != clerks:
+        while await listening(node) != clerks:  # noqa: ASYNC110 - PostgreSQL tells nobody
             await asyncio.sleep(0.01)
 
 

@@ -70,8 +70,7 @@ def duty(data: Path, name: str, role: str, listener, *, is_exclusive: bool = Fal
         told = read(data)
         return json.dumps({"line": name, **told.get("all", {}), **told.get(name, {})}).encode()
 
-    environ = os.environ.copy()
-    return Duty(name, role, listener, COMMAND, environ, brief, is_exclusive=is_exclusive)
+    return Duty(name, role, listener, COMMAND, os.environ.copy(), brief, is_exclusive=is_exclusive)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import pytest
 import typer
 from pydantic import AliasChoices, BaseModel, Field
 
+from tallygate.store.schema import metadata
 from tests.tidy.source import ROOT
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -66,6 +67,21 @@ def test_every_error_code_is_documented() -> None:
     """Programs branch on a code; the page is what makes it a promise."""
     codes: type[Enum] = module_if_written("tallygate.core.errors").Code
     assert undocumented((str(code.value) for code in codes), page("errors.md")) == []
+
+
+def test_what_the_architecture_names_is_there() -> None:
+    """A page that points at files which were moved is not true to the code."""
+    text = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+    named = set(re.findall(r"(?:tests|docs|src)/[\w./-]*\w/?", text))
+    modules = re.findall(r"(?<![\w/])(?!tests/)\w+/\w+\.py", text)
+    named |= {f"src/tallygate/{one}" for one in modules}
+    assert len(named) > 20
+    assert [one for one in sorted(named) if not (ROOT / one).exists()] == []
+
+
+def test_every_table_is_named_in_the_architecture() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+    assert [name for name in metadata.tables if f"`{name}`" not in text] == []
 
 
 def test_settings_are_named_as_the_environment_spells_them() -> None:

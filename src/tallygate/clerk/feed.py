@@ -20,6 +20,7 @@ from tallygate.store.database import Database
 from tallygate.store.feed import Event
 
 POLL_S = 0.2
+RETRY_S = 0.2  # when the store did not answer, whatever the pace of looking is
 READ_MAX = 1000
 RECENT_MAX = 10_000
 FOR_WORKERS = frozenset({"key", "limit", "counter", "flush"})
@@ -69,7 +70,7 @@ class Feed:
             except StoreUnavailable:
                 self.is_readable = False
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(POLL_S):
+                async with asyncio.timeout(POLL_S if self.is_readable else RETRY_S):
                     await self._wake.wait()
             self._wake.clear()
 

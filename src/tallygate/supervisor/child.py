@@ -23,8 +23,8 @@ class Duty:
     command: Sequence[str]
     environ: Mapping[str, str]
     brief: Callable[[], bytes]  # the settings of the next life
-    metrics: socket.socket | None = None  # a second socket, which the brief names by its number
     is_exclusive: bool = False  # a successor may begin only when its predecessor has ended
+    metrics: socket.socket | None = None  # a second socket, which the brief names by its number
 
     @property
     def sockets(self) -> list[socket.socket]:
