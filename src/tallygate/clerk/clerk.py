@@ -35,7 +35,7 @@ from tallygate.core.ports import Actor, Reload, Tick
 from tallygate.core.provider import Snapshot
 from tallygate.store import audit, feed, migrations, nodes, providers, usage
 from tallygate.store.database import Database, Tx
-from tallygate.store.feed import CHANNEL, Event
+from tallygate.store.feed import Event
 from tallygate.tasks import Tasks
 
 STORE_DEADLINE_S = 5.0
@@ -118,7 +118,6 @@ class Clerk:
         for name in ("recovery", "feed", "leases", "lookups", "providers", "claims", "upkeep"):
             self.tasks.start(getattr(self, name).run(), name)
         self.tasks.start(self.settler.watch(), "journals")
-        self.tasks.start(self.db.listen(CHANNEL, self.feed.poke), "notices")
         self.tasks.start(self._beat(), "heartbeat")
         self.tasks.start(self._tick(), "tick")
 

@@ -228,11 +228,6 @@ class Database:
             return
         await asyncio.shield(self._tasks.start(_roll_back(connection), "store: roll back"))
 
-    async def listen(self, channel: str, on_notice: Callable[[], None]) -> None:
-        """Until cancelled: say when something was announced. SQLite announces nothing."""
-        if self.dialect == "postgresql":
-            await postgresql.listen(self._url, channel, on_notice)
-
     async def clock_ms(self) -> int:
         """The store's time: PostgreSQL's clock; on SQLite the system's, kept from going back.
 

@@ -24,16 +24,13 @@ class Event:
     at_ms: int
 
 
-CHANNEL = "tallygate_feed"  # on PostgreSQL, clerks are woken by a notice when an event commits
-
 _NEXT = sa.update(store).values(feed_seq=store.c.feed_seq + 1).returning(store.c.feed_seq)
-_NEXT_AND_NOTIFY = _NEXT.returning(sa.func.pg_notify(CHANNEL, ""))
 _APPEND = sa.insert(feed)
 
 
 async def append(tx: Tx, kind: str, subject: int, detail: int, node: str, now_ms: int) -> int:
     """The event's number. Late in a transaction: it holds up every other writer of events."""
-    seq = int(await tx.scalar(_NEXT_AND_NOTIFY if tx.dialect == "postgresql" else _NEXT))
+    seq = int(await tx.scalar(_NEXT))
     what = {"kind": kind, "subject": subject, "detail": detail}
     await tx.execute(_APPEND, {"seq": seq, **what, "node": node, "at_ms": now_ms})
     return seq

@@ -5,9 +5,8 @@ between us and the server, which may ignore a connection's own settings, changes
 """
 
 import asyncio
-import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -23,7 +22,6 @@ CONNECT_DEADLINE_S = 5.0
 STATEMENT_TIMEOUT_MS = 8000
 LOCK_TIMEOUT_MS = 5000
 IDLE_TIMEOUT_MS = 30_000
-LISTEN_AGAIN_S = 1.0
 
 NOW_MS = sa.text("SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint")
 
@@ -65,18 +63,16 @@ def cleaned_url(url: str) -> str:
     return urlunsplit(parts._replace(scheme="postgresql", query=urlencode(options)))
 
 
-async def connect(url: str) -> Any:  # an asyncpg.Connection: it ships no types
-    return await asyncpg.connect(
+def make_engine(url: str) -> AsyncEngine:
+    connect = functools.partial(
+        asyncpg.connect,
         cleaned_url(url),
         timeout=CONNECT_DEADLINE_S,
         server_settings={"application_name": "tallygate"},
     )
-
-
-def make_engine(url: str) -> AsyncEngine:
     return create_async_engine(
         "postgresql+asyncpg://",
-        async_creator=functools.partial(connect, url),
+        async_creator=connect,
         isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
         pool_size=CONNECTIONS_MAX,
@@ -84,29 +80,6 @@ def make_engine(url: str) -> AsyncEngine:
         pool_timeout=CONNECT_DEADLINE_S,
         pool_use_lifo=True,
     )
-
-
-async def listen(url: str, channel: str, on_notice: Callable[[], None]) -> None:
-    """Until cancelled: call for every notice, over a connection of its own, made again when lost.
-
-    Only a hint: notices are lost with the connection, and a pooler in between may bring none.
-    """
-    while True:
-        with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-            await _listen_once(url, channel, on_notice)
-        await asyncio.sleep(LISTEN_AGAIN_S)
-
-
-async def _listen_once(url: str, channel: str, on_notice: Callable[[], None]) -> None:
-    connection = await connect(url)
-    lost = asyncio.Event()
-    try:
-        connection.add_termination_listener(lambda _: lost.set())
-        await connection.add_listener(channel, lambda *_: on_notice())
-        on_notice()  # for what was announced before we listened
-        await lost.wait()
-    finally:
-        connection.terminate()
 
 
 def begin(deadline_s: float | None, mode: str = "") -> str:
