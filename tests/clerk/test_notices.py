@@ -28,7 +28,7 @@ async def a_revocation_is_heard(writer: Node, listener: Worker) -> None:
 
 
 async def test_a_revocation_wakes_the_clerks_of_other_nodes(
-    make_node: MakeNode, postgresql_url: str
+    postgresql_url: str, make_node: MakeNode
 ):
     """A revoked key stops everywhere within a second; a look each 200 ms is what is left of it
     when notices do not come."""
@@ -38,7 +38,7 @@ async def test_a_revocation_wakes_the_clerks_of_other_nodes(
 
 
 async def test_a_lost_connection_is_made_again_and_what_was_missed_is_read(
-    make_node: MakeNode, postgresql_url: str
+    postgresql_url: str, make_node: MakeNode
 ):
     one, two = [await make_node(name, postgresql_url) for name in ("one", "two")]
     worker = await two.worker(0)
