@@ -44,6 +44,6 @@ async def node(make_node: MakeNode) -> Node:
 
 
 @pytest.fixture
-async def any_node(make_node: MakeNode, store_url: str) -> Node:
+async def any_node(store_url: str, make_node: MakeNode) -> Node:
     """Once over each kind of store."""
     return await make_node(url=store_url)

@@ -46,7 +46,7 @@ async def test_racing_workers_admit_exactly_the_limit(any_node: Node):
     assert (found.spent, found.leased) == (500, 0)
 
 
-async def test_racing_nodes_admit_exactly_the_limit(make_node: MakeNode, postgresql_url: str):
+async def test_racing_nodes_admit_exactly_the_limit(postgresql_url: str, make_node: MakeNode):
     """Two nodes share one store: recalls reach the other node by the feed."""
     one = await make_node("one", postgresql_url)
     two = await make_node("two", postgresql_url)

@@ -221,6 +221,24 @@ async def test_lost_connections_cost_one_failure_and_no_restart(postgresql_url: 
     await store.close()
 
 
+async def test_a_servers_last_word_on_an_idle_connection_costs_one_failure(
+    postgresql_url: str,
+) -> None:
+    """A server that shuts down says so, and closes a moment later: who asks in that moment met an
+    error that nobody translated, and the clerk ended with it."""
+    store = Database(postgresql_url)
+    await store.open()
+    await migrate(store)
+    async with store.reading() as tx:
+        protocol = tx._driver._protocol
+    said = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection\0\0"
+    protocol.data_received(b"E" + (len(said) + 4).to_bytes(4, "big") + said)
+    with pytest.raises(StoreUnavailable, match="lost"):
+        await seqs(store)
+    assert await seqs(store) == []
+    await store.close()
+
+
 def test_options_of_other_clients_do_not_reach_the_server() -> None:
     """Hosted databases hand out URLs with options that asyncpg would send on as settings."""
     url = "postgres://u:p%40@h:5/d?sslmode=require&channel_binding=require&pgbouncer=true"

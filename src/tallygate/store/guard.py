@@ -13,7 +13,13 @@ from tallygate.store import postgresql, sqlite
 
 INTERRUPT_GRACE_S = 2.0
 
-_LIBRARY = (sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+_LIBRARY = (
+    sqlite3.Error,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
 
 
 class Guard:

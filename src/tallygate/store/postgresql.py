@@ -118,6 +118,9 @@ def domain_error(error: BaseException) -> Exception | None:
             return StoreRefused("the store's URL is not understood")
         is_lost = not isinstance(error, ValueError) and "clos" in str(error)
         return StoreUnavailable("the connection to the store was lost") if is_lost else None
+    if isinstance(error, asyncpg.InternalClientError):
+        # The server's last word reached an idle connection, and the end of it has not yet.
+        return StoreUnavailable("the connection to the store was lost")
     code = str(getattr(error, "sqlstate", "") or "")
     if code in _UNAVAILABLE_CODES:
         return StoreUnavailable(_UNAVAILABLE_CODES[code])
