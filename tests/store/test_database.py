@@ -201,6 +201,20 @@ async def test_an_unreachable_server_is_unavailable() -> None:
         await Database("postgres://u:secret@127.0.0.1:1/db?sslmode=disable").open()
 
 
+async def test_a_reader_sees_one_state_whatever_is_committed_meanwhile(store: Database) -> None:
+    """A clerk that saw an empty feed and then a later number took the event between for pruned,
+    and skipped it."""
+    async with store.reading() as tx:
+        assert await feed.latest(tx) == 0
+        async with store.writing() as writing:
+            await feed.append(writing, "config", 0, 0, "n", NOW_MS)
+        assert await feed.latest(tx) == 0
+        assert await feed.read_since(tx, 0) == ([], 1)
+    async with store.reading() as tx:
+        events, oldest = await feed.read_since(tx, 0)
+    assert ([event.kind for event in events], oldest) == (["config"], 1)
+
+
 async def test_lost_connections_cost_one_failure_and_no_restart(postgresql_url: str) -> None:
     """When the server is back, so are we."""
     store = Database(postgresql_url)

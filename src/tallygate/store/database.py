@@ -188,7 +188,11 @@ class Database:
     @asynccontextmanager
     async def reading(self, *, deadline_s: float | None = None) -> AsyncIterator[Tx]:
         """A transaction that sees one state of the store and never waits for writers."""
-        begin = "BEGIN" if self.dialect == "sqlite" else postgresql.begin(deadline_s, "READ ONLY")
+        begin = (
+            "BEGIN"
+            if self.dialect == "sqlite"
+            else postgresql.begin(deadline_s, postgresql.ONE_STATE)
+        )
         async with self._transaction(False, begin, deadline_s) as tx:
             yield tx
 

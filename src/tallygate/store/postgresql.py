@@ -22,6 +22,7 @@ CONNECT_DEADLINE_S = 5.0
 STATEMENT_TIMEOUT_MS = 8000
 LOCK_TIMEOUT_MS = 5000
 IDLE_TIMEOUT_MS = 30_000
+ONE_STATE = "ISOLATION LEVEL REPEATABLE READ READ ONLY"  # every statement sees the same
 
 NOW_MS = sa.text("SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint")
 
