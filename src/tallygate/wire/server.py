@@ -326,6 +326,9 @@ class ClientConnection(asyncio.Protocol):
         if self._buffer:
             self._read_requests()
 
+    def end_with_answer(self) -> None:
+        self._must_close = True
+
     def break_off(self) -> None:
         self._must_close = True
         self.finish()
