@@ -186,6 +186,21 @@ def test_a_cut_answer_looks_cut(framing: str) -> None:
         assert client.transport.was_closed
 
 
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_an_answer_that_ends_with_its_connection_does_not_look_whole_when_it_is_cut(
+    is_cut: bool,
+) -> None:
+    """An HTTP/1.0 client sees nothing of an answer's end but how its connection ends."""
+    with rigged({}) as rig:
+        client = rig.client()
+        client.send(request("GET", "/", http="1.0"))
+        rig.upstream.send(reply(200, b"x" * 100).replace(b"content-length: 100\r\n", b""))
+        assert client.transport.socket.resets
+        rig.upstream.hang_up(ConnectionResetError() if is_cut else None)
+        assert client.transport.was_closed
+        assert client.transport.socket.resets is is_cut
+
+
 def test_a_restarting_control_plane_is_asked_once_more() -> None:
     """Its socket outlives it: whoever asks the new one waits in the queue."""
     with rigged({}) as rig:
