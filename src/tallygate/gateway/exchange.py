@@ -231,7 +231,6 @@ class MeteredExchange(Gathered):
         if head.status != 200 and is_given_back(head.status):
             forward.failed(self, head, payload, is_complete=is_complete)
             return
-        self.upstream.breaker.succeeded()
         Relay(self).began(head, payload, is_complete=is_complete)
 
     def answer_continued(self, payload: bytes, *, is_complete: bool) -> None:

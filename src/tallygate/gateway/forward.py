@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 def forward(exchange: "MeteredExchange", now_ms: int) -> None:
     """Ask the next upstream in turn; the caller knows that one is left."""
     gateway = exchange.gateway
-    chosen = gateway.upstreams.choose(exchange.candidates, exchange.tried, now_ms)
+    tried = exchange.tried
+    is_last = len(tried) + 1 >= gateway.attempts_max
+    chosen = gateway.upstreams.choose(exchange.candidates, tried, now_ms, is_last=is_last)
     assert chosen is not None, "asked only while one is left"
     upstream, name = chosen
     exchange.upstream = upstream

@@ -16,6 +16,7 @@ from tallygate.gateway.framing import chunk, first_head, must_chunk, whole_head
 from tallygate.gateway.gathered import Gathered
 from tallygate.gateway.kept_answer import KeptAnswer
 from tallygate.gateway.metering import meter_of_answer
+from tallygate.gateway.verdicts import is_given_back
 from tallygate.wire.answer import AnswerHead
 from tallygate.wire.chunked import LAST_CHUNK
 from tallygate.wire.upstream import Loss
@@ -195,6 +196,9 @@ class Relay(Gathered):
         exchange = self.exchange
         gateway = exchange.gateway
         if outcome is None:
+            breaker = exchange.upstream.breaker
+            if breaker.failures and not is_given_back(self.status):
+                breaker.succeeded()  # not at its beginning: it might have been cut like others
             if self._phase is _DRAINING:
                 outcome = _CLIENT_GONE
             else:
