@@ -153,12 +153,19 @@ class PlainExchange:
         else:
             self._upstream.send_more(data)
             self._upstream.is_request_complete = self._is_body_ended
+            self._extend_deadline()
 
     def upstream_slow(self) -> None:
         self._connection.pause_body()
 
     def upstream_ready(self) -> None:
         self._connection.resume_body()
+        self._extend_deadline()
+
+    def _extend_deadline(self) -> None:
+        """The request is getting on, so its answer may well take as long as it may from here."""
+        if not self._has_answer:
+            self.deadline_ms = self._gateway.swept_ms + ANSWER_MS
 
     # --- the answer ---
 
