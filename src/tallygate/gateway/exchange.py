@@ -129,7 +129,8 @@ class MeteredExchange(Gathered):
         else:
             self.wait_for_store()
             self._is_seeking = True
-            gateway.keys.seek(plan.key_hash, self)
+            if not gateway.keys.seek(plan.key_hash, self):
+                self.store_gone()
 
     def key_found(self, known: KnownKey | None, *, is_store_available: bool) -> None:
         if not self._is_seeking or self.is_over:
