@@ -119,6 +119,8 @@ class Pool:
         if self._free:
             return self._free.pop()
         try:
+            if self._is_closed:
+                raise StoreUnavailable("the store is not open")
             thread = ConnectionThread()
             await thread.open(self._engine)
         except BaseException:
