@@ -12,7 +12,7 @@ import pytest
 import typer
 from pydantic import AliasChoices, BaseModel, Field
 
-from tallygate.store.schema import metadata
+from tallygate.store.money_schema import wallet
 from tests.tidy.source import ROOT
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -81,7 +81,7 @@ def test_what_the_architecture_names_is_there() -> None:
 
 def test_every_table_is_named_in_the_architecture() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
-    assert [name for name in metadata.tables if f"`{name}`" not in text] == []
+    assert [name for name in wallet.metadata.tables if f"`{name}`" not in text] == []
 
 
 def test_settings_are_named_as_the_environment_spells_them() -> None:

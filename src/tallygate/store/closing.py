@@ -79,7 +79,7 @@ async def _write_lost(tx: Tx, boot_id: int, requests: Mapping[int, int], now_ms:
     ids = sorted(requests)
     blank = dict.fromkeys(("route", "model", "provider", "address", "agent"), "")
     zeros = ("duration_ms", "first_byte_ms", "status", "input_tokens", "output_tokens")
-    nothing = dict.fromkeys((*zeros, "bytes_in", "bytes_out"), 0)
+    nothing = dict.fromkeys((*zeros, "bytes_in", "bytes_out", "charge_micros"), 0)
     how = {"outcome": Outcome.LOST.value, "source": "lost", "at_ms": now_ms, "counts": None}
     for start in range(0, len(ids), KEYS_MAX):
         some = ids[start : start + KEYS_MAX]

@@ -1,29 +1,19 @@
 """The tables, once, for SQLite and PostgreSQL.
 
 Times are integer milliseconds UTC (`_ms`) or, for windows, seconds (`_s`). Lists and maps that are
-only ever read whole are JSON text. Every table of users' data carries `tenant_id`.
+only ever read whole are JSON text. Every table of users' data carries `tenant_id`. The tables of
+people and of money are in people_schema.py and money_schema.py.
 """
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 1
+from tallygate.store.tables import big, table, tenant
+
+SCHEMA_VERSION = 3
 MIN_CODE = 1  # the oldest schema version that code may be written for and still use this store
 
-metadata = sa.MetaData()
-
-big = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-
-
-def _table(name: str, *items: sa.schema.SchemaItem, sqlite_autoincrement: bool = False) -> sa.Table:
-    return sa.Table(name, metadata, *items, sqlite_autoincrement=sqlite_autoincrement)
-
-
-def _tenant() -> sa.Column[int]:
-    return sa.Column("tenant_id", big, nullable=False, server_default="1")
-
-
 # One row: who this store is, which code may use it, and the last number of the change feed.
-store = _table(
+store = table(
     "store",
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("uuid", sa.Text, nullable=False),
@@ -34,7 +24,7 @@ store = _table(
     sa.Column("clock_ms", big, nullable=False),  # the latest time seen: the clock never goes back
 )
 
-feed = _table(
+feed = table(
     "feed",
     sa.Column("seq", big, primary_key=True, autoincrement=False),
     sa.Column("kind", sa.Text, nullable=False),
@@ -44,7 +34,7 @@ feed = _table(
     sa.Column("at_ms", big, nullable=False),
 )
 
-node = _table(
+node = table(
     "node",
     sa.Column("uuid", sa.Text, primary_key=True),
     sa.Column("name", sa.Text, nullable=False),
@@ -55,7 +45,7 @@ node = _table(
 )
 
 # One life of one worker; segment and offset are the watermark of its journal.
-boot = _table(
+boot = table(
     "boot",
     sa.Column("id", big, primary_key=True, autoincrement=True),
     sa.Column("node", sa.Text, nullable=False),
@@ -68,10 +58,10 @@ boot = _table(
     sa.UniqueConstraint("node", "slot", "boot"),
 )
 
-api_key = _table(
+api_key = table(
     "api_key",
     sa.Column("id", big, primary_key=True, autoincrement=True),
-    _tenant(),
+    tenant(),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("label", sa.Text, nullable=False),
     sa.Column("is_active", sa.Boolean, nullable=False),
@@ -87,7 +77,7 @@ api_key = _table(
 )
 
 # A key has one secret, or two while a rotated one is in its grace.
-key_secret = _table(
+key_secret = table(
     "key_secret",
     sa.Column("hash", sa.LargeBinary(32), primary_key=True),
     sa.Column("key_id", big, sa.ForeignKey("api_key.id"), nullable=False, index=True),
@@ -98,10 +88,10 @@ key_secret = _table(
 )
 
 # Whose limit: subject_kind key, user or team. `is_daily` marks the one that /admin/keys shows.
-limits = _table(
+limits = table(
     "limits",
     sa.Column("id", big, primary_key=True, autoincrement=True),
-    _tenant(),
+    tenant(),
     sa.Column("subject_kind", sa.Text, nullable=False),
     sa.Column("subject_id", sa.Text, nullable=False),
     sa.Column("is_daily", sa.Boolean, nullable=False),
@@ -114,11 +104,11 @@ limits = _table(
     sa.Index("limits_of_subject", "subject_kind", "subject_id"),
 )
 
-counter = _table(
+counter = table(
     "counter",
     sa.Column("limit_id", big, sa.ForeignKey("limits.id"), primary_key=True, autoincrement=False),
     sa.Column("window_s", big, primary_key=True, autoincrement=False),
-    _tenant(),
+    tenant(),
     sa.Column("generation", sa.Integer, nullable=False),
     sa.Column("spent", big, nullable=False),
     sa.Column("leased", big, nullable=False),  # sum of max(0, outstanding) of its leases
@@ -126,7 +116,7 @@ counter = _table(
     sa.CheckConstraint("spent >= 0 AND leased >= 0"),
 )
 
-lease = _table(
+lease = table(
     "lease",
     sa.Column("id", big, primary_key=True, autoincrement=True),
     sa.Column("boot_id", big, sa.ForeignKey("boot.id"), nullable=False),
@@ -151,10 +141,10 @@ sa.Index(
     postgresql_where=~lease.c.is_closing,
 )
 
-usage = _table(
+usage = table(
     "usage",
     sa.Column("id", big, primary_key=True, autoincrement=True),
-    _tenant(),
+    tenant(),
     sa.Column("request_id", sa.Text, nullable=False),
     sa.Column("key_id", big, nullable=False),
     sa.Column("user_id", sa.Text, nullable=False),
@@ -175,15 +165,16 @@ usage = _table(
     sa.Column("agent", sa.Text, nullable=False),
     sa.Column("bytes_in", big, nullable=False),
     sa.Column("bytes_out", big, nullable=False),
+    sa.Column("charge_micros", big, nullable=False, server_default="0"),
     sa.Index("usage_by_time", "at_ms"),
     sa.Index("usage_by_key", "key_id", "at_ms"),
 )
 
 # Tries beyond a single one, under their request.
-attempt = _table(
+attempt = table(
     "attempt",
     sa.Column("id", big, primary_key=True, autoincrement=True),
-    _tenant(),
+    tenant(),
     sa.Column("request_id", sa.Text, nullable=False, index=True),
     sa.Column("number", sa.Integer, nullable=False),
     sa.Column("provider", sa.Text, nullable=False),
@@ -192,10 +183,10 @@ attempt = _table(
     sa.Column("at_ms", big, nullable=False),
 )
 
-provider = _table(
+provider = table(
     "provider",
     sa.Column("id", big, primary_key=True, autoincrement=True),
-    _tenant(),
+    tenant(),
     sa.Column("name", sa.Text, nullable=False, unique=True),
     sa.Column("protocol", sa.Text, nullable=False),
     sa.Column("base_url", sa.Text, nullable=False),
@@ -214,10 +205,10 @@ provider = _table(
     sa.Column("created_ms", big, nullable=False),
 )
 
-audit = _table(
+audit = table(
     "audit",
     sa.Column("id", big, primary_key=True, autoincrement=True),
-    _tenant(),
+    tenant(),
     sa.Column("at_ms", big, nullable=False, index=True),
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("action", sa.Text, nullable=False),
@@ -229,11 +220,11 @@ audit = _table(
 )
 
 # Delivery idempotency of changing calls and of billable calls (scope says which).
-idempotency = _table(
+idempotency = table(
     "idempotency",
     sa.Column("scope", sa.Text, primary_key=True),
     sa.Column("key", sa.Text, primary_key=True),
-    _tenant(),
+    tenant(),
     sa.Column("payload_hash", sa.LargeBinary, nullable=False),
     sa.Column("state", sa.Text, nullable=False),  # running, done
     sa.Column("owner", sa.Text, nullable=False),  # the boot that runs it, "" when done
@@ -245,10 +236,10 @@ idempotency = _table(
 )
 
 # What an import has already taken over, so that repeating it changes nothing.
-imported = _table(
+imported = table(
     "imported",
     sa.Column("source", sa.Text, primary_key=True),
     sa.Column("item", sa.Text, primary_key=True),
-    _tenant(),
+    tenant(),
     sa.Column("at_ms", big, nullable=False),
 )

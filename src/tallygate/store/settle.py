@@ -118,6 +118,7 @@ def _usage_row(entry: Entry) -> tuple[object, ...]:
         *(counts.get(INPUT, 0), counts.get(OUTPUT, 0)),
         _encode(further).decode() if further else None,
         *(entry.address, entry.agent, entry.bytes_in, entry.bytes_out),
+        0,
     )
 
 

@@ -1,0 +1,135 @@
+"""Wallets: locked and read, changed in memory (core/wallet.py), written back with their entries.
+
+A wallet is written only as it was read: the update names the balance it started from, so a change
+that raced with another one fails as a whole instead of being lost.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Any
+
+import sqlalchemy as sa
+
+from tallygate.core.wallet import Lot, Wallet
+from tallygate.store.database import Tx
+from tallygate.store.money_schema import credit_grant, ledger_entry, wallet
+
+NAMES_MAX = 500  # in one IN list
+
+_COLUMNS = (
+    *(wallet.c.id, wallet.c.tenant_id, wallet.c.account_id, wallet.c.balance_micros),
+    *(wallet.c.held_micros, wallet.c.leased_micros, wallet.c.floor_micros, wallet.c.granted_micros),
+)
+_ENTRY_COLUMNS = tuple(column.name for column in ledger_entry.columns if column.name != "id")
+
+
+async def open_wallet(tx: Tx, account_id: str, now_ms: int) -> int:
+    """A new, empty wallet; its id."""
+    zeros = ("balance_micros", "held_micros", "leased_micros", "granted_micros", "floor_micros")
+    values = {"account_id": account_id, "created_ms": now_ms, **dict.fromkeys(zeros, 0)}
+    return int(await tx.scalar(sa.insert(wallet).returning(wallet.c.id), values))
+
+
+async def lock_of(tx: Tx, account_ids: Iterable[str], now_ms: int) -> dict[str, Wallet]:
+    """The wallets of these accounts, locked in the order of their ids; who has none is left out."""
+    found = await _lock(tx, wallet.c.account_id, sorted(set(account_ids)), now_ms)
+    return {one.account_id: one for one in found}
+
+
+async def lock_ids(tx: Tx, wallet_ids: Iterable[int], now_ms: int) -> dict[int, Wallet]:
+    found = await _lock(tx, wallet.c.id, sorted(set(wallet_ids)), now_ms)
+    return {one.id: one for one in found}
+
+
+async def _lock(tx: Tx, column: sa.Column[Any], names: Sequence[Any], now_ms: int) -> list[Wallet]:
+    found: list[Wallet] = []
+    with_grants: dict[int, Wallet] = {}
+    rest = iter(names)
+    while some := list(islice(rest, NAMES_MAX)):
+        query = sa.select(*_COLUMNS).where(column.in_(some)).order_by(wallet.c.id)
+        for row in await tx.execute(query.with_for_update()):
+            *values, granted_micros = tuple(row)
+            one = Wallet(*values)
+            found.append(one)
+            if granted_micros:
+                with_grants[one.id] = one
+    if with_grants:
+        await _read_lots(tx, with_grants, now_ms)
+    return found
+
+
+async def _read_lots(tx: Tx, wallets: dict[int, Wallet], now_ms: int) -> None:
+    """What is left of their grants; what has ended meanwhile is taken back before anything else."""
+    columns = (credit_grant.c.wallet_id, credit_grant.c.id, credit_grant.c.priority)
+    rest = iter(sorted(wallets))
+    while some := list(islice(rest, NAMES_MAX)):
+        query = (
+            sa.select(*columns, credit_grant.c.expires_ms, credit_grant.c.left_micros)
+            .where(credit_grant.c.wallet_id.in_(some), credit_grant.c.left_micros > 0)
+            .order_by(credit_grant.c.id)
+        )
+        for row in await tx.execute(query):
+            lot = Lot(row.id, row.priority, row.expires_ms, row.left_micros)
+            wallets[row.wallet_id].lots.append(lot)
+    for one in wallets.values():
+        one.expire(now_ms)
+
+
+_WRITE = (
+    sa.update(wallet)
+    .where(
+        wallet.c.id == sa.bindparam("of_wallet"),
+        wallet.c.balance_micros == sa.bindparam("from_balance"),
+        wallet.c.held_micros == sa.bindparam("from_held"),
+    )
+    .values(
+        balance_micros=sa.bindparam("to_balance"),
+        held_micros=sa.bindparam("to_held"),
+        granted_micros=wallet.c.granted_micros + sa.bindparam("more_granted", type_=sa.BigInteger),
+    )
+)
+_WRITE_LOT = (
+    sa.update(credit_grant)
+    .where(credit_grant.c.id == sa.bindparam("of_grant"))
+    .values(left_micros=sa.bindparam("now_left"))
+)
+
+
+async def write(tx: Tx, wallets: Iterable[Wallet]) -> None:
+    """Put changed wallets back, with their entries; they stay locked until the transaction ends."""
+    changed = [one for one in wallets if one.entries]
+    if not changed:
+        return
+    await tx.insert_many(
+        ledger_entry, [row for one in changed for row in _entry_rows(one)], _ENTRY_COLUMNS
+    )
+    lots = [
+        (lot.grant_id, lot.left_micros) for one in changed for lot in one.lots if lot.is_changed
+    ]
+    for one in changed:
+        amounts = [(entry.amount_micros, entry.held_micros) for entry in one.entries]
+        written = await tx.execute(
+            _WRITE,
+            {
+                "of_wallet": one.id,
+                "from_balance": one.balance_micros - sum(amount for amount, _ in amounts),
+                "from_held": one.held_micros - sum(held for _, held in amounts),
+                "to_balance": one.balance_micros,
+                "to_held": one.held_micros,
+                "more_granted": -one.drawn_micros,
+            },
+        )
+        assert written.rowcount == 1, "a wallet was changed that was not locked"
+        one.written()
+    if lots:
+        await tx.execute(_WRITE_LOT, [{"of_grant": id_, "now_left": left} for id_, left in lots])
+
+
+def _entry_rows(one: Wallet) -> Iterable[tuple[object, ...]]:
+    for entry in one.entries:
+        yield (
+            *(one.tenant_id, one.id, entry.kind.value),
+            *(entry.amount_micros, entry.held_micros, entry.balance_micros),
+            *(entry.charge_id, entry.grant_id, entry.hold_id),
+            *(entry.reason, entry.actor, entry.at_ms),
+        )
