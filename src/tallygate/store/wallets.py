@@ -5,7 +5,7 @@ that raced with another one fails as a whole instead of being lost. Holds and gr
 are taken care of as soon as their wallet is locked, by whoever locks it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -160,3 +160,10 @@ def _entry_rows(one: Wallet) -> Iterable[tuple[object, ...]]:
             *(entry.charge_id, entry.grant_id, entry.hold_id),
             *(entry.reason, entry.actor, entry.at_ms),
         )
+
+
+async def configure(tx: Tx, wallet_id: int, values: Mapping[str, int | None]) -> None:
+    """Set `floor_micros` or `warn_micros`."""
+    assert values.keys() <= {"floor_micros", "warn_micros"}, "money moves by entries only"
+    if values:
+        await tx.execute(sa.update(wallet).where(wallet.c.id == wallet_id).values(**values))
