@@ -9,6 +9,7 @@ own statements (the drivers run in autocommit), so that both stores behave alike
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -116,6 +117,23 @@ class Tx:
                 await postgresql.insert_many(self._driver, table.name, names, tuples)
             else:
                 await postgresql.copy_many(self._driver, table.name, names, tuples)
+
+    async def update_many(self, change: "BulkChange", rows: Sequence[Sequence[Any]]) -> int:
+        """Run one guarded change for many rows by the driver itself; how many it has changed."""
+        if not rows:
+            return 0
+        async with self._guard():
+            if self.dialect == "sqlite":
+                return await sqlite.update_many(self._driver, change.sqlite, rows)
+            return await postgresql.update_many(self._driver, change.postgresql, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class BulkChange:
+    """A change of many rows as each store takes it: parameters of one row, or whole columns."""
+
+    sqlite: str
+    postgresql: str
 
 
 class Database:

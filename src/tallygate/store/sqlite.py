@@ -126,6 +126,13 @@ async def insert_many(
     await cursor.close()
 
 
+async def update_many(driver: Any, sql: str, rows: Sequence[Sequence[Any]]) -> int:
+    cursor = await driver.executemany(sql, rows)
+    changed = int(cursor.rowcount)
+    await cursor.close()
+    return changed
+
+
 def domain_error(error: sqlite3.Error) -> Exception | None:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in _UNAVAILABLE:
