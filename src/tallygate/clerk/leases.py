@@ -14,6 +14,7 @@ from tallygate.clerk.peers import Peer
 from tallygate.clerk.writer import Rank, Writer
 from tallygate.core.ports import Answer, Ask, Recall, Sync, Synced
 from tallygate.store import leases
+from tallygate.store.counters import lock_order
 from tallygate.store.database import Tx
 from tallygate.store.leases import BootEnded, LeaseState
 
@@ -48,6 +49,7 @@ class _Waiting:
             need=state.shortage,
             granted=state.granted,
             returned=ask.returned if ask.lease_id == state.lease_id else 0,
+            least=ask.least,
         )
 
     def counter_at(self, place: int) -> Counter:
@@ -191,7 +193,11 @@ class Leases:
         """
         done = _Done()
         work = [
-            (waiting.counter_at(place), waiting.sync.asks[place].need > 0, waiting.order, place)
+            (
+                lock_order(waiting.counter_at(place)),
+                waiting.sync.asks[place].need > 0,
+                *(waiting.order, place),
+            )
             for waiting in batch
             for place in waiting.open
         ]
@@ -291,6 +297,6 @@ def _answer(state: LeaseState) -> Answer:
         generation=state.generation,
         granted=state.granted,
         is_short=state.shortage > 0,
-        is_final=state.shortage > 0 and not state.leased_elsewhere,
+        is_final=state.is_final,
         used=state.used,
     )

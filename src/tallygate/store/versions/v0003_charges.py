@@ -21,7 +21,7 @@ def upgrade() -> None:
 def _create_charges() -> None:
     op.create_table(
         "charge",
-        sa.Column("id", big, autoincrement=False, nullable=False),
+        sa.Column("id", big, autoincrement=True, nullable=False),
         sa.Column("tenant_id", big, server_default="1", nullable=False),
         sa.Column("account_id", sa.Text(), nullable=False),
         sa.Column("wallet_id", big, nullable=True),
