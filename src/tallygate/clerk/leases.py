@@ -192,18 +192,8 @@ class Leases:
         Nothing is changed but the store: the transaction may yet fail, and be tried again.
         """
         done = _Done()
-        work = [
-            (
-                lock_order(waiting.counter_at(place)),
-                waiting.sync.asks[place].need > 0,
-                *(waiting.order, place),
-            )
-            for waiting in batch
-            for place in waiting.open
-        ]
-        by_order = {waiting.order: waiting for waiting in batch}
-        for _, _, order, place in sorted(work):
-            waiting = by_order[order]
+        work = [(waiting, place) for waiting in batch for place in waiting.open]
+        for waiting, place in sorted(work, key=_turn):
             peer = waiting.peer
             boot_id = peer.boot_id or done.boot_ids.get(peer, 0)
             if not boot_id:
@@ -289,6 +279,12 @@ class Leases:
     def _ask_back(self, peer: Peer, counter: Counter) -> None:
         self.recalls += 1
         peer.send(Recall([counter]))
+
+
+def _turn(work: tuple[_Waiting, int]) -> tuple[tuple[bool, int, int], bool, int, int]:
+    waiting, place = work
+    need = waiting.sync.asks[place].need
+    return lock_order(waiting.counter_at(place)), need > 0, waiting.order, place
 
 
 def _answer(state: LeaseState) -> Answer:
