@@ -7,10 +7,7 @@ import sqlalchemy as sa
 from tallygate.store.database import Tx
 from tallygate.store.money_schema import charge
 
-_NEXT = sa.text(
-    "SELECT nextval(pg_get_serial_sequence('charge', 'id')) "
-    "FROM generate_series(1, CAST(:count AS INTEGER))"
-)
+_NEXT = sa.text("SELECT nextval('charge_id') FROM generate_series(1, CAST(:count AS INTEGER))")
 
 
 async def allocate(tx: Tx, count: int) -> Sequence[int]:

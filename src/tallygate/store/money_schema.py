@@ -113,7 +113,7 @@ rate = table(
 # that used several models, `reports` what other sources said of the same event.
 charge = table(
     "charge",
-    sa.Column("id", big, primary_key=True, autoincrement=True),
+    sa.Column("id", big, primary_key=True, autoincrement=False),
     tenant(),
     sa.Column("account_id", sa.Text, nullable=False),
     sa.Column("wallet_id", big),

@@ -19,9 +19,11 @@ def upgrade() -> None:
 
 
 def _create_charges() -> None:
+    if op.get_bind().dialect.name == "postgresql":  # SQLite has one writer, who counts on
+        op.execute("CREATE SEQUENCE charge_id")
     op.create_table(
         "charge",
-        sa.Column("id", big, autoincrement=True, nullable=False),
+        sa.Column("id", big, autoincrement=False, nullable=False),
         sa.Column("tenant_id", big, server_default="1", nullable=False),
         sa.Column("account_id", sa.Text(), nullable=False),
         sa.Column("wallet_id", big, nullable=True),
