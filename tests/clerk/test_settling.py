@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 
 from tallygate.clerk.local import LocalClerk
 from tallygate.core.commands import CreateKey, DeleteKey, Inspect, Settle
@@ -142,7 +143,7 @@ async def test_a_journal_of_another_store_is_left_alone(node: Node):
     worker.finish(limit, "r")
     worker.die()
     async with opened(node) as tx:
-        await tx.run_sql("UPDATE store SET uuid = 'another'")
+        await tx.execute(sa.text("UPDATE store SET uuid = 'another'"))
     await node.start()
     await until(lambda: any(life.refused for life in node.clerk.settler.lives.values()))
     assert await rows(node) == 0
@@ -184,7 +185,7 @@ async def test_a_feed_that_was_pruned_too_far_makes_workers_forget(node: Node):
     """Who missed events can not know which keys changed."""
     worker = await node.worker(0)
     async with node.db.writing() as tx:
-        await tx.run_sql("UPDATE store SET feed_seq = feed_seq + 5")
+        await tx.execute(sa.text("UPDATE store SET feed_seq = feed_seq + 5"))
     await worker.hear(Changes)
     assert worker.changes[-1].kind == "flush"
 

@@ -156,7 +156,7 @@ async def _lock_counter(tx: Tx, ask: Ask) -> Source | None:
     place = {"limit": ask.limit_id, "window": ask.window_s}
     row = (await tx.execute(_COUNTER, place)).first()
     if row is None:
-        await tx.execute(_NEW_COUNTER, place)
+        await tx.later(_NEW_COUNTER, place)
         row = (await tx.execute(_COUNTER, place)).first()
     if row is None:
         return None
@@ -167,7 +167,7 @@ async def _lock_counter(tx: Tx, ask: Ask) -> Source | None:
 async def _write_lease(tx: Tx, boot_id: int, ask: Ask, generation: int, decision: Decision) -> int:
     if decision.abandoned:
         left = {"lease": decision.abandoned, "grant": 0, "more": 0, "closing": True}
-        await tx.execute(_CHANGE_LEASE, left)
+        await tx.later(_CHANGE_LEASE, left)
     row = decision.row
     if row is None:
         if not decision.grant:
@@ -185,10 +185,10 @@ async def _write_lease(tx: Tx, boot_id: int, ask: Ask, generation: int, decision
         }
         return int(await tx.scalar(_NEW_LEASE, values))
     if ask.is_closing and decision.outstanding <= 0:
-        await tx.execute(_DROP_LEASE, {"lease": row.id})
+        await tx.later(_DROP_LEASE, {"lease": row.id})
     elif decision.grant or decision.returned or ask.is_closing != row.is_closing:
         totals = {"grant": decision.grant, "more": decision.returned}
-        await tx.execute(_CHANGE_LEASE, {"lease": row.id, **totals, "closing": ask.is_closing})
+        await tx.later(_CHANGE_LEASE, {"lease": row.id, **totals, "closing": ask.is_closing})
     return row.id
 
 

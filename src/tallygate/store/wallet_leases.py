@@ -59,4 +59,4 @@ async def release(tx: Tx, freed: Mapping[int, int]) -> None:
         if micros
     ]
     if rows:
-        await tx.execute(_CHANGE, rows)
+        await tx.later(_CHANGE, rows)
