@@ -5,32 +5,21 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from tallygate.core.entry import Charge, Use
-from tallygate.core.wallet import EntryKind
 from tallygate.store import wallets
 from tallygate.store.database import Database, Tx
 from tallygate.store.money_schema import charge, ledger_entry, price, rate, wallet
-from tallygate.store.people_schema import account
 from tallygate.store.schema import lease
 from tests.store.books import NOW_MS, WINDOW_S, Worker, entry
+from tests.store.purse import insert_account
 
 PRICE_ID, RATE_ID = 7, 3
 
 
-async def insert_account(tx: Tx, account_id: str, micros: int = 0, now_ms: int = NOW_MS) -> int:
-    """An account with this much money; the id of its wallet."""
-    values = {"id": account_id, "name": account_id, "role": "member", "is_active": True}
-    await tx.execute(sa.insert(account), {**values, "created_ms": now_ms})
-    wallet_id = await wallets.open_wallet(tx, account_id, now_ms)
-    if micros:
-        found = await wallets.lock_ids(tx, [wallet_id], now_ms)
-        found[wallet_id].credit(EntryKind.TOP_UP, micros, now_ms, reason="test")
-        await wallets.write(tx, found.values())
-    return wallet_id
-
-
 async def make_wallet(db: Database, micros: int, account_id: str = "ada") -> int:
+    """The wallet of a new account with this much money."""
     async with db.writing() as tx:
-        return await insert_account(tx, account_id, micros)
+        await insert_account(tx, account_id, micros, NOW_MS)
+        return (await wallets.lock_of(tx, [account_id], NOW_MS))[account_id].id
 
 
 async def insert_price(tx: Tx, model: str, now_ms: int, **changes: object) -> int:

@@ -8,10 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from tallygate.core.entry import Charge, Use
-from tallygate.core.wallet import EntryKind
-from tallygate.store import charge_ids, keys, leases, nodes, settle, wallets
+from tallygate.core.wallet import EntryKind, Lot
+from tallygate.store import charge_ids, holds, keys, leases, nodes, settle, wallets
 from tallygate.store.database import Database
-from tallygate.store.money_schema import charge, credit_grant, ledger_entry, wallet
+from tallygate.store.money_schema import charge, ledger_entry
 from tallygate.store.people_schema import account
 from tallygate.store.schema import usage
 from tests.store.books import (
@@ -23,6 +23,7 @@ from tests.store.books import (
     make_key,
 )
 from tests.store.money import PRICE_ID, RATE_ID, Payer, make_wallet, standing
+from tests.store.purse import differences
 
 pytestmark = pytest.mark.anyio
 
@@ -95,14 +96,14 @@ async def test_held_and_ended_money_is_not_leased(store: Database) -> None:
     """A hold is set aside, a grant that has ended is gone, though no sweep has come by yet."""
     wallet_id = await make_wallet(store, 100)
     async with store.writing() as tx:
-        found = (await wallets.lock_ids(tx, [wallet_id], NOW_MS))[wallet_id]
-        found.hold(30, NOW_MS, 1)
-        found.credit(EntryKind.GRANT, 50, NOW_MS, grant_id=1)
+        before_ms = NOW_MS - 10
+        found = (await wallets.lock_ids(tx, [wallet_id], before_ms))[wallet_id]
+        grant_id = await holds.insert_grant(
+            tx, found, 50, category="paid", priority=1, expires_ms=NOW_MS, now_ms=before_ms
+        )
+        found.grant(Lot(grant_id, 1, NOW_MS, 50), before_ms)
+        await holds.place(tx, found, 30, by="test", expires_ms=NOW_MS + 1, now_ms=before_ms)
         await wallets.write(tx, [found])
-        values = {"wallet_id": wallet_id, "category": "promotional", "priority": 1}
-        amounts = {"amount_micros": 50, "left_micros": 50, "created_ms": NOW_MS}
-        await tx.execute(sa.insert(credit_grant), {**values, **amounts, "expires_ms": NOW_MS - 1})
-        await tx.execute(sa.update(wallet).values(granted_micros=50))
     boot = await make_boot(store)
     assert (await lease_of(store, boot, wallet_id, 71)).granted == 0
     assert (await lease_of(store, boot, wallet_id, 70)).granted == 70
@@ -382,6 +383,7 @@ class History:
                 await settle.close_boot(tx, payer.boot_id, payer.admitted, is_power_loss, NOW_MS)
 
     async def check(self) -> None:
+        """What must hold after every step."""
         found = await standing(self.db, self.wallet_id)
         assert found.is_consistent
         assert found.free >= -self.overrun
@@ -413,5 +415,7 @@ async def test_whatever_happens_money_is_neither_lost_nor_promised_twice(
         charges = await tx.scalar(sa.select(sa.func.count()).select_from(charge))
         paid = sa.select(sa.func.sum(usage.c.charge_micros))
         assert await tx.scalar(paid) == history.charged
+    named = [one for one in await differences(store) if not one.subject.startswith("charge")]
+    assert named == []  # its charges are of no price: only the money is looked at here
     entries = [one for payer in history.gone for one in payer.journal]
     assert charges == sum(one.charge is not None for one in entries)
