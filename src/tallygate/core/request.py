@@ -51,6 +51,13 @@ class Dialect(enum.StrEnum):
     OPENAI_EMBEDDINGS = "openai_embeddings"
     OPENAI_RESPONSES = "openai_responses"
     ANTHROPIC_MESSAGES = "anthropic_messages"
+    DIFY_CHAT = "dify_chat"
+    DIFY_COMPLETION = "dify_completion"
+    DIFY_WORKFLOW = "dify_workflow"
+
+    @property
+    def is_dify(self) -> bool:
+        return self._value_.startswith("dify_")
 
 
 # Only what the dialect itself obeys bounds the output; a stranger's member promises nothing.
