@@ -22,6 +22,7 @@ _NEVER_TO_A_GATEWAY = frozenset(
         "deepseek_api_key",
         "master_key",
         "notify_urls",
+        "oidc_client_secret",
         "settings",
     }
 )

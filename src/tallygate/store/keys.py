@@ -15,6 +15,7 @@ from tallygate.core.limits import Limit
 from tallygate.core.ports import Key
 from tallygate.store import limits as limit_rows
 from tallygate.store.database import Tx
+from tallygate.store.people_schema import account
 from tallygate.store.schema import api_key, key_secret, limits
 
 ID_DIGITS_MAX = 18  # whatever is longer is no id of ours
@@ -85,10 +86,15 @@ async def expire_secrets(tx: Tx, key_id: int, expires_ms: int) -> None:
 
 
 async def find_by_hash(tx: Tx, key_hash: bytes, now_ms: int) -> Key | None:
-    """What admission needs. None: no such secret, its grace is over, or its key is deleted."""
+    """What admission needs. None: no such secret, its grace is over, or its key is deleted.
+
+    A key is as good as the account it belongs to: a deactivated one makes it inactive.
+    """
+    owner_active = sa.func.coalesce(account.c.is_active, sa.true()).label("owner_active")
     query = (
-        sa.select(api_key, key_secret.c.expires_ms.label("secret_expires_ms"))
+        sa.select(api_key, key_secret.c.expires_ms.label("secret_expires_ms"), owner_active)
         .join(key_secret, key_secret.c.key_id == api_key.c.id)
+        .outerjoin(account, account.c.id == api_key.c.user_id)
         .where(key_secret.c.hash == key_hash, api_key.c.deleted_ms.is_(None))
     )
     row = (await tx.execute(query)).first()
@@ -105,7 +111,7 @@ async def find_by_hash(tx: Tx, key_hash: bytes, now_ms: int) -> Key | None:
         id=row.id,
         tenant_id=row.tenant_id,
         kind=row.kind,
-        is_active=row.is_active,
+        is_active=row.is_active and bool(row.owner_active),
         expires_ms=min(ends, default=None),
         user_id=row.user_id,
         team_id=row.team_id,
@@ -132,6 +138,11 @@ async def find_view(tx: Tx, key_or_id: str) -> KeyView | None:
 async def list_views(tx: Tx, limit: int | None = None, after_id: int = 0) -> list[KeyView]:
     """Keys that exist, by id; `after_id` is the last one of the page before. None: all of them."""
     return await _views(tx, api_key.c.id > after_id, limit)
+
+
+async def list_of_user(tx: Tx, user_id: str) -> list[KeyView]:
+    """The keys that exist and belong to this user, by id."""
+    return await _views(tx, api_key.c.user_id == user_id, None)
 
 
 async def _views(tx: Tx, condition: sa.ColumnElement[bool], limit: int | None) -> list[KeyView]:

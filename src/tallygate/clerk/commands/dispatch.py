@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from tallygate.clerk.commands import imports, keys, nodes, providers, usage
+from tallygate.clerk.commands import accounts, imports, keys, nodes, providers, usage
 from tallygate.clerk.commands.context import Context
 from tallygate.clerk.options import Options
 from tallygate.clerk.writer import Writer
@@ -38,6 +38,7 @@ HANDLERS: dict[type[known.Arguments], Handler] = {
     known.DeleteProvider: providers.delete,
     known.RetireNode: nodes.retire,
     known.ImportQuotaProxy: imports.quota_proxy,
+    **accounts.HANDLERS,
 }
 _STANDING: tuple[type[known.Arguments], ...] = (known.CleanUsage, known.Settle, known.Inspect)
 _TYPES = {kind.NAME: kind for kind in (*HANDLERS, *_STANDING)}
