@@ -2,6 +2,9 @@
 
 import base64
 import binascii
+import re
+
+_TEXT = re.compile(r"[A-Za-z0-9_-]*\Z", re.ASCII)
 
 
 def encoded(data: bytes) -> str:
@@ -9,9 +12,9 @@ def encoded(data: bytes) -> str:
 
 
 def decoded(text: str) -> bytes:
-    if "=" in text or not text.isascii():
+    if not _TEXT.match(text):
         raise ValueError("not base64url without padding")
     try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except binascii.Error as error:
         raise ValueError("not base64url") from error
