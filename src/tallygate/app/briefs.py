@@ -22,6 +22,8 @@ _NEVER_TO_A_GATEWAY = frozenset(
         "deepseek_api_key",
         "master_key",
         "notify_urls",
+        "notify_webhook_secret",
+        "notify_webhook_url",
         "settings",
     }
 )

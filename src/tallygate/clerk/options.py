@@ -25,6 +25,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     drain_timeout_s: float = 10.0
     settings_provider: Provider | None = None
     control_socket: str = ""
+    notify_urls: str | None = None
+    notify_webhook_url: str | None = None
+    notify_webhook_secret: str | None = None
 
     def __repr__(self) -> str:
         return f"<Options {self.node_name} {self.data}>"

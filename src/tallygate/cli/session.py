@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 import msgspec
+from pydantic import SecretStr
 
 from tallygate import config
 from tallygate.app import briefs
@@ -54,9 +55,7 @@ class Session:
 
     @property
     def master_key(self) -> bytes:
-        setting = self.settings.master_key
-        given = setting.get_secret_value() if setting else None
-        return folder.master_key(self.settings.data, given)
+        return folder.master_key(self.settings.data, _secret(self.settings.master_key))
 
     @property
     def is_served(self) -> bool:
@@ -144,7 +143,14 @@ class Session:
             idempotency_keep_h=settings.idempotency_keep_h,
             settings_provider=self.provider,
             control_socket=str(settings.socket_path("control")),
+            notify_urls=_secret(settings.notify_urls),
+            notify_webhook_url=_secret(settings.notify_webhook_url),
+            notify_webhook_secret=_secret(settings.notify_webhook_secret),
         )
+
+
+def _secret(setting: SecretStr | None) -> str | None:
+    return setting.get_secret_value() if setting else None
 
 
 def open_session(data: Path | None) -> Session:
