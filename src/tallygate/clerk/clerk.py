@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from tallygate.clerk.barrier import Barrier
+from tallygate.clerk.book import BookKeeper
 from tallygate.clerk.claims import Claims
 from tallygate.clerk.clock import NodeClock
 from tallygate.clerk.commands.context import DAY_MS, bad
@@ -44,8 +45,9 @@ from tallygate.tasks import Tasks
 STORE_DEADLINE_S = 5.0
 TICK_S = 0.25
 BEAT_S = 1.0
+PRICES_TIMEOUT_MS = 3_000
 PARTS = (
-    *("recovery", "feed", "leases", "lookups", "providers", "claims"),
+    *("recovery", "feed", "leases", "lookups", "providers", "book", "claims"),
     *("upkeep", "expiries", "notices"),
 )
 
@@ -71,9 +73,10 @@ class Clerk:
         self.writer = Writer(self.db, self.clock)
         self.settler = Settler(self.db, self.clock, self.writer.poke, self._life_closed)
         self.providers = Providers(self.db, options, self._providers_changed)
+        self.book = BookKeeper(self.db, self.clock.now_ms, self.peers)
         self.claims = Claims(self.writer, options)
         self.barrier = Barrier(
-            self.db, self.clock, options, self.writer, self.settler, self._find_journals
+            self.db, self.clock, options, self.writer, self.settler, self._prepare_barrier
         )
         self.expiries = Expiries(self.db, self.clock, self.writer, options)
         self.notices = Notifier(
@@ -122,6 +125,7 @@ class Clerk:
         )
         self.writer.settle = self.settler.step
         await self.providers.load()
+        await self.book.load()
         await self.feed.start()
         self.tasks.start(self.writer.run(), "writer")
         await self.barrier.beat()
@@ -186,8 +190,16 @@ class Clerk:
             is_repeatable=True,
         )
 
-    async def _find_journals(self) -> None:
+    async def spread_prices(self) -> None:
+        """After a change of prices: return when every node that is alive charges by them."""
+        await self.book.renew()
+        if self.barrier.has_other_nodes:
+            await self.barrier.settle(PRICES_TIMEOUT_MS)
+
+    async def _prepare_barrier(self) -> None:
+        """A journal that appeared a moment ago counts, and a book that was changed is in force."""
         await self.recovery.scan()
+        await self.book.catch_up()
 
     def _commanded(self) -> None:
         self.feed.poke()
@@ -197,6 +209,8 @@ class Clerk:
         is_own = event.node == self.options.node_uuid
         if event.kind == "config":
             self.providers.reload_soon()
+        elif event.kind == "prices":
+            self.book.reload_soon()
         elif event.kind == "recall" and not is_own:
             self.leases.recall((event.subject, event.detail))
         elif event.kind == "settle" and not is_own:

@@ -12,6 +12,7 @@ import msgspec
 
 from tallygate.clerk.commands import (
     budgets,
+    dify,
     holds,
     imports,
     keys,
@@ -51,6 +52,7 @@ HANDLERS: Handlers = {
     **holds.HANDLERS,
     **redeem.HANDLERS,
     **budgets.HANDLERS,
+    **dify.HANDLERS,
 }
 _STANDING: tuple[type[known.Arguments], ...] = (known.CleanUsage, known.Settle, known.Inspect)
 _TYPES = {kind.NAME: kind for kind in (*HANDLERS, *_STANDING)}
