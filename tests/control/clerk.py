@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from tallygate.clerk.commands import dify
-from tallygate.clerk.commands.context import Context
+from tallygate.clerk.commands import budgets, dify, holds, redeem, wallets
+from tallygate.clerk.commands.context import Context, Handlers
 from tallygate.clerk.options import Options
 from tallygate.core import commands
 from tallygate.core.commands import Arguments, KeyView
@@ -31,6 +31,14 @@ OPTIONS = Options(
     data="", database_url="", node_uuid="node", node_name="this-node", master_key=MASTER_KEY
 )
 DAY_MS = 86_400_000
+# Run by the clerk's own handlers, which write their audit rows themselves.
+REAL: Handlers = {
+    **dify.HANDLERS,
+    **wallets.HANDLERS,
+    **holds.HANDLERS,
+    **redeem.HANDLERS,
+    **budgets.HANDLERS,
+}
 
 
 class StoreClerk:
@@ -69,7 +77,7 @@ class StoreClerk:
                     return msgspec.msgpack.decode(earlier.answer)
             value = await self._run(tx, arguments, actor)
             plain = msgspec.to_builtins(value, builtin_types=(bytes,))
-            if type(arguments) not in dify.HANDLERS:  # those are the clerk's own, and audit
+            if type(arguments) not in REAL:  # those are the clerk's own, and audit
                 await audit.record(
                     tx, actor, arguments.NAME, _subject(arguments), None, plain, self.now_ms
                 )
@@ -87,9 +95,9 @@ class StoreClerk:
 
     async def _run(self, tx: Tx, arguments: Arguments, actor: Actor) -> Any:
         match arguments:
-            case _ if type(arguments) in dify.HANDLERS:
+            case _ if type(arguments) in REAL:
                 context = Context(tx, self.now_ms, actor, OPTIONS, secrets.token_bytes)
-                return await dify.HANDLERS[type(arguments)](context, arguments)
+                return await REAL[type(arguments)](context, arguments)
             case commands.CreateKey():
                 return await self._create(tx, arguments)
             case commands.PatchKey():

@@ -8,8 +8,11 @@ from tallygate.control import (
     admin_keys,
     admin_usage,
     audit,
+    budgets,
     demo,
     dify_apps,
+    grants,
+    holds,
     keys,
     langfuse,
     metrics,
@@ -17,7 +20,9 @@ from tallygate.control import (
     openapi,
     pages,
     providers,
+    redeem,
     refusals,
+    wallets,
 )
 from tallygate.control.parts import Parts
 from tallygate.control.request_log import RequestLog
@@ -25,7 +30,10 @@ from tallygate.core.errors import StoreRefused, StoreUnavailable
 from tallygate.core.keys import hash_key
 from tallygate.store import keys as api_keys
 
-OPERATORS_ONLY = (admin_keys, admin_usage, keys, providers, nodes, audit, metrics, dify_apps)
+OPERATORS_ONLY = (
+    *(admin_keys, admin_usage, keys, providers, nodes, audit, metrics, dify_apps),
+    *(wallets, grants, holds, redeem, budgets),
+)
 
 
 def build(parts: Parts) -> ASGIApp:

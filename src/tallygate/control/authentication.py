@@ -23,27 +23,41 @@ IsKey = Callable[[bytes], Awaitable[bool]]
 
 
 class GuessBudget:
-    """A bucket of wrong tokens per address; the addresses seen longest ago are forgotten first."""
+    """A bucket of guesses per address or name; those seen longest ago are forgotten first."""
 
-    def __init__(self, monotonic_s: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        monotonic_s: Callable[[], float],
+        guesses_max: int = GUESSES_MAX,
+        refilled_per_s: float = GUESSES_REFILLED_PER_S,
+    ) -> None:
         self._monotonic_s = monotonic_s
+        self._guesses_max = float(guesses_max)
+        self._refilled_per_s = refilled_per_s
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # left, as of
 
     def wait_s(self, address: str) -> int:
         """0: may try; else how many seconds until it may."""
         left = self._left(address)
-        return 0 if left >= 1 else max(1, round((1 - left) / GUESSES_REFILLED_PER_S))
+        return 0 if left >= 1 else max(1, round((1 - left) / self._refilled_per_s))
 
     def spend(self, address: str) -> None:
-        self._buckets[address] = (max(0.0, self._left(address) - 1), self._monotonic_s())
+        self._set(address, max(0.0, self._left(address) - 1))
+
+    def give_back(self, address: str) -> None:
+        """What was spent in advance turned out to be no guess."""
+        self._set(address, min(self._guesses_max, self._left(address) + 1))
+
+    def _set(self, address: str, left: float) -> None:
+        self._buckets[address] = (left, self._monotonic_s())
         self._buckets.move_to_end(address)
         while len(self._buckets) > ADDRESSES_MAX:
             self._buckets.popitem(last=False)
 
     def _left(self, address: str) -> float:
-        left, as_of = self._buckets.get(address, (float(GUESSES_MAX), self._monotonic_s()))
-        refilled = (self._monotonic_s() - as_of) * GUESSES_REFILLED_PER_S
-        return min(float(GUESSES_MAX), left + refilled)
+        left, as_of = self._buckets.get(address, (self._guesses_max, self._monotonic_s()))
+        refilled = (self._monotonic_s() - as_of) * self._refilled_per_s
+        return min(self._guesses_max, left + refilled)
 
     def __len__(self) -> int:
         return len(self._buckets)
