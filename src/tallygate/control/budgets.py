@@ -90,7 +90,7 @@ def _reading(router: APIRouter, parts: Parts) -> None:
         now_ms = await parts.database.clock_ms()
         async with parts.database.reading() as tx:
             found = await budgets.list_budgets(tx, subject)
-        page = lists.cut([_shown(one, now_ms) for one in found], limit, cursor)
+        page = lists.cut([shown(as_of(one, now_ms)) for one in found], limit, cursor)
         return bodies.answer(page)
 
     @router.get("/notices", **described(lists.Page[Notice]))
@@ -113,7 +113,7 @@ def _changing(router: APIRouter, parts: Parts) -> None:
         request: Request, command: CreateBudget | PatchBudget | DeleteBudget
     ) -> Budget:
         done = await order(parts.clerk, request, command, BudgetView)
-        return _shown(done, await parts.database.clock_ms())
+        return shown(as_of(done, await parts.database.clock_ms()))
 
     @router.post("/budgets", **described(Budget, status=201, body=NewBudget))
     async def create_budget(request: Request) -> Response:
@@ -150,10 +150,14 @@ def _subject(user_id: str | None, team_id: str | None) -> tuple[str, str]:
     return (budgets.USER, user_id) if user_id is not None else (budgets.TEAM, team_id or "")
 
 
-def _shown(view: BudgetView, now_ms: int) -> Budget:
-    """A window that is over has nothing spent in the one of now."""
-    is_now = view.window_s >= window_at(Span(view.span), view.zone, now_ms // 1000)[0]
-    spent_micros = view.spent_micros if is_now else 0
+def as_of(view: BudgetView, now_ms: int) -> BudgetView:
+    """In the window of now nothing is spent yet of one that is over."""
+    if view.window_s >= window_at(Span(view.span), view.zone, now_ms // 1000)[0]:
+        return view
+    return msgspec.structs.replace(view, spent_micros=0, told_percent=0)
+
+
+def shown(view: BudgetView) -> Budget:
     return Budget(
         id=str(view.id),
         user_id=view.subject_id if view.subject_kind == budgets.USER else None,
@@ -162,9 +166,9 @@ def _shown(view: BudgetView, now_ms: int) -> Budget:
         zone=view.zone,
         points=amounts.shown(view.amount_micros),
         points_micros=view.amount_micros,
-        spent=amounts.shown(spent_micros),
-        spent_micros=spent_micros,
-        told_percent=view.told_percent if is_now else 0,
+        spent=amounts.shown(view.spent_micros),
+        spent_micros=view.spent_micros,
+        told_percent=view.told_percent,
         created_at=bodies.rfc3339(view.created_ms) or "",
     )
 

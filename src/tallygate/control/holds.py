@@ -109,7 +109,7 @@ def _holds(router: APIRouter, parts: Parts) -> None:
             rows, total = await wallet_views.page_of_holds(
                 tx, wallet.id, limit=size + 1, before_id=before_id
             )
-        items = [_shown(row) for row in rows[:size]]
+        items = [shown(row) for row in rows[:size]]
         following = items[-1].id if len(rows) > size else None
         return bodies.answer(lists.Page(items=items, total=total, next=following))
 
@@ -124,7 +124,7 @@ def _holds(router: APIRouter, parts: Parts) -> None:
             lasts_ms=body.expires_in_s * 1000,
             reason=body.reason,
         )
-        return bodies.answer(_shown(await order(parts.clerk, request, change, HoldView)), 201)
+        return bodies.answer(shown(await order(parts.clerk, request, change, HoldView)), 201)
 
 
 def _ends(router: APIRouter, parts: Parts) -> None:
@@ -138,14 +138,14 @@ def _ends(router: APIRouter, parts: Parts) -> None:
             owner=body.owner or "",
             reason=body.reason,
         )
-        return bodies.answer(_shown(await order(parts.clerk, request, change, HoldView)))
+        return bodies.answer(shown(await order(parts.clerk, request, change, HoldView)))
 
     @router.post("/holds/{hold_id}/release", **described(Hold, body=HoldEnd))
     async def release_hold(request: Request, hold_id: str) -> Response:
         """Let a hold go: its money is free again."""
         body = await bodies.read(request, HoldEnd)
         change = ReleaseHold(hold_id=read_id(hold_id), owner=body.owner or "", reason=body.reason)
-        return bodies.answer(_shown(await order(parts.clerk, request, change, HoldView)))
+        return bodies.answer(shown(await order(parts.clerk, request, change, HoldView)))
 
     @router.post("/charges/{charge_id}/refund", **described(Refund, body=NewRefund))
     async def refund_charge(request: Request, charge_id: str) -> Response:
@@ -159,10 +159,10 @@ def _ends(router: APIRouter, parts: Parts) -> None:
             micros=None if body.points is None else amounts.read(body.points),
             reason=body.reason,
         )
-        return bodies.answer(_refund(await order(parts.clerk, request, change, RefundView)))
+        return bodies.answer(refund(await order(parts.clerk, request, change, RefundView)))
 
 
-def _shown(view: HoldView) -> Hold:
+def shown(view: HoldView) -> Hold:
     return Hold(
         id=str(view.id),
         user_id=view.account_id,
@@ -177,7 +177,7 @@ def _shown(view: HoldView) -> Hold:
     )
 
 
-def _refund(view: RefundView) -> Refund:
+def refund(view: RefundView) -> Refund:
     return Refund(
         charge_id=consumption_id(view.charge_id),
         user_id=view.account_id,

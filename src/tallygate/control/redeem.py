@@ -28,6 +28,7 @@ from tallygate.core.wallet_commands import (
     VoidBatch,
 )
 from tallygate.store import redeem
+from tallygate.store.redeem import CodeView
 
 CODES_MAX = 10_000
 
@@ -92,7 +93,7 @@ def _batches(router: APIRouter, parts: Parts) -> None:
         """Every batch, the newest first."""
         async with parts.database.reading() as tx:
             found = await redeem.list_batches(tx)
-        return bodies.answer(lists.cut([_shown(one) for one in found], limit, cursor))
+        return bodies.answer(lists.cut([shown(one) for one in found], limit, cursor))
 
     @router.get("/redeem-batches/{batch_id}/codes", **described(lists.Page[MaskedCode]))
     async def list_codes(
@@ -103,15 +104,7 @@ def _batches(router: APIRouter, parts: Parts) -> None:
             if await redeem.find(tx, read_id(batch_id)) is None:
                 raise Refusal(Code.NOT_FOUND, "there is no such batch")
             found = await redeem.list_codes(tx, read_id(batch_id))
-        masked = [
-            MaskedCode(
-                code=one.masked,
-                user_id=one.account_id,
-                redeemed_at=bodies.rfc3339(one.redeemed_ms),
-            )
-            for one in found
-        ]
-        return bodies.answer(lists.cut(masked, limit, cursor))
+        return bodies.answer(lists.cut([masked(one) for one in found], limit, cursor))
 
 
 def _changes(router: APIRouter, parts: Parts) -> None:
@@ -127,14 +120,14 @@ def _changes(router: APIRouter, parts: Parts) -> None:
             expires_ms=None if expires_at is None else bodies.read_time(expires_at, "expires_at"),
             grant_days=body.grant_days,
         )
-        return bodies.answer(_shown(await order(parts.clerk, request, change, BatchView)), 201)
+        return bodies.answer(shown(await order(parts.clerk, request, change, BatchView)), 201)
 
     @router.post("/redeem-batches/{batch_id}/void", **described(Batch))
     async def void_batch(request: Request, batch_id: str) -> Response:
         """No code of it can be redeemed from now on."""
         await bodies.read(request, bodies.Body)
         change = VoidBatch(batch_id=read_id(batch_id))
-        return bodies.answer(_shown(await order(parts.clerk, request, change, BatchView)))
+        return bodies.answer(shown(await order(parts.clerk, request, change, BatchView)))
 
     @router.post("/user/redeem", **described(Redeemed, body=Redemption))
     async def redeem_code(request: Request) -> Response:
@@ -161,13 +154,7 @@ async def redeem_for(parts: Parts, request: Request, user_id: str, code: str) ->
             _give_back(parts, guessers)
         raise
     _give_back(parts, guessers)
-    return Redeemed(
-        user_id=done.account_id,
-        points=amounts.shown(done.amount_micros),
-        points_micros=done.amount_micros,
-        balance=amounts.shown(done.balance_micros),
-        balance_micros=done.balance_micros,
-    )
+    return redeemed(done)
 
 
 def _give_back(parts: Parts, guessers: tuple[str, ...]) -> None:
@@ -175,8 +162,8 @@ def _give_back(parts: Parts, guessers: tuple[str, ...]) -> None:
         parts.code_guesses.give_back(guesser)
 
 
-def _shown(view: BatchView) -> Batch:
-    shown = Batch(
+def shown(view: BatchView) -> Batch:
+    batch = Batch(
         id=str(view.id),
         label=view.label,
         points=amounts.shown(view.amount_micros),
@@ -189,5 +176,20 @@ def _shown(view: BatchView) -> Batch:
         created_at=bodies.rfc3339(view.created_ms) or "",
     )
     if view.codes is not None:
-        shown.codes = view.codes
-    return shown
+        batch.codes = view.codes
+    return batch
+
+
+def masked(view: CodeView) -> MaskedCode:
+    redeemed_at = bodies.rfc3339(view.redeemed_ms)
+    return MaskedCode(code=view.masked, user_id=view.account_id, redeemed_at=redeemed_at)
+
+
+def redeemed(view: RedeemedView) -> Redeemed:
+    return Redeemed(
+        user_id=view.account_id,
+        points=amounts.shown(view.amount_micros),
+        points_micros=view.amount_micros,
+        balance=amounts.shown(view.balance_micros),
+        balance_micros=view.balance_micros,
+    )

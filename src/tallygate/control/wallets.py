@@ -118,7 +118,7 @@ def _reading(router: APIRouter, parts: Parts) -> None:
             rows, total = await wallet_views.page_of_ledger(
                 tx, wallet.id, limit=size + 1, before_id=before_id
             )
-        items = [_entry(row) for row in rows[:size]]
+        items = [entry(row) for row in rows[:size]]
         following = items[-1].id if len(rows) > size else None
         return bodies.answer(lists.Page(items=items, total=total, next=following))
 
@@ -196,7 +196,7 @@ def shown(view: WalletView) -> Wallet:
     )
 
 
-def _entry(view: EntryView) -> LedgerEntry:
+def entry(view: EntryView) -> LedgerEntry:
     return LedgerEntry(
         id=str(view.id),
         kind=view.kind,
