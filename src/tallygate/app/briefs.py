@@ -25,6 +25,7 @@ _NEVER_TO_A_GATEWAY = frozenset(
         "notify_urls",
         "notify_webhook_secret",
         "notify_webhook_url",
+        "oidc_client_secret",
         "settings",
     }
 )

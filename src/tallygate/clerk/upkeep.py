@@ -1,4 +1,4 @@
-"""What piles up is taken away: old feed events, idempotency records, settled segments."""
+"""What piles up is taken away: old feed events, idempotency records, sessions, settled segments."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from tallygate.clerk.writer import Writer
 from tallygate.core.errors import StoreUnavailable
 from tallygate.journal.folder import BootFolder, boot_folders
 from tallygate.journal.retention import drop_ended, prune
-from tallygate.store import feed, idempotency, notices
+from tallygate.store import feed, idempotency, notices, sessions
 from tallygate.store.database import Tx
 
 EVERY_S = 60.0
@@ -55,6 +55,7 @@ class Upkeep:
         await feed.prune(tx, now_ms - self._options.feed_keep_h * HOUR_MS)
         await idempotency.clean(tx, now_ms)
         await notices.clean(tx, now_ms - KEEP_MS)
+        await sessions.clean(tx, now_ms)
 
     def _prune_journal(self, folder: BootFolder) -> None:
         options, life = self._options, self._settler.lives.get((folder.slot, folder.boot))

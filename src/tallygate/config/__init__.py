@@ -12,7 +12,6 @@ from typing import Any
 
 from pydantic import (
     AliasChoices,
-    BaseModel,
     ConfigDict,
     Field,
     SecretStr,
@@ -21,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from tallygate.config.accounts import AccountSettings
 from tallygate.core.dify import DEFAULT_HOLD_POINTS, with_version
 from tallygate.core.limits import AMOUNT_MAX
 from tallygate.core.webhook_signature import key_of
@@ -37,7 +37,7 @@ def _named(*names: str) -> AliasChoices:
     return AliasChoices(*names)
 
 
-class Settings(BaseModel):
+class Settings(AccountSettings):
     """Everything an operator can set."""
 
     model_config = ConfigDict(
