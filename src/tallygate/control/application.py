@@ -8,8 +8,11 @@ from tallygate.control import (
     admin_keys,
     admin_usage,
     audit,
+    budgets,
     demo,
     dify_apps,
+    grants,
+    holds,
     keys,
     langfuse,
     metrics,
@@ -19,10 +22,12 @@ from tallygate.control import (
     own_account,
     pages,
     providers,
+    redeem,
     refusals,
     sessions,
     teams,
     users,
+    wallets,
 )
 from tallygate.control.parts import Parts
 from tallygate.control.people import People
@@ -33,6 +38,7 @@ from tallygate.control.roles import need_of
 GUARDED = (
     *(admin_keys, admin_usage, keys, providers, nodes, audit, metrics),
     *(users, teams, own_account, sessions, oidc_sign_in, dify_apps),
+    *(wallets, grants, holds, redeem, budgets),
 )
 
 

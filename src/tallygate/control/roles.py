@@ -58,6 +58,11 @@ RULES: Final = (
     Rule("/api/models", Need.READ, Need.OPERATE),
     Rule("/api/exchange-rate", Need.READ, Need.OPERATE),
     Rule("/api/charges", Need.READ, Need.OPERATE),
+    Rule("/api/grants", Need.READ, Need.OPERATE),
+    Rule("/api/holds", Need.READ, Need.OPERATE),
+    Rule("/api/redeem-batches", Need.READ, Need.OPERATE),
+    Rule("/api/budgets", Need.READ, Need.OPERATE),
+    Rule("/api/notices", Need.READ, Need.OPERATE),
     Rule("/api/dify/apps", Need.READ, Need.OPERATE, "Keys of apps are never shown."),
     Rule("/api/user", Need.SELF, Need.SELF, "Only what belongs to the caller's own account."),
     Rule(
