@@ -20,7 +20,10 @@ from pydantic import (
     field_validator,
 )
 
+from tallygate.core.charging import Trust
 from tallygate.core.limits import AMOUNT_MAX
+from tallygate.core.money import MICROS, MICROS_MAX
+from tallygate.core.signatures import signing_key
 from tallygate.core.windows import zone_of
 
 PREFIX = "TALLYGATE_"
@@ -75,6 +78,28 @@ class Settings(BaseModel):
     notify_urls: SecretStr | None = Field(None, validation_alias=_named("TALLYGATE_NOTIFY_URLS"))
     trusted_proxies: str = Field("", validation_alias=_named("TALLYGATE_TRUSTED_PROXIES"))
     console_host: str = Field("", validation_alias=_named("TALLYGATE_CONSOLE_HOST"))
+
+    # Deliveries of what Dify used.
+    dify_webhook_key: SecretStr | None = Field(
+        None, validation_alias=_named("TALLYGATE_DIFY_WEBHOOK_KEY")
+    )
+    dify_webhook_secret: SecretStr | None = Field(
+        None, validation_alias=_named("TALLYGATE_DIFY_WEBHOOK_SECRET")
+    )
+    dify_max_age_days: int = Field(
+        30, ge=1, le=36_500, validation_alias=_named("TALLYGATE_DIFY_MAX_AGE_DAYS")
+    )
+    dify_body_bytes_max: int = Field(
+        256 << 10, ge=1024, le=16 << 20, validation_alias=_named("TALLYGATE_DIFY_BODY_BYTES_MAX")
+    )
+    dify_overdraft: str = Field("reject", validation_alias=_named("TALLYGATE_DIFY_OVERDRAFT"))
+    dify_browser_trust: str = Field("hint", validation_alias=_named("TALLYGATE_DIFY_BROWSER_TRUST"))
+    max_charge_points: int = Field(
+        1_000_000,
+        ge=0,
+        le=MICROS_MAX // MICROS,
+        validation_alias=_named("TALLYGATE_MAX_CHARGE_POINTS"),
+    )
 
     log_level: str = Field("info", validation_alias=_named("TALLYGATE_LOG_LEVEL"))
     log_format: str = Field("auto", validation_alias=_named("TALLYGATE_LOG_FORMAT"))
@@ -147,6 +172,23 @@ class Settings(BaseModel):
     @classmethod
     def _known_format(cls, value: str) -> str:
         return _one_of(value.lower(), "auto", "console", "json")
+
+    @field_validator("dify_overdraft")
+    @classmethod
+    def _known_overdraft(cls, value: str) -> str:
+        return _one_of(value.lower(), "reject", "overdraw")
+
+    @field_validator("dify_browser_trust")
+    @classmethod
+    def _known_trust(cls, value: str) -> str:
+        return _one_of(value.lower(), *(trust.value for trust in Trust))
+
+    @field_validator("dify_webhook_secret")
+    @classmethod
+    def _usable_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            signing_key(value.get_secret_value())
+        return value
 
     @field_validator("durability")
     @classmethod

@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from tallygate.clerk.barrier import Barrier
+from tallygate.clerk.billing import Billing
 from tallygate.clerk.claims import Claims
 from tallygate.clerk.clock import NodeClock
 from tallygate.clerk.commands.context import DAY_MS, bad
@@ -75,6 +76,7 @@ class Clerk:
             lambda: self.barrier.has_other_nodes,
             self._publish_recall,
         )
+        self.billing = Billing(self.writer, self.clock, options, self._recall_money)
         self.dispatch = Dispatch(
             self.writer,
             options,
@@ -115,7 +117,16 @@ class Clerk:
         self.tasks.start(self.writer.run(), "writer")
         await self.barrier.beat()
         await self.recovery.scan()
-        for name in ("recovery", "feed", "leases", "lookups", "providers", "claims", "upkeep"):
+        for name in (
+            "recovery",
+            "feed",
+            "leases",
+            "lookups",
+            "providers",
+            "claims",
+            "upkeep",
+            "billing",
+        ):
             self.tasks.start(getattr(self, name).run(), name)
         self.tasks.start(self.settler.watch(), "journals")
         self.tasks.start(self._beat(), "heartbeat")
@@ -179,6 +190,7 @@ class Clerk:
         await self.recovery.scan()
 
     def _commanded(self) -> None:
+        self.billing.shelf.forget()
         self.feed.poke()
 
     def _event(self, event: Event) -> None:
@@ -198,6 +210,13 @@ class Clerk:
     async def _answer_barrier(self, seq: int) -> None:
         with contextlib.suppress(StoreUnavailable):  # whoever asked names us as stale
             await self.barrier.answer(seq)
+
+    def _recall_money(self, wallet_id: int) -> None:
+        """Ask for what gateways have leased of a wallet, here and elsewhere."""
+        counter = (-wallet_id, 0)  # its window is the one that never ends
+        self.leases.recall(counter)
+        if self.barrier.has_other_nodes:
+            self._publish_recall(counter)
 
     def _publish_recall(self, counter: Counter) -> None:
         self.tasks.start(self._recall_elsewhere(counter), "recall")
@@ -248,6 +267,8 @@ class Clerk:
             "figures": {
                 "is_store_available": int(self.is_store_available),
                 "feed_seq": self.feed.cursor,
+                "deliveries_waiting": self.billing.waiting,
+                "deliveries_answered": self.billing.statuses.total(),
                 "lease_syncs": self.leases.syncs,
                 "lease_recalls": self.leases.recalls,
                 "journals_open": sum(life.is_open for life in lives),

@@ -1,0 +1,59 @@
+"""What charging needs besides the event and the wallet: prices, and the apps that events name.
+
+Both are kept in memory and looked at in the transaction that charges: prices by the version of
+their book, apps by the feed, so that a change which was acknowledged counts for what comes after.
+"""
+
+import msgspec
+
+from tallygate.core.charging import DIFY, Event
+from tallygate.core.errors import Code, Refusal
+from tallygate.core.pricing import Book, Prices
+from tallygate.store import billed_apps, feed, prices
+from tallygate.store.billed_apps import BilledApp
+from tallygate.store.database import Tx
+
+_UNREAD = -1
+
+
+class Shelf:
+    def __init__(self) -> None:
+        self.prices = Prices(Book())
+        self._version = _UNREAD
+        self._feed_seq = _UNREAD
+        self._apps: dict[str, BilledApp] = {}
+        self._is_elsewhere: dict[str, bool] = {}
+
+    def forget(self) -> None:
+        """Something may have changed: look again."""
+        self._version = self._feed_seq = _UNREAD
+
+    async def refresh(self, tx: Tx, now_ms: int) -> None:
+        """See to it that it is what the store says now."""
+        seq = await feed.latest(tx)
+        if seq != self._feed_seq:
+            apps = await billed_apps.read(tx)
+            self._apps = {app.name: app for app in apps}
+            self._is_elsewhere = {app.instance: app.is_billed_elsewhere for app in apps}
+            self._version = _UNREAD  # an alias may have moved, which has no version
+        version = await prices.book_version(tx)
+        if version != self._version:
+            self.prices = Prices(await prices.read_book(tx, now_ms))
+            self._version = version
+        self._feed_seq = seq
+
+    def resolve(self, event: Event, app_name: str) -> Event:
+        """The event with what its app says of it; Refusal if there is no such app."""
+        if not app_name:
+            if not self._is_elsewhere.get(event.instance):
+                return event
+            return msgspec.structs.replace(event, is_billed_elsewhere=True)
+        app = self._apps.get(app_name)
+        if app is None:
+            raise Refusal(Code.NOT_FOUND, f"no app is named {app_name!r}", param="app")
+        return msgspec.structs.replace(
+            event,
+            instance=app.instance or DIFY,
+            model=event.model or app.model,
+            is_billed_elsewhere=app.is_billed_elsewhere,
+        )
