@@ -66,6 +66,7 @@ class Billing:
         writer: Writer,
         clock: Clock,
         options: Options,
+        shelf: Shelf,
         recall: Callable[[int], None],
     ) -> None:
         self._writer = writer
@@ -78,7 +79,7 @@ class Billing:
         self._retry_s = 0.0
         self._held_bytes = 0
         self._wake = asyncio.Event()
-        self.shelf = Shelf()
+        self.shelf = shelf
         self.statuses: Counter[int] = Counter()
         self.latencies_ms: deque[int] = deque(maxlen=LATENCIES_KEPT)
 

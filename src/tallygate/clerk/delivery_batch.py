@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from tallygate.clerk import delivery_answers
 from tallygate.clerk.delivery_answers import Answer
 from tallygate.clerk.shelf import Shelf
-from tallygate.core.charging import DIFY, Event, Policy, Source
+from tallygate.core.charging import Event, Policy, Source
+from tallygate.core.dify import DEFAULT_INSTANCE
 from tallygate.core.dify_events import Delivery, Item
 from tallygate.core.errors import Code, Refusal
 from tallygate.store import dead_letters, deliveries
@@ -124,7 +125,7 @@ def _letter(
     row = None if outcome is None else outcome.row
     return NewLetter(
         source=Source.WEBHOOK.value,
-        instance=DIFY if row is None else row.instance,
+        instance=DEFAULT_INSTANCE if row is None else row.instance,
         app=waiting.app,
         account_id=waiting.user,
         code=refusal.code.value,

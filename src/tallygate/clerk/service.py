@@ -22,6 +22,7 @@ from tallygate.core.ports import (
     Gauges,
     Hello,
     LookUp,
+    Priced,
     Refreshed,
     Result,
     Sync,
@@ -149,6 +150,8 @@ class Desk:
                 clerk.billing.deliver(peer, message)
             case LookUp():
                 clerk.lookups.look_up(peer, message)
+            case Priced() if peer.is_worker:
+                clerk.book.heard(peer, message.number)
             case Gauges():
                 peer.gauges = message
             case Fulfil():
@@ -179,6 +182,7 @@ class Desk:
                 clerk.providers.snapshot,
             )
         )
+        clerk.book.tell(peer)
         # Its journal is made after its first Welcome: who has one has been here before.
         if (clerk.options.journals / str(hello.slot) / str(hello.boot)).exists():
             clerk.feed.catch_up(peer)

@@ -6,7 +6,10 @@ their book, apps by the feed, so that a change which was acknowledged counts for
 
 import msgspec
 
-from tallygate.core.charging import DIFY, Event
+from tallygate.clerk.book import BookKeeper
+from tallygate.clerk.options import Options
+from tallygate.core.charging import Event
+from tallygate.core.dify import App
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.pricing import Book, Prices
 from tallygate.store import billed_apps, feed, prices
@@ -17,7 +20,9 @@ _UNREAD = -1
 
 
 class Shelf:
-    def __init__(self) -> None:
+    def __init__(self, keeper: BookKeeper, options: Options) -> None:
+        self._keeper = keeper
+        self._from_settings = _billed(options.settings_app)
         self.prices = Prices(Book())
         self._version = _UNREAD
         self._feed_seq = _UNREAD
@@ -32,14 +37,14 @@ class Shelf:
         """See to it that it is what the store says now."""
         seq = await feed.latest(tx)
         if seq != self._feed_seq:
-            apps = await billed_apps.read(tx)
-            self._apps = {app.name: app for app in apps}
-            self._is_elsewhere = {app.instance: app.is_billed_elsewhere for app in apps}
-            self._version = _UNREAD  # an alias may have moved, which has no version
+            self._take_apps(await billed_apps.read(tx))
         version = await prices.book_version(tx)
-        if version != self._version:
+        kept = self._keeper.prices
+        if kept is not None and kept.book.version == version:
+            self.prices = kept
+        elif version != self._version:
             self.prices = Prices(await prices.read_book(tx, now_ms))
-            self._version = version
+        self._version = version
         self._feed_seq = seq
 
     def resolve(self, event: Event, app_name: str) -> Event:
@@ -53,7 +58,19 @@ class Shelf:
             raise Refusal(Code.NOT_FOUND, f"no app is named {app_name!r}", param="app")
         return msgspec.structs.replace(
             event,
-            instance=app.instance or DIFY,
+            instance=app.instance,
             model=event.model or app.model,
             is_billed_elsewhere=app.is_billed_elsewhere,
         )
+
+    def _take_apps(self, apps: list[BilledApp]) -> None:
+        """A row that is named as the settings' app takes its place."""
+        named = {app.name: app for app in (*self._from_settings, *apps)}
+        self._apps = {name: app for name, app in named.items() if app.is_active}
+        self._is_elsewhere = {app.instance: app.is_billed_elsewhere for app in self._apps.values()}
+
+
+def _billed(app: App | None) -> tuple[BilledApp, ...]:
+    if app is None:
+        return ()
+    return (BilledApp(app.name, app.instance, app.model, app.billed_by.value),)

@@ -22,9 +22,9 @@ class Source(enum.StrEnum):
     TRACING = "tracing"  # Dify's own tracing export
     WEBHOOK = "webhook"
     BROWSER = "browser"
+    HOLD = "hold"  # an amount that was held and then captured; no event
 
 
-DIFY: Final = "dify"  # the instance of events whose sender names no other Dify server
 _RUN: Final = ":run"
 
 # Who is believed when two disagree.

@@ -30,6 +30,7 @@ class Code(enum.StrEnum):
     IMPOSSIBLE = "impossible"
     RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
     INSUFFICIENT_QUOTA = "insufficient_quota"
+    INSUFFICIENT_BALANCE = "insufficient_balance"
     OVERLOADED = "overloaded"
     STORE_UNAVAILABLE = "store_unavailable"
     JOURNAL_UNAVAILABLE = "journal_unavailable"
@@ -51,7 +52,6 @@ class Code(enum.StrEnum):
     UNKNOWN_USER = "unknown_user"
     UNKNOWN_MODEL = "unknown_model"
     NO_EXCHANGE_RATE = "no_exchange_rate"
-    INSUFFICIENT_BALANCE = "insufficient_balance"
 
 
 STATUS: dict[Code, int] = {
@@ -75,6 +75,7 @@ STATUS: dict[Code, int] = {
     Code.IMPOSSIBLE: 422,
     Code.RATE_LIMIT_EXCEEDED: 429,
     Code.INSUFFICIENT_QUOTA: 429,
+    Code.INSUFFICIENT_BALANCE: 402,
     Code.OVERLOADED: 503,
     Code.STORE_UNAVAILABLE: 503,
     Code.JOURNAL_UNAVAILABLE: 503,
@@ -95,7 +96,6 @@ STATUS: dict[Code, int] = {
     Code.UNKNOWN_USER: 422,
     Code.UNKNOWN_MODEL: 422,
     Code.NO_EXCHANGE_RATE: 422,
-    Code.INSUFFICIENT_BALANCE: 402,
 }
 
 

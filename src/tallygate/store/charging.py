@@ -25,7 +25,7 @@ from tallygate.core.charging import (
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.pricing import Cost, Prices
 from tallygate.core.wallet import Wallet
-from tallygate.store import charge_rows, wallets
+from tallygate.store import charge_ids, charge_rows, wallets
 from tallygate.store.charge_correction import correct, take_difference
 from tallygate.store.charge_pricing import priced, repriced
 from tallygate.store.charge_rows import Alias, Row
@@ -71,7 +71,7 @@ async def charge_batch(
     """Charge, repeat, correct, note or refuse each of the events, in turn."""
     locked = await wallets.lock_of(tx, {event.account_id for event in events}, now_ms)
     known = await charge_rows.find_by_aliases(tx, _names(events))
-    ids = await charge_rows.take_ids(tx, sum(1 for one in events if _key(one) not in known))
+    ids = await charge_ids.allocate(tx, sum(1 for one in events if _key(one) not in known))
     batch = _Batch(locked, known, iter(ids), book, policy, now_ms, may_recall)
     outcomes = []
     for event in events:

@@ -12,7 +12,6 @@ from typing import Any
 
 from pydantic import (
     AliasChoices,
-    BaseModel,
     ConfigDict,
     Field,
     SecretStr,
@@ -20,10 +19,10 @@ from pydantic import (
     field_validator,
 )
 
-from tallygate.core.charging import Trust
+from tallygate.config.accounts import AccountSettings
+from tallygate.config.billing import BillingSettings
+from tallygate.core.dify import DEFAULT_HOLD_POINTS, with_version
 from tallygate.core.limits import AMOUNT_MAX
-from tallygate.core.money import MICROS, MICROS_MAX
-from tallygate.core.signatures import signing_key
 from tallygate.core.windows import zone_of
 
 PREFIX = "TALLYGATE_"
@@ -37,7 +36,7 @@ def _named(*names: str) -> AliasChoices:
     return AliasChoices(*names)
 
 
-class Settings(BaseModel):
+class Settings(AccountSettings, BillingSettings):
     """Everything an operator can set."""
 
     model_config = ConfigDict(
@@ -67,6 +66,19 @@ class Settings(BaseModel):
         "https://api.deepseek.com/v1",
         validation_alias=_named("TALLYGATE_DEEPSEEK_BASE_URL", "DEEPSEEK_BASE_URL"),
     )
+    dify_api_url: str = Field(
+        "", validation_alias=_named("TALLYGATE_DIFY_API_URL", "VITE_DIFY_API_URL")
+    )
+    dify_api_key: SecretStr | None = Field(
+        None, validation_alias=_named("TALLYGATE_DIFY_API_KEY", "VITE_DIFY_API_KEY")
+    )
+    dify_model: str = Field("", max_length=256, validation_alias=_named("TALLYGATE_DIFY_MODEL"))
+    dify_hold_points: int = Field(
+        DEFAULT_HOLD_POINTS, ge=0, le=10**9, validation_alias=_named("TALLYGATE_DIFY_HOLD_POINTS")
+    )
+    dify_trace_quiet_s: int = Field(
+        10, ge=0, le=3600, validation_alias=_named("TALLYGATE_DIFY_TRACE_QUIET_S")
+    )
     daily_req_limit: int = Field(
         200,
         ge=0,
@@ -78,28 +90,6 @@ class Settings(BaseModel):
     notify_urls: SecretStr | None = Field(None, validation_alias=_named("TALLYGATE_NOTIFY_URLS"))
     trusted_proxies: str = Field("", validation_alias=_named("TALLYGATE_TRUSTED_PROXIES"))
     console_host: str = Field("", validation_alias=_named("TALLYGATE_CONSOLE_HOST"))
-
-    # Deliveries of what Dify used.
-    dify_webhook_key: SecretStr | None = Field(
-        None, validation_alias=_named("TALLYGATE_DIFY_WEBHOOK_KEY")
-    )
-    dify_webhook_secret: SecretStr | None = Field(
-        None, validation_alias=_named("TALLYGATE_DIFY_WEBHOOK_SECRET")
-    )
-    dify_max_age_days: int = Field(
-        30, ge=1, le=36_500, validation_alias=_named("TALLYGATE_DIFY_MAX_AGE_DAYS")
-    )
-    dify_body_bytes_max: int = Field(
-        256 << 10, ge=1024, le=16 << 20, validation_alias=_named("TALLYGATE_DIFY_BODY_BYTES_MAX")
-    )
-    dify_overdraft: str = Field("reject", validation_alias=_named("TALLYGATE_DIFY_OVERDRAFT"))
-    dify_browser_trust: str = Field("hint", validation_alias=_named("TALLYGATE_DIFY_BROWSER_TRUST"))
-    max_charge_points: int = Field(
-        1_000_000,
-        ge=0,
-        le=MICROS_MAX // MICROS,
-        validation_alias=_named("TALLYGATE_MAX_CHARGE_POINTS"),
-    )
 
     log_level: str = Field("info", validation_alias=_named("TALLYGATE_LOG_LEVEL"))
     log_format: str = Field("auto", validation_alias=_named("TALLYGATE_LOG_FORMAT"))
@@ -173,23 +163,6 @@ class Settings(BaseModel):
     def _known_format(cls, value: str) -> str:
         return _one_of(value.lower(), "auto", "console", "json")
 
-    @field_validator("dify_overdraft")
-    @classmethod
-    def _known_overdraft(cls, value: str) -> str:
-        return _one_of(value.lower(), "reject", "overdraw")
-
-    @field_validator("dify_browser_trust")
-    @classmethod
-    def _known_trust(cls, value: str) -> str:
-        return _one_of(value.lower(), *(trust.value for trust in Trust))
-
-    @field_validator("dify_webhook_secret")
-    @classmethod
-    def _usable_secret(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            signing_key(value.get_secret_value())
-        return value
-
     @field_validator("durability")
     @classmethod
     def _known_durability(cls, value: str) -> str:
@@ -206,6 +179,13 @@ class Settings(BaseModel):
         if not value.startswith(("http://", "https://")):
             raise ValueError("use a URL that starts with http:// or https://")
         return value.rstrip("/")
+
+    @field_validator("dify_api_url")
+    @classmethod
+    def _dify_url(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("use a URL that starts with http:// or https://")
+        return with_version(value) if value else ""
 
     @field_validator("database_url")
     @classmethod
