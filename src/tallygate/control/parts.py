@@ -1,10 +1,11 @@
 """What the control plane is made of; `service` puts it together, tests put in their own."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tallygate.control.authentication import AdminDoor
 from tallygate.control.orders import Clerk
+from tallygate.control.sign_in import SignIn
 from tallygate.core.dify import App
 from tallygate.core.provider import Provider
 from tallygate.store.database import Database
@@ -24,6 +25,7 @@ class Parts:
     node_name: str
     render_metrics: Callable[[], Awaitable[bytes]]
     settings_app: App | None = None  # of TALLYGATE_DIFY_API_URL
+    sign_in: SignIn = field(default_factory=SignIn)
 
     def __repr__(self) -> str:
         return f"<Parts of {self.node_name}>"  # the master key stays unseen
