@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from tallygate.clerk.barrier import Barrier
+from tallygate.clerk.billing import Billing
 from tallygate.clerk.book import BookKeeper
 from tallygate.clerk.claims import Claims
 from tallygate.clerk.clock import NodeClock
@@ -31,6 +32,7 @@ from tallygate.clerk.peers import Peer, Peers
 from tallygate.clerk.providers import Providers
 from tallygate.clerk.recover import Recovery
 from tallygate.clerk.settle import Settler
+from tallygate.clerk.shelf import Shelf
 from tallygate.clerk.upkeep import Upkeep
 from tallygate.clerk.writer import Writer
 from tallygate.core.commands import CleanUsage, Inspect, Settle
@@ -48,7 +50,7 @@ BEAT_S = 1.0
 PRICES_TIMEOUT_MS = 3_000
 PARTS = (
     *("recovery", "feed", "leases", "lookups", "providers", "book", "claims"),
-    *("upkeep", "expiries", "notices"),
+    *("upkeep", "expiries", "notices", "billing"),
 )
 
 log = structlog.get_logger("tallygate.clerk")
@@ -88,6 +90,9 @@ class Clerk:
             self.register,
             lambda: self.barrier.has_other_nodes,
             self._publish_recall,
+        )
+        self.billing = Billing(
+            self.writer, self.clock, options, Shelf(self.book, options), self._recall_money
         )
         self.dispatch = Dispatch(
             self.writer,
@@ -202,6 +207,7 @@ class Clerk:
         await self.book.catch_up()
 
     def _commanded(self) -> None:
+        self.billing.shelf.forget()
         self.feed.poke()
 
     def _event(self, event: Event) -> None:
@@ -223,6 +229,13 @@ class Clerk:
     async def _answer_barrier(self, seq: int) -> None:
         with contextlib.suppress(StoreUnavailable):  # whoever asked names us as stale
             await self.barrier.answer(seq)
+
+    def _recall_money(self, wallet_id: int) -> None:
+        """Ask for what gateways have leased of a wallet, here and elsewhere."""
+        counter = (-wallet_id, 0)  # its window is the one that never ends
+        self.leases.recall(counter)
+        if self.barrier.has_other_nodes:
+            self._publish_recall(counter)
 
     def _publish_recall(self, counter: Counter) -> None:
         self.tasks.start(self._recall_elsewhere(counter), "recall")
@@ -273,6 +286,9 @@ class Clerk:
             "figures": {
                 "is_store_available": int(self.is_store_available),
                 "feed_seq": self.feed.cursor,
+                "deliveries_waiting": self.billing.waiting,
+                "delivery_batches": self.billing.batches,
+                "deliveries_answered": self.billing.statuses.total(),
                 "lease_syncs": self.leases.syncs,
                 "lease_recalls": self.leases.recalls,
                 "journals_open": sum(life.is_open for life in lives),

@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from tallygate.config.accounts import AccountSettings
+from tallygate.config.billing import BillingSettings
 from tallygate.core.dify import DEFAULT_HOLD_POINTS, with_version
 from tallygate.core.limits import AMOUNT_MAX
 from tallygate.core.webhook_signature import key_of
@@ -37,7 +38,7 @@ def _named(*names: str) -> AliasChoices:
     return AliasChoices(*names)
 
 
-class Settings(AccountSettings):
+class Settings(AccountSettings, BillingSettings):
     """Everything an operator can set."""
 
     model_config = ConfigDict(
