@@ -322,7 +322,7 @@ class History:
         self.lives = 0
         self.overrun = 0  # the most that requests may have cost beyond what they reserved
         self.credited = START
-        self.held = 0
+        self.held: list[int] = []  # ids of holds
 
     async def start_worker(self) -> None:
         self.lives += 1
@@ -369,9 +369,10 @@ class History:
                 found.credit(EntryKind.TOP_UP, 100, NOW_MS)
                 self.credited += 100
             elif wish == "hold" and found.can_pay(100):
-                found.hold(100, NOW_MS, 1)
-            elif wish == "release" and found.held_micros:
-                found.release(100, NOW_MS, 1)
+                times = {"expires_ms": NOW_MS + 1, "now_ms": NOW_MS}
+                self.held.append(await holds.place(tx, found, 100, by="test", **times))
+            elif wish == "release" and self.held:
+                await holds.end(tx, found, self.held.pop(), holds.RELEASED, NOW_MS)
             await wallets.write(tx, [found])
 
     async def kill(self, payer: Payer, *, is_power_loss: bool = False) -> None:
