@@ -17,6 +17,7 @@ from tallygate.gateway.models import ModelsExchange
 from tallygate.gateway.options import Options
 from tallygate.gateway.plain import PlainExchange
 from tallygate.gateway.plan import Plan, Service, client_address, parse_networks
+from tallygate.gateway.price_list import PriceList
 from tallygate.gateway.record import Recorder
 from tallygate.gateway.upstreams import Upstreams
 from tallygate.telemetry.counters import Counters
@@ -54,6 +55,7 @@ class Gateway:
     ) -> None:
         self._loop = loop
         self.book = book
+        self.prices = PriceList()
         self.keys = keys
         self.claims = claims
         self.recorder = recorder
@@ -133,6 +135,7 @@ class Gateway:
 
     def providers_changed(self) -> None:
         self._plans_version += 1
+        self.prices.providers_changed()
 
     # --- what wire asks ---
 

@@ -10,6 +10,8 @@ from tallygate.core.ports import (
     Found,
     FromClerk,
     Gauges,
+    PriceBook,
+    Priced,
     Recall,
     Refreshed,
     Reload,
@@ -127,6 +129,9 @@ class Parts:
             self.gateway.models_refreshed(message.id)
         elif isinstance(message, Reload):
             self._apply(message.snapshot)
+        elif isinstance(message, PriceBook):
+            self.gateway.prices.apply(message.book)
+            self._link.send(Priced(message.number))
         elif isinstance(message, Welcome):
             self._welcome_again(message)
 
