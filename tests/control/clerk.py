@@ -6,11 +6,15 @@ the first answer for a repeated Idempotency-Key.
 
 import datetime
 import hashlib
+import secrets
 from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
+from tallygate.clerk.commands import dify
+from tallygate.clerk.commands.context import Context
+from tallygate.clerk.options import Options
 from tallygate.core import commands
 from tallygate.core.commands import Arguments, KeyView
 from tallygate.core.errors import Code, Refusal, StoreUnavailable
@@ -23,6 +27,9 @@ from tallygate.store import audit, idempotency, keys, limits, nodes, providers
 from tallygate.store.database import Database, Tx
 
 MASTER_KEY = b"m" * 32
+OPTIONS = Options(
+    data="", database_url="", node_uuid="node", node_name="this-node", master_key=MASTER_KEY
+)
 DAY_MS = 86_400_000
 
 
@@ -60,11 +67,12 @@ class StoreClerk:
                 if earlier.state is idempotency.State.DONE:
                     assert earlier.answer is not None
                     return msgspec.msgpack.decode(earlier.answer)
-            value = await self._run(tx, arguments)
+            value = await self._run(tx, arguments, actor)
             plain = msgspec.to_builtins(value, builtin_types=(bytes,))
-            await audit.record(
-                tx, actor, arguments.NAME, _subject(arguments), None, plain, self.now_ms
-            )
+            if type(arguments) not in dify.HANDLERS:  # those are the clerk's own, and audit
+                await audit.record(
+                    tx, actor, arguments.NAME, _subject(arguments), None, plain, self.now_ms
+                )
             if idempotency_key is not None:
                 await idempotency.finish(
                     tx,
@@ -77,8 +85,11 @@ class StoreClerk:
                 )
         return plain
 
-    async def _run(self, tx: Tx, arguments: Arguments) -> Any:
+    async def _run(self, tx: Tx, arguments: Arguments, actor: Actor) -> Any:
         match arguments:
+            case _ if type(arguments) in dify.HANDLERS:
+                context = Context(tx, self.now_ms, actor, OPTIONS, secrets.token_bytes)
+                return await dify.HANDLERS[type(arguments)](context, arguments)
             case commands.CreateKey():
                 return await self._create(tx, arguments)
             case commands.PatchKey():

@@ -9,7 +9,9 @@ from tallygate.control import (
     admin_usage,
     audit,
     demo,
+    dify_apps,
     keys,
+    langfuse,
     metrics,
     nodes,
     openapi,
@@ -23,7 +25,7 @@ from tallygate.core.errors import StoreRefused, StoreUnavailable
 from tallygate.core.keys import hash_key
 from tallygate.store import keys as api_keys
 
-OPERATORS_ONLY = (admin_keys, admin_usage, keys, providers, nodes, audit, metrics)
+OPERATORS_ONLY = (admin_keys, admin_usage, keys, providers, nodes, audit, metrics, dify_apps)
 
 
 def build(parts: Parts) -> ASGIApp:
@@ -66,6 +68,7 @@ def build_bare(parts: Parts) -> FastAPI:
     application.include_router(guarded)
     application.include_router(pages.routes(parts, application))
     application.include_router(demo.routes(system_ms))
+    application.include_router(langfuse.routes(parts))
     openapi.install(application)
 
     @application.get("/openapi.json", include_in_schema=False)

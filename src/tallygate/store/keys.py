@@ -147,6 +147,11 @@ async def list_views(tx: Tx, limit: int | None = None, after_id: int = 0) -> lis
     return await _views(tx, api_key.c.id > after_id, limit)
 
 
+async def list_of_user(tx: Tx, user_id: str) -> list[KeyView]:
+    """The keys that exist and belong to this user, by id."""
+    return await _views(tx, api_key.c.user_id == user_id, None)
+
+
 async def _views(tx: Tx, condition: sa.ColumnElement[bool], limit: int | None) -> list[KeyView]:
     query = sa.select(api_key).where(condition, api_key.c.deleted_ms.is_(None))
     rows = (await tx.execute(query.order_by(api_key.c.id).limit(limit))).all()

@@ -264,6 +264,25 @@ dify_app = table(
     sa.Column("created_ms", big, nullable=False),
 )
 
+# What a Dify server's tracing export has told of one message or run so far. It comes in pieces:
+# `used` holds what each use of a model counted, and once nothing came for a while it is an event.
+dify_trace = table(
+    "dify_trace",
+    sa.Column("id", big, primary_key=True, autoincrement=True),
+    tenant(),
+    sa.Column("app_id", big, nullable=False),
+    sa.Column("trace_id", sa.Text, nullable=False),
+    sa.Column("account_id", sa.Text, nullable=False),
+    sa.Column("conversation_id", sa.Text, nullable=False),
+    sa.Column("message_id", sa.Text, nullable=False),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("used", sa.Text, nullable=False),
+    sa.Column("event_ms", big, nullable=False),
+    sa.Column("seen_ms", big, nullable=False),
+    sa.Column("due_ms", big, index=True),  # None: nothing new since it became an event
+    sa.UniqueConstraint("app_id", "trace_id"),
+)
+
 # What an imported system had recorded; shown in the history, never charged.
 past_usage = table(
     "past_usage",

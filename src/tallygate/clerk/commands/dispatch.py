@@ -11,7 +11,9 @@ from typing import Any
 import msgspec
 
 from tallygate.clerk.commands import (
+    accounts,
     budgets,
+    dify,
     holds,
     imports,
     keys,
@@ -51,6 +53,8 @@ HANDLERS: Handlers = {
     **holds.HANDLERS,
     **redeem.HANDLERS,
     **budgets.HANDLERS,
+    **dify.HANDLERS,
+    **accounts.HANDLERS,
 }
 _STANDING: tuple[type[known.Arguments], ...] = (known.CleanUsage, known.Settle, known.Inspect)
 _TYPES = {kind.NAME: kind for kind in (*HANDLERS, *_STANDING)}

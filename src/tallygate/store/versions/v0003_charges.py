@@ -134,6 +134,24 @@ def _create_dify() -> None:
         sa.UniqueConstraint("trace_public"),
     )
     op.create_table(
+        "dify_trace",
+        sa.Column("id", big, autoincrement=True, nullable=False),
+        sa.Column("tenant_id", big, server_default="1", nullable=False),
+        sa.Column("app_id", big, nullable=False),
+        sa.Column("trace_id", sa.Text(), nullable=False),
+        sa.Column("account_id", sa.Text(), nullable=False),
+        sa.Column("conversation_id", sa.Text(), nullable=False),
+        sa.Column("message_id", sa.Text(), nullable=False),
+        sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column("used", sa.Text(), nullable=False),
+        sa.Column("event_ms", big, nullable=False),
+        sa.Column("seen_ms", big, nullable=False),
+        sa.Column("due_ms", big, nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("app_id", "trace_id"),
+    )
+    op.create_index(op.f("ix_dify_trace_due_ms"), "dify_trace", ["due_ms"], unique=False)
+    op.create_table(
         "past_usage",
         sa.Column("id", big, autoincrement=True, nullable=False),
         sa.Column("tenant_id", big, server_default="1", nullable=False),
