@@ -72,7 +72,17 @@ ledger_entry = table(
     sa.Index("ledger_of_wallet", "wallet_id", "id"),
 )
 
-# One version of one model's price. Versions are never changed; the highest id in effect counts.
+# One row. Every change of prices, aliases or the rate locks it first and adds one to `version`:
+# changes happen one after the other, and a reader sees by the number that there was one.
+price_book = table(
+    "price_book",
+    sa.Column("id", sa.Integer, primary_key=True),
+    tenant(),
+    sa.Column("version", big, nullable=False),
+)
+
+# One version of one model's price, never changed. Of those whose time has come the one counts that
+# took effect last; among equals the highest id. `effective_ms` not after `created_ms`: at once.
 price = table(
     "price",
     sa.Column("id", big, primary_key=True, autoincrement=True),
@@ -90,6 +100,7 @@ price = table(
     sa.Column("created_ms", big, nullable=False),
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),  # operator, catalogue, file
 )
 
 price_alias = table(
