@@ -7,7 +7,7 @@ Without connections it is all that the CLI needs when no server runs (local.py).
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ from tallygate.tasks import Tasks
 STORE_DEADLINE_S = 5.0
 TICK_S = 0.25
 BEAT_S = 1.0
+FOLLOW_MS = 2000
 
 log = structlog.get_logger("tallygate.clerk")
 
@@ -66,8 +67,10 @@ class Clerk:
         self.providers = Providers(self.db, options, self._providers_changed)
         self.claims = Claims(self.writer, options)
         self.barrier = Barrier(
-            self.db, self.clock, options, self.writer, self.settler, self._find_journals
+            self.db, self.clock, options, self.writer, self.settler, self._catch_up
         )
+        # What has to know of an event of the feed before this node may say that it does.
+        self.followers: list[Callable[[], Awaitable[None]]] = []
         self.upkeep = Upkeep(options, self.writer, self.settler, self.db.system_clock_ms)
         self.leases = Leases(
             self.writer,
@@ -81,6 +84,7 @@ class Clerk:
             entropy,
             {Settle: self._settle, CleanUsage: self._clean_usage, Inspect: self._inspect},
             self._commanded,
+            self._until_followed,
         )
         self.store_uuid = ""
         self.lookups = LookUps(self.db, self.clock, lambda: self.feed.cursor)
@@ -175,8 +179,21 @@ class Clerk:
             is_repeatable=True,
         )
 
-    async def _find_journals(self) -> None:
+    async def _catch_up(self) -> None:
+        """Before this node settles: journals that appeared, and events that were heard of."""
         await self.recovery.scan()
+        for follow in self.followers:
+            await follow()
+
+    async def _until_followed(self) -> None:
+        """Until all nodes that answer have heard what the feed says by now, and their workers."""
+        try:
+            async with asyncio.timeout(FOLLOW_MS / 1000):
+                await self.feed.catch_up_here()
+        except TimeoutError as error:
+            raise StoreUnavailable("the change is made, but was not read back in time") from error
+        if stale := await self.barrier.settle(FOLLOW_MS):
+            log.warning("prices were changed, and nodes do not say that they know", nodes=stale)
 
     def _commanded(self) -> None:
         self.feed.poke()
