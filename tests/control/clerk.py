@@ -11,12 +11,16 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from tallygate.clerk.commands import prices
+from tallygate.clerk.commands.context import Context
+from tallygate.clerk.options import Options
 from tallygate.core import commands
 from tallygate.core.commands import Arguments, KeyView
 from tallygate.core.errors import Code, Refusal, StoreUnavailable
 from tallygate.core.keys import Kind, hash_key, make_key, mask
 from tallygate.core.limits import Dimension
 from tallygate.core.ports import Actor
+from tallygate.core.price_commands import PriceChange
 from tallygate.core.sealing import seal_key
 from tallygate.core.windows import Span
 from tallygate.store import audit, idempotency, keys, limits, nodes, providers
@@ -60,11 +64,12 @@ class StoreClerk:
                 if earlier.state is idempotency.State.DONE:
                     assert earlier.answer is not None
                     return msgspec.msgpack.decode(earlier.answer)
-            value = await self._run(tx, arguments)
+            value = await self._run(tx, arguments, actor)
             plain = msgspec.to_builtins(value, builtin_types=(bytes,))
-            await audit.record(
-                tx, actor, arguments.NAME, _subject(arguments), None, plain, self.now_ms
-            )
+            if not isinstance(arguments, PriceChange):  # their handlers audit themselves
+                await audit.record(
+                    tx, actor, arguments.NAME, _subject(arguments), None, plain, self.now_ms
+                )
             if idempotency_key is not None:
                 await idempotency.finish(
                     tx,
@@ -77,8 +82,14 @@ class StoreClerk:
                 )
         return plain
 
-    async def _run(self, tx: Tx, arguments: Arguments) -> Any:
+    async def _run(self, tx: Tx, arguments: Arguments, actor: Actor) -> Any:
         match arguments:
+            case PriceChange():
+                options = Options(
+                    data="", database_url="", node_uuid="n", node_name="n", master_key=MASTER_KEY
+                )
+                context = Context(tx, self.now_ms, actor, options, bytes)
+                return await prices.HANDLERS[type(arguments)](context, arguments)
             case commands.CreateKey():
                 return await self._create(tx, arguments)
             case commands.PatchKey():

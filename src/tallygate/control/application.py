@@ -8,13 +8,16 @@ from tallygate.control import (
     admin_keys,
     admin_usage,
     audit,
+    calculator,
     demo,
     keys,
     metrics,
+    models,
     nodes,
     openapi,
     pages,
     providers,
+    rates,
     refusals,
 )
 from tallygate.control.parts import Parts
@@ -23,7 +26,10 @@ from tallygate.core.errors import StoreRefused, StoreUnavailable
 from tallygate.core.keys import hash_key
 from tallygate.store import keys as api_keys
 
-OPERATORS_ONLY = (admin_keys, admin_usage, keys, providers, nodes, audit, metrics)
+OPERATORS_ONLY = (
+    *(admin_keys, admin_usage, keys, providers, nodes, audit, metrics),
+    *(models, rates, calculator),
+)
 
 
 def build(parts: Parts) -> ASGIApp:
