@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from tallygate.app import first_prices
 from tallygate.core.errors import StoreRefused, StoreUnavailable
 from tallygate.core.provider import Provider
 from tallygate.store import providers, quota_proxy
@@ -68,6 +69,7 @@ async def _prepare(facts: Facts, location: Location, master_key: bytes) -> None:
     await database.open()
     try:
         await migrate(database)
+        await first_prices.set_up(database)
         if location.takes_over is not None:
             await _take_over(database, facts, location, master_key)
     finally:

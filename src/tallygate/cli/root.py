@@ -31,6 +31,8 @@ GROUPS = {
     "verify": Group("verify", "Walk the contract against a running server.", "verify"),
     "keys": Group("keys", "Make, list and revoke keys."),
     "usage": Group("usage", "Show and clean up what was used."),
+    "prices": Group("prices", "Show, set, import and export what models cost."),
+    "rate": Group("rates", "Show and set how many points a US dollar is."),
     "db": Group("db", "Back up, restore, check, repair, migrate the store."),
     "journal": Group("journal", "Look at the journals of this node."),
     "node": Group("node", "List nodes and give up dead ones."),
