@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tallygate.core.commands import CreateKey
 from tallygate.core.errors import Refusal
+from tallygate.core.ports import PriceBook, Priced
 from tallygate.core.price_commands import (
     ImportedPrice,
     ImportPrices,
@@ -21,7 +21,7 @@ from tallygate.core.price_terms import Written, write_terms
 from tallygate.core.pricing import Prices
 from tallygate.store import audit, feed, prices
 from tests.clerk.conftest import MakeNode
-from tests.clerk.samples import Node
+from tests.clerk.samples import Node, Worker
 
 pytestmark = pytest.mark.anyio
 
@@ -334,63 +334,82 @@ async def test_a_bad_list_is_refused_as_a_whole(
         assert await prices.list_current(tx, 0) == []
 
 
-async def test_a_change_is_acknowledged_once_every_node_has_followed_it(
-    postgresql_url: str, make_node: MakeNode
+class SlowWorker(Worker):
+    """Takes in a book of prices only when the test says so."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__(node, 0, 1)
+        self.may_take = asyncio.Event()
+        self.was_told = asyncio.Event()
+        self.untaken: list[int] = []
+
+    def _message(self, message: Any) -> None:
+        if isinstance(message, PriceBook) and not self.may_take.is_set():
+            self.untaken.append(message.number)
+            self.was_told.set()
+        else:
+            super()._message(message)
+
+    def take(self) -> None:
+        self.may_take.set()
+        self.channel.send(Priced(self.untaken[-1]))
+
+
+async def slow_worker(node: Node) -> SlowWorker:
+    worker = SlowWorker(node)
+    node.workers.append(worker)
+    await worker.connect()
+    async with asyncio.timeout(20):
+        await worker.was_told.wait()  # of the book that there is: it is told when it comes
+    worker.was_told.clear()
+    return worker
+
+
+CHANGES = [
+    SetRate(rate="7"),
+    SavePrice(model="m", price=points()),
+    SetAlias(name="alias", model="known"),
+    ImportPrices(models=[model("n")], source="file"),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.NAME)
+async def test_a_change_is_acknowledged_once_every_worker_of_every_node_has_it(
+    postgresql_url: str, make_node: MakeNode, change: Any
 ) -> None:
-    """Otherwise a webhook delivered right after the answer could still cost the old price."""
+    """Otherwise a call that comes right after the answer could still cost the old price."""
     one = await make_node("one", postgresql_url)
     two = await make_node("two", postgresql_url)
+    await save(one, "known")
     await one.clerk.barrier.beat()
-    asked, may_follow = asyncio.Event(), asyncio.Event()
-    read: list[int] = []
-
-    async def follow() -> None:
-        asked.set()
-        await may_follow.wait()
-        async with two.db.reading() as tx:
-            read.append(await prices.book_version(tx))
-
-    two.clerk.followers.append(follow)
-    saving = asyncio.ensure_future(save(one))
+    worker = await slow_worker(two)
+    changing = asyncio.ensure_future(one.command(change))
     async with asyncio.timeout(20):
-        await asked.wait()
-    assert not saving.done()
-    may_follow.set()
-    await saving
-    assert read == [1]
+        await worker.was_told.wait()
+    assert not changing.done()
+    worker.take()
+    await changing
 
 
-async def test_the_own_workers_hear_of_a_change_before_it_is_acknowledged(any_node: Node) -> None:
-    """They read their sockets in order: what was sent before the answer is known before what
-    comes after it."""
-    followed: list[int] = []
-
-    async def follow() -> None:
-        followed.append(any_node.clerk.feed.cursor)
-
-    any_node.clerk.followers.append(follow)
-    for change in (SetRate(rate="1"), SetRate(rate="1"), listed(model("a"))):
-        followed.clear()
-        await any_node.command(change)
-        async with any_node.db.reading() as tx:
-            assert followed[-1] >= await feed.latest(tx) - 1
-    followed.clear()
-    await any_node.command(CreateKey())
-    assert followed == [], "what is not about prices waits for nobody"
-
-
-async def test_a_node_that_does_not_answer_holds_up_a_change_for_two_seconds_only(
-    store_url: str, make_node: MakeNode, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.NAME)
+async def test_the_own_workers_have_a_change_before_it_is_acknowledged(
+    node: Node, change: Any
 ) -> None:
-    """A dead node must not stop the operator from correcting a price."""
-    monkeypatch.setattr("tallygate.clerk.clerk.FOLLOW_MS", 100)
-    node = await make_node("one", store_url)
-    never = asyncio.Event()
+    await save(node, "known")
+    worker = await slow_worker(node)
+    changing = asyncio.ensure_future(node.command(change))
+    async with asyncio.timeout(20):
+        await worker.was_told.wait()
+    assert not changing.done()
+    worker.take()
+    await changing
 
-    async def follow() -> None:
-        await never.wait()
 
-    node.clerk.followers.append(follow)
+async def test_a_worker_that_hangs_does_not_keep_a_price_from_being_corrected(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tallygate.clerk.book.HEARD_S", 0.1)
+    await slow_worker(node)
     assert (await save(node)).is_new
 
 

@@ -6,12 +6,13 @@ the first answer for a repeated Idempotency-Key.
 
 import datetime
 import hashlib
+import secrets
 from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
-from tallygate.clerk.commands import prices
+from tallygate.clerk.commands import dify, prices
 from tallygate.clerk.commands.context import Context
 from tallygate.clerk.options import Options
 from tallygate.core import commands
@@ -20,14 +21,17 @@ from tallygate.core.errors import Code, Refusal, StoreUnavailable
 from tallygate.core.keys import Kind, hash_key, make_key, mask
 from tallygate.core.limits import Dimension
 from tallygate.core.ports import Actor
-from tallygate.core.price_commands import PriceChange
 from tallygate.core.sealing import seal_key
 from tallygate.core.windows import Span
 from tallygate.store import audit, idempotency, keys, limits, nodes, providers
 from tallygate.store.database import Database, Tx
 
 MASTER_KEY = b"m" * 32
+OPTIONS = Options(
+    data="", database_url="", node_uuid="node", node_name="this-node", master_key=MASTER_KEY
+)
 DAY_MS = 86_400_000
+HANDLERS = {**dify.HANDLERS, **prices.HANDLERS}
 
 
 class StoreClerk:
@@ -66,7 +70,7 @@ class StoreClerk:
                     return msgspec.msgpack.decode(earlier.answer)
             value = await self._run(tx, arguments, actor)
             plain = msgspec.to_builtins(value, builtin_types=(bytes,))
-            if not isinstance(arguments, PriceChange):  # their handlers audit themselves
+            if type(arguments) not in HANDLERS:  # those are the clerk's own, and audit
                 await audit.record(
                     tx, actor, arguments.NAME, _subject(arguments), None, plain, self.now_ms
                 )
@@ -84,12 +88,9 @@ class StoreClerk:
 
     async def _run(self, tx: Tx, arguments: Arguments, actor: Actor) -> Any:
         match arguments:
-            case PriceChange():
-                options = Options(
-                    data="", database_url="", node_uuid="n", node_name="n", master_key=MASTER_KEY
-                )
-                context = Context(tx, self.now_ms, actor, options, bytes)
-                return await prices.HANDLERS[type(arguments)](context, arguments)
+            case _ if type(arguments) in HANDLERS:
+                context = Context(tx, self.now_ms, actor, OPTIONS, secrets.token_bytes)
+                return await HANDLERS[type(arguments)](context, arguments)
             case commands.CreateKey():
                 return await self._create(tx, arguments)
             case commands.PatchKey():

@@ -7,13 +7,14 @@ Without connections it is all that the CLI needs when no server runs (local.py).
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from tallygate.clerk.barrier import Barrier
+from tallygate.clerk.book import BookKeeper
 from tallygate.clerk.claims import Claims
 from tallygate.clerk.clock import NodeClock
 from tallygate.clerk.commands.context import DAY_MS, bad
@@ -41,7 +42,7 @@ from tallygate.tasks import Tasks
 STORE_DEADLINE_S = 5.0
 TICK_S = 0.25
 BEAT_S = 1.0
-FOLLOW_MS = 2000
+PRICES_TIMEOUT_MS = 3_000
 
 log = structlog.get_logger("tallygate.clerk")
 
@@ -65,12 +66,11 @@ class Clerk:
         self.writer = Writer(self.db, self.clock)
         self.settler = Settler(self.db, self.clock, self.writer.poke, self._life_closed)
         self.providers = Providers(self.db, options, self._providers_changed)
+        self.book = BookKeeper(self.db, self.clock.now_ms, self.peers)
         self.claims = Claims(self.writer, options)
         self.barrier = Barrier(
-            self.db, self.clock, options, self.writer, self.settler, self._catch_up
+            self.db, self.clock, options, self.writer, self.settler, self._prepare_barrier
         )
-        # What has to know of an event of the feed before this node may say that it does.
-        self.followers: list[Callable[[], Awaitable[None]]] = []
         self.upkeep = Upkeep(options, self.writer, self.settler, self.db.system_clock_ms)
         self.leases = Leases(
             self.writer,
@@ -84,7 +84,7 @@ class Clerk:
             entropy,
             {Settle: self._settle, CleanUsage: self._clean_usage, Inspect: self._inspect},
             self._commanded,
-            self._until_followed,
+            self.spread_prices,
         )
         self.store_uuid = ""
         self.lookups = LookUps(self.db, self.clock, lambda: self.feed.cursor)
@@ -115,11 +115,13 @@ class Clerk:
         )
         self.writer.settle = self.settler.step
         await self.providers.load()
+        await self.book.load()
         await self.feed.start()
         self.tasks.start(self.writer.run(), "writer")
         await self.barrier.beat()
         await self.recovery.scan()
-        for name in ("recovery", "feed", "leases", "lookups", "providers", "claims", "upkeep"):
+        parts = ("recovery", "feed", "leases", "lookups", "providers", "book", "claims", "upkeep")
+        for name in parts:
             self.tasks.start(getattr(self, name).run(), name)
         self.tasks.start(self.settler.watch(), "journals")
         self.tasks.start(self._beat(), "heartbeat")
@@ -179,21 +181,18 @@ class Clerk:
             is_repeatable=True,
         )
 
-    async def _catch_up(self) -> None:
-        """Before this node settles: journals that appeared, and events that were heard of."""
-        await self.recovery.scan()
-        for follow in self.followers:
-            await follow()
-
-    async def _until_followed(self) -> None:
-        """Until all nodes that answer have heard what the feed says by now, and their workers."""
-        try:
-            async with asyncio.timeout(FOLLOW_MS / 1000):
-                await self.feed.catch_up_here()
-        except TimeoutError as error:
-            raise StoreUnavailable("the change is made, but was not read back in time") from error
-        if stale := await self.barrier.settle(FOLLOW_MS):
+    async def spread_prices(self) -> None:
+        """After a change of prices: return when every node that is alive charges by them."""
+        await self.book.renew()
+        if not self.barrier.has_other_nodes:
+            return
+        if stale := await self.barrier.settle(PRICES_TIMEOUT_MS):
             log.warning("prices were changed, and nodes do not say that they know", nodes=stale)
+
+    async def _prepare_barrier(self) -> None:
+        """A journal that appeared a moment ago counts, and a book that was changed is in force."""
+        await self.recovery.scan()
+        await self.book.catch_up()
 
     def _commanded(self) -> None:
         self.feed.poke()
@@ -203,6 +202,8 @@ class Clerk:
         is_own = event.node == self.options.node_uuid
         if event.kind == "config":
             self.providers.reload_soon()
+        elif event.kind == "prices":
+            self.book.reload_soon()
         elif event.kind == "recall" and not is_own:
             self.leases.recall((event.subject, event.detail))
         elif event.kind == "settle" and not is_own:

@@ -46,7 +46,6 @@ class Feed:
         self._cursor_file = cursor_file
         self._recent: deque[Change] = deque(maxlen=RECENT_MAX)
         self._wake = asyncio.Event()
-        self._moved = asyncio.Event()
         self.cursor = 0
         self.is_readable = True
 
@@ -61,15 +60,6 @@ class Feed:
     def poke(self) -> None:
         """Something was just written to the feed."""
         self._wake.set()
-
-    async def catch_up_here(self) -> None:
-        """Until everything that is in the feed by now was passed on to our own workers."""
-        async with self._db.reading() as tx:
-            latest = await feed.latest(tx)
-        while self.cursor < latest:
-            self._moved.clear()
-            self.poke()
-            await self._moved.wait()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -118,7 +108,6 @@ class Feed:
 
     def _move(self, cursor: int) -> None:
         self.cursor = cursor
-        self._moved.set()
         try:
             self._cursor_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._cursor_file.write_text(f"{self._store_uuid} {cursor}\n")

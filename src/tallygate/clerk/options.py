@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 
+from tallygate.core.dify import App
 from tallygate.core.provider import Provider
 
 
@@ -18,12 +19,15 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     time_zone: str = "UTC"
     default_daily_limit: int = 200
     keep_sealed_keys: bool = True
+    member_keys_max: int = 20
     journal_keep_h: int = 24
     journal_bytes_max: int = 4 << 30
     feed_keep_h: int = 24
     idempotency_keep_h: int = 24
     drain_timeout_s: float = 10.0
     settings_provider: Provider | None = None
+    settings_app: App | None = None  # of Dify
+    dify_trace_quiet_s: int = 10
     control_socket: str = ""
 
     def __repr__(self) -> str:

@@ -10,7 +10,9 @@ from tallygate.control import (
     audit,
     calculator,
     demo,
+    dify_apps,
     keys,
+    langfuse,
     metrics,
     models,
     nodes,
@@ -27,7 +29,7 @@ from tallygate.core.keys import hash_key
 from tallygate.store import keys as api_keys
 
 OPERATORS_ONLY = (
-    *(admin_keys, admin_usage, keys, providers, nodes, audit, metrics),
+    *(admin_keys, admin_usage, keys, providers, nodes, audit, metrics, dify_apps),
     *(models, rates, calculator),
 )
 
@@ -72,6 +74,7 @@ def build_bare(parts: Parts) -> FastAPI:
     application.include_router(guarded)
     application.include_router(pages.routes(parts, application))
     application.include_router(demo.routes(system_ms))
+    application.include_router(langfuse.routes(parts))
     openapi.install(application)
 
     @application.get("/openapi.json", include_in_schema=False)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from tallygate.control.authentication import AdminDoor
 from tallygate.control.orders import Clerk
+from tallygate.core.dify import App
 from tallygate.core.provider import Provider
 from tallygate.store.database import Database
 
@@ -22,6 +23,7 @@ class Parts:
     from_settings: Provider | None
     node_name: str
     render_metrics: Callable[[], Awaitable[bytes]]
+    settings_app: App | None = None  # of TALLYGATE_DIFY_API_URL
 
     def __repr__(self) -> str:
         return f"<Parts of {self.node_name}>"  # the master key stays unseen

@@ -11,8 +11,21 @@ from typing import Any
 
 import msgspec
 
-from tallygate.clerk.commands import imports, keys, nodes, prices, providers, usage
-from tallygate.clerk.commands.context import Context
+from tallygate.clerk.commands import (
+    accounts,
+    budgets,
+    dify,
+    holds,
+    imports,
+    keys,
+    nodes,
+    prices,
+    providers,
+    redeem,
+    usage,
+    wallets,
+)
+from tallygate.clerk.commands.context import Context, Handler, Handlers
 from tallygate.clerk.options import Options
 from tallygate.clerk.writer import Writer
 from tallygate.core import commands as known
@@ -26,10 +39,9 @@ from tallygate.store.idempotency import State
 HOUR_MS = 3_600_000
 MSGPACK = "application/msgpack"
 
-Handler = Callable[[Context, Any], Awaitable[Any]]  # a handler takes its own command's struct
 Standing = Callable[[Any, Actor], Awaitable[Any]]
 
-HANDLERS: dict[type[known.Arguments], Handler] = {
+HANDLERS: Handlers = {
     known.CreateKey: keys.create,
     known.PatchKey: keys.patch,
     known.DeleteKey: keys.delete,
@@ -41,6 +53,12 @@ HANDLERS: dict[type[known.Arguments], Handler] = {
     known.RetireNode: nodes.retire,
     known.ImportQuotaProxy: imports.quota_proxy,
     **prices.HANDLERS,
+    **wallets.HANDLERS,
+    **holds.HANDLERS,
+    **redeem.HANDLERS,
+    **budgets.HANDLERS,
+    **dify.HANDLERS,
+    **accounts.HANDLERS,
 }
 _STANDING: tuple[type[known.Arguments], ...] = (known.CleanUsage, known.Settle, known.Inspect)
 _TYPES = {kind.NAME: kind for kind in (*HANDLERS, *_STANDING)}
@@ -54,14 +72,14 @@ class Dispatch:
         entropy: Callable[[int], bytes],
         standing: Mapping[type[known.Arguments], Standing],
         on_events: Callable[[], None],
-        until_followed: Callable[[], Awaitable[None]],
+        spread_prices: Callable[[], Awaitable[None]],
     ) -> None:
         self._writer = writer
         self._options = options
         self._entropy = entropy
         self._standing = standing
         self._on_events = on_events
-        self._until_followed = until_followed
+        self._spread_prices = spread_prices
 
     async def run(
         self, name: str, arguments: bytes, actor: Actor, idempotency_key: str | None
@@ -87,7 +105,7 @@ class Dispatch:
         value = await self._writer.do(name, work)
         self._on_events()
         if issubclass(kind, PriceChange):
-            await self._until_followed()
+            await self._spread_prices()
         return value
 
     async def _once(
