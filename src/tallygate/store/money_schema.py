@@ -144,6 +144,8 @@ dead_letter = table(
     tenant(),
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("instance", sa.Text, nullable=False),
+    sa.Column("app", sa.Text, nullable=False),  # what the delivery named beside its body
+    sa.Column("account_id", sa.Text, nullable=False),
     sa.Column("code", sa.Text, nullable=False),
     sa.Column("message", sa.Text, nullable=False),
     sa.Column("payload", sa.Text, nullable=False),
