@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from tallygate.cli.failures import Fault
-from tallygate.control.decimals import Decimals, read_decimal, read_optional
+from tallygate.control.amounts import Decimals, read_decimal, read_optional
 from tallygate.core.errors import Refusal
 from tallygate.core.price_commands import ImportedPrice
 from tallygate.core.price_terms import TOKEN_PRICES, Version, Written, write_terms

@@ -41,8 +41,7 @@ from tallygate.control.roles import need_of
 GUARDED = (
     *(admin_keys, admin_usage, keys, providers, nodes, audit, metrics),
     *(users, teams, own_account, sessions, oidc_sign_in, dify_apps),
-    *(wallets, grants, holds, redeem, budgets),
-    *(models, rates, calculator),
+    *(wallets, grants, holds, redeem, budgets, models, rates, calculator),
 )
 
 

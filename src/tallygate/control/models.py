@@ -7,9 +7,9 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 from msgspec import UNSET, UnsetType
 
-from tallygate.control import bodies, decimals, lists
+from tallygate.control import amounts, bodies, lists
+from tallygate.control.amounts import Decimals
 from tallygate.control.bodies import Text
-from tallygate.control.decimals import Decimals
 from tallygate.control.openapi import described
 from tallygate.control.orders import order
 from tallygate.control.parts import Parts
@@ -207,7 +207,7 @@ def _command(model: str, body: PriceChange) -> SavePrice:
     for field in (*TOKEN_PRICES, "request_price"):
         raw = getattr(body, field)
         if raw is not UNSET:
-            read = decimals.read_optional if field in _OPTIONAL else decimals.read_decimal
+            read = amounts.read_optional if field in _OPTIONAL else amounts.read_decimal
             setattr(written, field, read(raw, field))
     effective_ms = None
     if isinstance(body.effective_from, datetime.datetime):

@@ -3,10 +3,9 @@
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from tallygate.control import amounts, bodies, decimals, lists
-from tallygate.control.amounts import Points
+from tallygate.control import amounts, bodies, lists
+from tallygate.control.amounts import Decimals, Points
 from tallygate.control.bodies import Text
-from tallygate.control.decimals import Decimals
 from tallygate.control.openapi import described
 from tallygate.control.orders import order
 from tallygate.control.parts import Parts
@@ -62,7 +61,7 @@ def routes(parts: Parts) -> APIRouter:
     async def set_rate(request: Request) -> Response:
         """Set the rate. It counts for every event that is received after this answer."""
         body = await bodies.read(request, NewRate)
-        change = SetRate(rate=decimals.read_decimal(body.rate, "rate"), reason=body.reason)
+        change = SetRate(rate=amounts.read_decimal(body.rate, "rate"), reason=body.reason)
         return bodies.answer(exchange_rate(await order(parts.clerk, request, change, RateView)))
 
     @router.get("/history", **described(lists.Page[RateChange]))
