@@ -70,6 +70,7 @@ class World:
     given: dict[str, int] = field(default_factory=dict)
     codes: list[str] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
+    redeemed: set[str] = field(default_factory=set)
     steps: list[str] = field(default_factory=list)
     orders: int = 0
     events: int = 0
@@ -138,8 +139,8 @@ class World:
 
     async def adjust(self) -> None:
         account_id = self.anyone()
-        micros = self.micros() * self.rng.choice((1, -1))
-        is_forced = self.rng.random() < 0.3
+        micros = self.micros() * self.rng.choice((1, -1, -1))
+        is_forced = self.rng.random() < 0.5
         change = AdjustWallet(account_id=account_id, micros=micros, is_forced=is_forced)
         if await self.order(change):
             self.given[account_id] += micros
@@ -200,9 +201,10 @@ class World:
     async def redeem(self) -> None:
         if not self.codes:
             return
-        account_id = self.anyone()
-        change = RedeemCode(account_id=account_id, code=self.rng.choice(self.codes))
-        if await self.order(change):
+        account_id, code = self.anyone(), self.rng.choice(self.codes)
+        if await self.order(RedeemCode(account_id=account_id, code=code)):
+            assert code not in self.redeemed, "a code was good twice"
+            self.redeemed.add(code)
             self.given[account_id] += 5 * POINT
 
     async def budget(self) -> None:
@@ -327,17 +329,17 @@ class World:
 
 WEIGHTS = {
     "top_up": 9,
-    "adjust": 3,
-    "grant": 5,
+    "adjust": 5,
+    "grant": 7,
     "void_grant": 2,
     "configure": 1,
     "hold": 6,
     "capture": 4,
     "release": 2,
     "refund": 5,
-    "make_codes": 1,
+    "make_codes": 2,
     "void_batch": 1,
-    "redeem": 3,
+    "redeem": 5,
     "budget": 1,
     "expire": 4,
     "change_price": 2,
