@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from tallygate.config.accounts import AccountSettings
+from tallygate.config.billing import BillingSettings
 from tallygate.config.notices import NoticeSettings
 from tallygate.core.dify import DEFAULT_HOLD_POINTS, with_version
 from tallygate.core.limits import AMOUNT_MAX
@@ -36,7 +37,7 @@ def _named(*names: str) -> AliasChoices:
     return AliasChoices(*names)
 
 
-class Settings(AccountSettings, NoticeSettings):
+class Settings(AccountSettings, BillingSettings, NoticeSettings):
     """Everything an operator can set."""
 
     model_config = ConfigDict(

@@ -1,25 +1,29 @@
-"""Who may come in: the admin token, compared in constant time, with guessing slowed down.
+"""Who may come in: the admin token, whoever is signed in, a user's own API key; in this order.
 
-Only a wrong token counts as a guess, never a missing one. An address that has used up its guesses
-is refused unheard until the bucket fills again, so that a flood of guesses learns nothing.
+A header decides before a cookie does: a page of somebody else's can make a browser send its cookie,
+but no header. The admin token is compared in constant time, and guessing is slowed down: only a
+wrong token counts as a guess, never a missing one. An address that has used up its guesses is
+refused unheard until the bucket fills again, so that a flood of guesses learns nothing.
 """
 
 import hashlib
 import hmac
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from fastapi import Request
 
+from tallygate.control.callers import ADMIN, NOBODY, Caller, Kind, client_address
+from tallygate.control.cookies import check_origin, check_token, cookie_of
+from tallygate.control.people import People
 from tallygate.control.refusals import TryLater
+from tallygate.control.roles import Need, changes_something, may
 from tallygate.core.errors import Code, Refusal
 
 GUESSES_MAX = 60
 GUESSES_REFILLED_PER_S = 1.0
 ADDRESSES_MAX = 4096
 _KEY_HEADERS = (b"x-api-key", b"x-trial-key")
-
-IsKey = Callable[[bytes], Awaitable[bool]]
 
 
 class GuessBudget:
@@ -64,26 +68,49 @@ class GuessBudget:
 
 
 class AdminDoor:
-    """Lets the admin token in; knows it only as a digest."""
+    """Knows the admin token, as a digest only, and lets in who may come in."""
 
     def __init__(self, admin_token: str, budget: GuessBudget) -> None:
         assert admin_token, "an empty admin token would let everyone in"
         self._digest = hashlib.sha256(admin_token.encode()).digest()
         self._budget = budget
 
-    async def admit(self, request: Request, is_key: IsKey) -> None:
-        """Nothing when the caller is the operator, else a Refusal.
+    async def admit(self, request: Request, need: Need | None, people: People) -> Caller:
+        """The caller, who may make this call; else a Refusal: 401 unknown, 403 known."""
+        if need in (Need.OPEN, Need.OWN):
+            return NOBODY
+        caller = await self._recognise(request, people)
+        if not may(caller, need):
+            if caller.kind is Kind.KEY:
+                raise Refusal(Code.FORBIDDEN, "an API key opens no part of this API")
+            raise Refusal(
+                Code.FORBIDDEN, f"your role, {caller.role}, does not allow this; ask an admin"
+            )
+        return caller
 
-        `is_key` says whether a token is one of our API keys: then we know who asks, and that they
-        may not.
-        """
+    async def _recognise(self, request: Request, people: People) -> Caller:
         offered = offered_tokens(request)
         keys = [value.strip() for name, value in request.scope["headers"] if name in _KEY_HEADERS]
-        if not offered and not any(keys):
+        if offered or any(keys):
+            return await self._by_token(request, offered, keys, people)
+        cookie = cookie_of(request)
+        caller = await people.signed_in(cookie) if cookie else None
+        if caller is None:
             raise Refusal(
                 Code.UNAUTHORIZED,
-                "send the admin token as `Authorization: Bearer …` or `X-Admin-Token`",
+                "your session has ended; sign in again"
+                if cookie
+                else "sign in, or send the admin token as `Authorization: Bearer …` or "
+                "`X-Admin-Token`",
             )
+        if changes_something(request.method):
+            check_origin(request, people.public_url)
+            check_token(request, cookie)
+        return caller
+
+    async def _by_token(
+        self, request: Request, offered: list[bytes], keys: list[bytes], people: People
+    ) -> Caller:
         address = client_address(request)
         if wait_s := self._budget.wait_s(address):
             raise TryLater(
@@ -91,10 +118,11 @@ class AdminDoor:
             )
         matches = [hmac.compare_digest(self._digest, _digest_of(token)) for token in offered]
         if any(matches):
-            return
+            return ADMIN
         for token in (*offered, *keys):
-            if token and await is_key(token):
-                raise Refusal(Code.FORBIDDEN, "an API key opens no part of this API")
+            caller = await people.by_key(token, address) if token else None
+            if caller is not None:
+                return caller
         self._budget.spend(address)
         raise Refusal(Code.UNAUTHORIZED, "this is not the admin token")
 
@@ -110,12 +138,6 @@ def offered_tokens(request: Request) -> list[bytes]:
             if scheme.lower() == b"bearer" and token.strip():
                 offered.append(token.strip())
     return offered
-
-
-def client_address(request: Request) -> str:
-    """The gateway names its client; who comes over the socket itself is this machine's own."""
-    forwarded: str = request.headers.get("x-forwarded-for", "")
-    return forwarded.rpartition(",")[2].strip() or "local"
 
 
 def _digest_of(token: bytes) -> bytes:

@@ -6,6 +6,7 @@ from time import monotonic
 
 from tallygate.control.authentication import AdminDoor, GuessBudget
 from tallygate.control.orders import Clerk
+from tallygate.control.sign_in import SignIn
 from tallygate.core.dify import App
 from tallygate.core.provider import Provider
 from tallygate.store.database import Database
@@ -33,6 +34,7 @@ class Parts:
     node_name: str
     render_metrics: Callable[[], Awaitable[bytes]]
     settings_app: App | None = None  # of TALLYGATE_DIFY_API_URL
+    sign_in: SignIn = field(default_factory=SignIn)
     code_guesses: GuessBudget = field(default_factory=_code_guesses)
 
     def __repr__(self) -> str:
