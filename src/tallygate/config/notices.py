@@ -1,19 +1,16 @@
-"""Settings of notices: where what somebody should hear of is sent to.
-
-`Settings` is made of these and of its own; each has its line in docs/reference/settings.md.
-"""
+"""Settings of notices: by which ways they leave."""
 
 from pydantic import AliasChoices, BaseModel, Field, SecretStr, field_validator, model_validator
 
 from tallygate.core.webhook_signature import key_of
 
 
-def _named(*names: str) -> AliasChoices:
-    return AliasChoices(*names)
+def _named(name: str) -> AliasChoices:
+    return AliasChoices(name)
 
 
 class NoticeSettings(BaseModel):
-    """Where notices go, and the secret that they are signed with."""
+    """Where notices go."""
 
     notify_urls: SecretStr | None = Field(None, validation_alias=_named("TALLYGATE_NOTIFY_URLS"))
     notify_webhook_url: SecretStr | None = Field(
@@ -41,6 +38,6 @@ class NoticeSettings(BaseModel):
     def _signed_webhook(self) -> "NoticeSettings":
         if self.notify_webhook_url is not None and self.notify_webhook_secret is None:
             raise ValueError(
-                "TALLYGATE_NOTIFY_WEBHOOK_SECRET is needed beside TALLYGATE_NOTIFY_WEBHOOK_URL"
+                "TALLYGATE_NOTIFY_WEBHOOK_URL also needs TALLYGATE_NOTIFY_WEBHOOK_SECRET"
             )
         return self
