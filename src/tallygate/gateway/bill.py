@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tallygate.core.entry import Charge
 from tallygate.core.meters import Meter
-from tallygate.core.money import format_points
+from tallygate.core.money import MICROS
 from tallygate.core.usage import INPUT_TOKENS, OUTPUT_TOKENS, Source
 from tallygate.gateway.lease import UNLEASED
 
@@ -54,7 +54,7 @@ def bill_of(exchange: "MeteredExchange", status: int, meter: Meter | None) -> Bi
     if 200 <= status < 300 or not status:
         if not counts and exchange.request is not None:
             counts, source = _estimate(exchange.request.input_tokens_estimate), _ESTIMATED
-        charge = tariff.charge(known.key.wallet_id, counts)
+        charge = Charge(known.key.wallet_id, tariff.price_id, tariff.rate_id, *tariff.cost(counts))
     exchange.bill = Bill(counts, source, charge)
     return exchange.bill
 
@@ -69,8 +69,7 @@ def cost_fields(exchange: "MeteredExchange", status: int, meter: Meter | None) -
         return b""
     charge = bill_of(exchange, status, meter).charge
     micros = 0 if charge is None else charge.micros
-    cost = b"x-tallygate-cost: %b\r\n" % format_points(micros).encode()
-    return cost + balance_field(exchange, micros)
+    return b"x-tallygate-cost: %b\r\n%b" % (points(micros), balance_field(exchange, micros))
 
 
 def balance_field(exchange: "MeteredExchange", unsettled_micros: int = 0) -> bytes:
@@ -80,5 +79,13 @@ def balance_field(exchange: "MeteredExchange", unsettled_micros: int = 0) -> byt
     lease = exchange.taken[-1][1]  # a wallet is taken from last
     if lease is None or lease.lease_id == UNLEASED:
         return b""  # a free model: nobody had to look
-    points = format_points(lease.balance_micros() - unsettled_micros)
-    return b"x-tallygate-balance: %b\r\n" % points.encode()
+    balance = lease.available + lease.reserved - lease.used - unsettled_micros
+    return b"x-tallygate-balance: %b\r\n" % points(balance)
+
+
+def points(micros: int) -> bytes:
+    """As money.format_points writes them, for there are two in each answer."""
+    if micros < 0:
+        return b"-" + points(-micros)
+    whole, rest = divmod(micros, MICROS)
+    return (b"%d.%06d" % (whole, rest)).rstrip(b"0") if rest else b"%d" % whole

@@ -3,42 +3,13 @@
 A request keeps the tariff that was in force when it was let through, whatever changes meanwhile.
 """
 
-from collections.abc import Mapping
 from typing import Final
 
-from tallygate.core.entry import Charge
 from tallygate.core.errors import Code, Refusal
-from tallygate.core.pricing import Book, Currency, Price, Prices, Rate, cost, reserve_micros
+from tallygate.core.pricing import Book, Prices
+from tallygate.core.tariff import Tariff
 
 NAMES_MAX: Final = 4096  # remembered: a client may ask for any name
-
-
-class Tariff:
-    """One version of a price with the rate that goes with it."""
-
-    __slots__ = ("is_free", "price", "rate")
-
-    def __init__(self, price: Price, rate: Rate | None) -> None:
-        self.price = price
-        self.rate = rate if price.currency is Currency.USD else None
-        parts = (price.input_picos, price.output_picos, price.request_picos)
-        cached = (price.cache_read_picos, price.cache_write_picos)
-        self.is_free = not any(parts) and not any(cached)
-
-    def __repr__(self) -> str:
-        return f"<Tariff {self.price.model} price={self.price.id}>"
-
-    def at_most(self, input_tokens: int, output_tokens: int) -> int:
-        """What a request may cost; 0 only of a model that costs nothing."""
-        if self.is_free:
-            return 0
-        return max(1, reserve_micros(input_tokens, output_tokens, self.price, self.rate))
-
-    def charge(self, wallet_id: int, counts: Mapping[str, int]) -> Charge:
-        """What a request did cost."""
-        found = cost(counts, self.price, self.rate)
-        rate_id = self.rate.id if self.rate is not None else 0
-        return Charge(wallet_id, self.price.id, rate_id, found.micros, found.output_micros)
 
 
 class PriceList:
@@ -72,7 +43,7 @@ class PriceList:
         tariff = self._tariffs.get(price.id)
         if tariff is None:
             tariff = self._tariffs[price.id] = Tariff(price, prices.book.rate)
-        if tariff.rate is None and price.currency is Currency.USD:
+        if not tariff.is_usable:
             raise _refusal(model, "has a price in US dollars, and no exchange rate is set")
         return tariff
 
