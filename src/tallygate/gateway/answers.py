@@ -17,6 +17,7 @@ class Shape(enum.Enum):
     OPENAI = "openai"
     ANTHROPIC = "anthropic"
     OWN = "own"
+    WEBHOOK = "webhook"
 
 
 _OPENAI_TYPES = {
@@ -74,9 +75,10 @@ def error_body(shape: Shape, refusal: Refusal, status: int, request_id: str) -> 
                 }
             }
         )
-    return msgspec.json.encode(
-        {"error": {"code": code, "message": message, "request_id": request_id}}
-    )
+    detail = {"code": code, "message": message, "request_id": request_id}
+    if shape is Shape.WEBHOOK:
+        return msgspec.json.encode({"success": False, "message": message, "error": detail})
+    return msgspec.json.encode({"error": detail})
 
 
 def refusal_answer(

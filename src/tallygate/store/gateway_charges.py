@@ -15,7 +15,7 @@ from tallygate.core.usage import (
     OUTPUT_TOKENS,
 )
 from tallygate.core.wallet import Wallet
-from tallygate.store import charge_rows, wallet_leases, wallets
+from tallygate.store import charge_ids, charge_rows, wallet_leases, wallets
 from tallygate.store.charge_rows import Row
 from tallygate.store.database import Tx
 
@@ -40,7 +40,7 @@ async def settle(
     costs = [(entry, cost) for entry, cost in costs if cost.wallet_id in found]
     spent: dict[str, int] = {}
     rows = []
-    for id_, (entry, cost) in zip(await charge_rows.take_ids(tx, len(costs)), costs, strict=True):
+    for id_, (entry, cost) in zip(await charge_ids.allocate(tx, len(costs)), costs, strict=True):
         paying = found[cost.wallet_id]
         paying.charge(cost.micros, now_ms, id_)
         rows.append(_row(id_, entry, cost, paying, now_ms))
