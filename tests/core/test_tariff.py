@@ -11,7 +11,12 @@ picos = st.one_of(st.just(0), st.integers(0, 10**9), st.integers(0, 10**15))
 maybe = st.none() | picos
 tokens = st.integers(0, 10**7)
 PARTS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
-counted = st.dictionaries(st.sampled_from(PARTS), tokens)
+MORE = (*PARTS[2:], "reasoning_tokens")
+counted = st.just({}) | st.builds(
+    lambda first, second, more: {PARTS[0]: first, PARTS[1]: second, **more},
+    *(tokens, tokens),
+    st.dictionaries(st.sampled_from(MORE), tokens),
+)
 prices = st.builds(
     Price,
     id=st.integers(1, 9),

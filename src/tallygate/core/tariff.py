@@ -5,13 +5,15 @@ looking the price's members up and multiplying by the rate for each request agai
 """
 
 from collections.abc import Mapping
-from typing import Final
 
 from tallygate.core.money import MICROS, PICOS
 from tallygate.core.pricing import Currency, Price, Rate, cost
-from tallygate.core.usage import INPUT_TOKENS, OUTPUT_TOKENS
-
-_SIMPLE: Final = 2  # counts of input and output alone
+from tallygate.core.usage import (
+    CACHE_READ_TOKENS,
+    CACHE_WRITE_TOKENS,
+    INPUT_TOKENS,
+    OUTPUT_TOKENS,
+)
 
 
 class Tariff:
@@ -49,8 +51,8 @@ class Tariff:
         return -(-total // PICOS) or 1
 
     def cost(self, counts: Mapping[str, int]) -> tuple[int, int]:
-        """Micro-points in all, and those of them that output cost."""
-        if len(counts) != _SIMPLE or INPUT_TOKENS not in counts or OUTPUT_TOKENS not in counts:
+        """Micro-points in all, and those of them that output cost; both are counted, or nothing."""
+        if CACHE_READ_TOKENS in counts or CACHE_WRITE_TOKENS in counts or not counts:
             found = cost(counts, self.price, self.rate)
             return found.micros, found.output_micros
         output = counts[OUTPUT_TOKENS] * self._output

@@ -7,6 +7,8 @@ nothing can be counted, is charged by the estimate of its input: the provider ha
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tallygate.core.entry import Charge
 from tallygate.core.meters import Meter
 from tallygate.core.money import MICROS
@@ -17,17 +19,15 @@ if TYPE_CHECKING:
     from tallygate.gateway.exchange import MeteredExchange
 
 _ESTIMATED = Source.ESTIMATED.value
+_COST_AND_BALANCE = b"x-tallygate-cost: %b\r\nx-tallygate-balance: %b\r\n"
 
 
-class Bill:
+class Bill(msgspec.Struct, gc=False):
     """Made once per request that a wallet pays for. `charge` None: it costs nothing."""
 
-    __slots__ = ("charge", "counts", "source")
-
-    def __init__(self, counts: dict[str, int], source: str, charge: Charge | None) -> None:
-        self.counts = counts
-        self.source = source
-        self.charge = charge
+    counts: dict[str, int]
+    source: str
+    charge: Charge | None
 
 
 def measure(
@@ -44,9 +44,7 @@ def measure(
 
 
 def bill_of(exchange: "MeteredExchange", status: int, meter: Meter | None) -> Bill:
-    """The bill of a request whose answer has ended; whoever asks first has it made."""
-    if exchange.bill is not None:
-        return exchange.bill
+    """Make the bill of a request whose answer has ended; whoever needs it first does so."""
     tariff, known = exchange.tariff, exchange.known
     assert tariff is not None and known is not None
     counts, source = measure(exchange, status, meter)
@@ -55,8 +53,8 @@ def bill_of(exchange: "MeteredExchange", status: int, meter: Meter | None) -> Bi
         if not counts and exchange.request is not None:
             counts, source = _estimate(exchange.request.input_tokens_estimate), _ESTIMATED
         charge = Charge(known.key.wallet_id, tariff.price_id, tariff.rate_id, *tariff.cost(counts))
-    exchange.bill = Bill(counts, source, charge)
-    return exchange.bill
+    bill = exchange.bill = Bill(counts, source, charge)
+    return bill
 
 
 def _estimate(input_tokens: int) -> dict[str, int]:
@@ -67,20 +65,21 @@ def cost_fields(exchange: "MeteredExchange", status: int, meter: Meter | None) -
     """What a whole answer says: its cost, and the balance once that is paid."""
     if exchange.tariff is None:
         return b""
-    charge = bill_of(exchange, status, meter).charge
+    charge = (exchange.bill or bill_of(exchange, status, meter)).charge
     micros = 0 if charge is None else charge.micros
-    return b"x-tallygate-cost: %b\r\n%b" % (points(micros), balance_field(exchange, micros))
-
-
-def balance_field(exchange: "MeteredExchange", unsettled_micros: int = 0) -> bytes:
-    """The balance as far as this worker knows; a stream says it at its start."""
-    if exchange.tariff is None:
-        return b""
     lease = exchange.taken[-1][1]  # a wallet is taken from last
+    if lease is None or lease.lease_id == UNLEASED:  # a free model: nobody had to look
+        return b"x-tallygate-cost: %b\r\n" % points(micros)
+    balance = lease.available + lease.reserved - lease.used - micros
+    return _COST_AND_BALANCE % (points(micros), points(balance))
+
+
+def balance_field(exchange: "MeteredExchange") -> bytes:
+    """The balance as far as this worker knows; a stream says it at its start."""
+    lease = exchange.taken[-1][1] if exchange.tariff is not None else None
     if lease is None or lease.lease_id == UNLEASED:
-        return b""  # a free model: nobody had to look
-    balance = lease.available + lease.reserved - lease.used - unsettled_micros
-    return b"x-tallygate-balance: %b\r\n" % points(balance)
+        return b""
+    return b"x-tallygate-balance: %b\r\n" % points(lease.balance_micros())
 
 
 def points(micros: int) -> bytes:
