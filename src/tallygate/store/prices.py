@@ -35,12 +35,10 @@ async def read_book(tx: Tx, now_ms: int) -> Book:
     return Book(version, prices, aliases, current)
 
 
-async def book_version(tx: Tx) -> int:
-    """Another one whenever a price or a rate was added."""
-    latest = sa.select(sa.func.max(price.c.id)).scalar_subquery()
-    current = sa.select(sa.func.max(rate.c.id)).scalar_subquery()
-    query = sa.select(sa.func.coalesce(latest, 0) + sa.func.coalesce(current, 0))
-    return int(await tx.scalar(query))
+# Another one whenever a price or a rate was added.
+BOOK_VERSION = sa.func.coalesce(
+    sa.select(sa.func.max(price.c.id)).scalar_subquery(), 0
+) + sa.func.coalesce(sa.select(sa.func.max(rate.c.id)).scalar_subquery(), 0)
 
 
 async def pinned(tx: Tx, price_ids: Collection[int]) -> dict[int, Price]:
