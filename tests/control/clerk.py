@@ -6,13 +6,14 @@ the first answer for a repeated Idempotency-Key.
 
 import datetime
 import hashlib
+import secrets
 from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
-from tallygate.clerk.commands import accounts
 from tallygate.clerk.commands.context import Context
+from tallygate.clerk.commands.dispatch import HANDLERS
 from tallygate.clerk.options import Options
 from tallygate.core import commands
 from tallygate.core.commands import Arguments, KeyView
@@ -27,9 +28,12 @@ from tallygate.store.database import Database, Tx
 
 MASTER_KEY = b"m" * 32
 OPTIONS = Options(
-    data="", database_url="", node_uuid="n", node_name="this-node", master_key=MASTER_KEY
+    data="", database_url="", node_uuid="node", node_name="this-node", master_key=MASTER_KEY
 )
-REAL_HANDLERS = accounts.HANDLERS
+# What is not in core/commands.py is run as the clerk runs it.
+REAL_HANDLERS = {
+    kind: handler for kind, handler in HANDLERS.items() if kind.__module__ != commands.__name__
+}
 DAY_MS = 86_400_000
 
 
@@ -67,13 +71,9 @@ class StoreClerk:
                 if earlier.state is idempotency.State.DONE:
                     assert earlier.answer is not None
                     return msgspec.msgpack.decode(earlier.answer)
-            is_own = type(arguments) not in REAL_HANDLERS
-            if is_own:
-                value = await self._run(tx, arguments)
-            else:
-                value = await self._run_really(tx, arguments, actor)
+            value = await self._run(tx, arguments, actor)
             plain = msgspec.to_builtins(value, builtin_types=(bytes,))
-            if is_own:
+            if type(arguments) not in REAL_HANDLERS:  # those audit by themselves
                 await audit.record(
                     tx, actor, arguments.NAME, _subject(arguments), None, plain, self.now_ms
                 )
@@ -89,19 +89,13 @@ class StoreClerk:
                 )
         return plain
 
-    async def _run_really(self, tx: Tx, arguments: Arguments, actor: Actor) -> Any:
-        """As the clerk does it, audit row and events included."""
-        context = Context(tx, self.now_ms, actor, OPTIONS, self._entropy)
-        value = await REAL_HANDLERS[type(arguments)](context, arguments)
-        await context.append_events()
-        return value
-
-    def _entropy(self, size: int) -> bytes:
-        self._made += 1
-        return self._made.to_bytes(size, "big")
-
-    async def _run(self, tx: Tx, arguments: Arguments) -> Any:
+    async def _run(self, tx: Tx, arguments: Arguments, actor: Actor) -> Any:
         match arguments:
+            case _ if type(arguments) in REAL_HANDLERS:
+                context = Context(tx, self.now_ms, actor, OPTIONS, secrets.token_bytes)
+                value = await REAL_HANDLERS[type(arguments)](context, arguments)
+                await context.append_events()
+                return value
             case commands.CreateKey():
                 return await self._create(tx, arguments)
             case commands.PatchKey():

@@ -25,6 +25,7 @@ from tallygate.journal.reader import START, Tail
 from tallygate.wire.pool import Pool
 from tallygate.wire.server import ClientConnection
 from tallygate.wire.upstream import Loss
+from tests.fakes.socket_options import SocketOptions
 from tests.gateway.exchange_text import Answer, chat, read_answer
 from tests.gateway.model_clerk import ModelClerk
 
@@ -87,6 +88,7 @@ class Transport:
         self.is_lost = False
         self.was_aborted = False
         self.was_closed = False
+        self.socket = SocketOptions()
         protocol.connection_made(self)
 
     def write(self, data: bytes) -> None:
@@ -108,8 +110,8 @@ class Transport:
     def set_write_buffer_limits(self, high: int) -> None:
         self.high = high
 
-    def get_extra_info(self, _: str) -> tuple[str, int]:
-        return self._host, 1
+    def get_extra_info(self, name: str) -> Any:
+        return self.socket if name == "socket" else (self._host, 1)
 
     def can_write_eof(self) -> bool:
         return True

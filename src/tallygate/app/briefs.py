@@ -20,6 +20,7 @@ _NEVER_TO_A_GATEWAY = frozenset(
         "admin_token",
         "database_url",
         "deepseek_api_key",
+        "dify_api_key",
         "master_key",
         "notify_urls",
         "oidc_client_secret",

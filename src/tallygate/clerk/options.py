@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 
+from tallygate.core.dify import App
 from tallygate.core.provider import Provider
 
 
@@ -25,6 +26,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_keep_h: int = 24
     drain_timeout_s: float = 10.0
     settings_provider: Provider | None = None
+    settings_app: App | None = None  # of Dify
+    dify_trace_quiet_s: int = 10
     control_socket: str = ""
 
     def __repr__(self) -> str:

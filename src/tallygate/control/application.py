@@ -9,7 +9,9 @@ from tallygate.control import (
     admin_usage,
     audit,
     demo,
+    dify_apps,
     keys,
+    langfuse,
     metrics,
     nodes,
     oidc_sign_in,
@@ -31,6 +33,7 @@ from tallygate.control.roles import need_of
 GUARDED = (
     *(admin_keys, admin_usage, keys, providers, nodes, audit, metrics),
     *(users, teams, own_account, sessions, oidc_sign_in),
+    *(dify_apps, langfuse),
 )
 
 

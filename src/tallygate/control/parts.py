@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from tallygate.control.authentication import AdminDoor
 from tallygate.control.orders import Clerk
 from tallygate.control.sign_in import SignIn
+from tallygate.core.dify import App
 from tallygate.core.provider import Provider
 from tallygate.store.database import Database
 
@@ -24,6 +25,7 @@ class Parts:
     node_name: str
     render_metrics: Callable[[], Awaitable[bytes]]
     sign_in: SignIn = field(default_factory=SignIn)
+    settings_app: App | None = None  # of TALLYGATE_DIFY_API_URL
 
     def __repr__(self) -> str:
         return f"<Parts of {self.node_name}>"  # the master key stays unseen

@@ -57,7 +57,16 @@ RULES: Final = (
     Rule("/api/teams", Need.READ, Need.OPERATE),
     Rule("/api/models", Need.READ, Need.OPERATE),
     Rule("/api/exchange-rate", Need.READ, Need.OPERATE),
+    Rule("/api/prices", Need.READ, Need.OPERATE),
     Rule("/api/charges", Need.READ, Need.OPERATE),
+    Rule("/api/grants", Need.READ, Need.OPERATE),
+    Rule("/api/holds", Need.READ, Need.OPERATE),
+    Rule("/api/budgets", Need.READ, Need.OPERATE),
+    Rule("/api/notices", Need.READ, Need.OPERATE),
+    Rule("/api/redeem-batches", Need.READ, Need.OPERATE),
+    Rule("/api/dify", Need.READ, Need.OPERATE),
+    Rule("/api/dify/apps", Need.READ, Need.ADMINISTER, "An app's address is where its key goes."),
+    Rule("/api/public", Need.OWN, Need.OWN, "Dify's tracing, by an app's own pair of keys."),
     Rule("/api/user", Need.SELF, Need.SELF, "Only what belongs to the caller's own account."),
     Rule(
         "/api/user/keys",
@@ -73,6 +82,7 @@ RULES: Final = (
 # A method of one path that needs something else than the rest of it.
 EXCEPTIONS: Final = {
     ("POST", "/api/session"): Need.OPEN,  # signing in
+    ("POST", "/api/prices/calculate"): Need.READ,  # changes nothing
     # Deleting a provider takes its secret along.
     ("DELETE", "/api/providers/{name}"): Need.ADMINISTER,
 }

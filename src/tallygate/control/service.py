@@ -27,6 +27,7 @@ from tallygate.control.orders import Clerk
 from tallygate.control.parts import Parts
 from tallygate.control.sign_in import HOUR_MS, MINUTE_MS, SignIn
 from tallygate.core.accounts import Role, read_role_map
+from tallygate.core.dify import App, app_of_settings
 from tallygate.core.provider import Provider
 from tallygate.store import providers
 from tallygate.store.database import Database
@@ -115,6 +116,7 @@ def parts_of(
         node_name=_node_name(settings.data / NODE_FILE),
         render_metrics=metrics.renderer(caller, render),
         sign_in=sign_in_of(settings),
+        settings_app=dify_app_of(settings),
     )
 
 
@@ -150,6 +152,14 @@ def provider_of(settings: "Settings") -> Provider | None:
         return None
     secret = settings.deepseek_api_key.get_secret_value()
     return providers.deepseek(secret, settings.deepseek_base_url)
+
+
+def dify_app_of(settings: "Settings") -> App | None:
+    """The app that TALLYGATE_DIFY_API_URL and TALLYGATE_DIFY_API_KEY make."""
+    key = settings.dify_api_key.get_secret_value() if settings.dify_api_key else None
+    return app_of_settings(
+        settings.dify_api_url, key, settings.dify_model, settings.dify_hold_points
+    )
 
 
 def store_url(settings: "Settings") -> str:

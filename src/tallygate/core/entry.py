@@ -39,6 +39,16 @@ class Attempt(msgspec.Struct, array_like=True, gc=False):
     duration_ms: int
 
 
+class Charge(msgspec.Struct, array_like=True, gc=False):
+    """What a request costs its wallet, and the versions of price and rate that say so."""
+
+    wallet_id: int
+    price_id: int
+    rate_id: int  # 0: a price in points needs none
+    micros: int
+    output_micros: int  # the part of it that output cost
+
+
 class Entry(msgspec.Struct, array_like=True, gc=False):
     """One request that was let through. Fields are only ever added, at the end."""
 
@@ -63,3 +73,4 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
     bytes_in: int
     bytes_out: int
     attempts: list[Attempt] = []
+    charge: Charge | None = None  # None: nobody pays for it

@@ -5,12 +5,12 @@ that two parsers could read differently (twice there, or in another spelling) is
 the upstream's parser is not ours. Rewrites are spliced in, so every other byte stays as sent.
 """
 
-import enum
 from collections.abc import Iterable
 from typing import Final, NoReturn
 
 import msgspec
 
+from tallygate.core.dialect import Dialect as Dialect
 from tallygate.core.json_members import (
     MEMBERS_MAX,
     NAMES_LENGTH_MAX,
@@ -41,16 +41,6 @@ _PLAIN_DIGITS: Final = 10
 _NULL: Final = b"null"
 _ASK_USAGE: Final = b'{"include_usage":true}'
 _GUARDED: Final = frozenset({"model", "stream", "stream_options", "n"})
-
-
-class Dialect(enum.StrEnum):
-    """The protocol that a request speaks."""
-
-    OPENAI_CHAT = "openai_chat"
-    OPENAI_COMPLETIONS = "openai_completions"
-    OPENAI_EMBEDDINGS = "openai_embeddings"
-    OPENAI_RESPONSES = "openai_responses"
-    ANTHROPIC_MESSAGES = "anthropic_messages"
 
 
 # Only what the dialect itself obeys bounds the output; a stranger's member promises nothing.

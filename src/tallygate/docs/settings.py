@@ -23,6 +23,12 @@ MEANINGS = {
     "`<name>.tallygate.db` beside it.",
     "deepseek_api_key": "Makes a provider named `deepseek`.",
     "deepseek_base_url": "Where that provider is.",
+    "dify_api_url": "A Dify server's API, such as `https://api.dify.ai/v1`; with the key below it "
+    "makes the Dify app `default`, served at `/dify/v1/…`.",
+    "dify_api_key": "That app's API key (`app-…`).",
+    "dify_model": "The model whose price counts where that app's answers name none.",
+    "dify_hold_points": "The points that a call of that app sets aside until its cost is known.",
+    "dify_trace_quiet_s": "Seconds without news after which a trace that Dify exports is complete.",
     "daily_req_limit": "The daily limit of keys that are made without one.",
     "public_models": "Whether `GET /v1/models` answers without a key.",
     "keep_sealed_keys": "Whether a sealed copy of each key is kept, so that `GET /admin/keys` "

@@ -61,7 +61,7 @@ def entry_of(
         is_counted,
         counts,
         settle(exchange.taken, is_counted=is_counted, tokens=tokens),
-        gateway.address_of(exchange.connection, plan),
+        exchange.address,
         plan.agent,
         len(exchange.body),
         bytes_out,

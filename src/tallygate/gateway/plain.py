@@ -38,7 +38,7 @@ class PlainExchange:
         "_is_body_chunked",
         "_is_body_ended",
         "_is_chunked",
-        "_must_break_off",
+        "_is_cut",
         "_plan",
         "_repeats_left",
         "_request_id",
@@ -60,7 +60,7 @@ class PlainExchange:
         self._is_body_chunked = False
         self._is_body_ended = True
         self._is_chunked = False
-        self._must_break_off = False
+        self._is_cut = False
         self._has_answer = False
         self._repeats_left = 1 if head.method in _REPEATABLE else 0
         self._upstream: UpstreamConnection | None = None
@@ -155,12 +155,19 @@ class PlainExchange:
         else:
             self._upstream.send_more(data)
             self._upstream.is_request_complete = self._is_body_ended
+            self._extend_deadline()
 
     def upstream_slow(self) -> None:
         self._connection.pause_body()
 
     def upstream_ready(self) -> None:
         self._connection.resume_body()
+        self._extend_deadline()
+
+    def _extend_deadline(self) -> None:
+        """The request is getting on, so its answer may well take as long as it may from here."""
+        if not self._has_answer:
+            self.deadline_ms = self._gateway.swept_ms + ANSWER_MS
 
     # --- the answer ---
 
@@ -170,17 +177,15 @@ class PlainExchange:
             self._upstream = None  # it is in the pool again, and may be another's
         self.deadline_ms = NEVER  # the control plane keeps its own time from here on
         self._is_chunked = must_chunk(self._head, head)
-        self._must_break_off = ends_with_connection(self._head, head, is_chunked=self._is_chunked)
-        will_close = self._must_break_off or self._connection.will_close()
+        if ends_with_connection(self._head, head, is_chunked=self._is_chunked):
+            self._connection.end_with_answer()
         data = b"%b%bx-request-id: %b\r\n%b%b\r\n" % (
             status_line(head.status),
             head.kept,
             self._request_id.encode(),
-            b"connection: close\r\n" if will_close else b"",
+            b"connection: close\r\n" if self._connection.will_close() else b"",
             framing_field(head, is_chunked=self._is_chunked),
         )
-        if is_complete:
-            self._upstream = None  # it may be another request's by now
         self._connection.write(data + self._framed(payload, is_complete=is_complete))
         if is_complete:
             self._finish()
@@ -200,7 +205,7 @@ class PlainExchange:
     def answer_lost(self, loss: Loss) -> None:
         self._upstream = None
         if self._has_answer:
-            self._must_break_off = True
+            self._is_cut = True
             self._finish()
         elif self._repeats_left and loss is Loss.CLOSED:
             self._repeats_left -= 1
@@ -225,7 +230,7 @@ class PlainExchange:
     def _finish(self) -> None:
         self._gateway.running.discard(self)
         self._upstream = None
-        if self._must_break_off:
+        if self._is_cut:
             self._connection.break_off()
         else:
             self._connection.finish()

@@ -15,6 +15,8 @@ from tallygate.wire.pool import Origin, Pool, PoolBounds
 _NOT_FORWARDED = CREDENTIALS | {b"accept-encoding", b"via"}
 _ANTHROPIC_VERSION = b"2023-06-01"
 
+Candidate = tuple[Provider, str]  # with the name it calls the model
+
 
 class Upstream:
     """One provider as this worker reaches it."""
@@ -82,9 +84,18 @@ class Upstreams:
         return sum(pool.open_count for pool in self._pools.values())
 
     def choose(
-        self, candidates: Sequence[tuple[Provider, str]], tried: Sequence[str], now_ms: int
+        self,
+        candidates: Sequence[Candidate],
+        tried: Sequence[str],
+        now_ms: int,
+        *,
+        is_last: bool = False,
     ) -> tuple[Upstream, str] | None:
-        """The next to try: the best priority first, those in good health first, then by weight."""
+        """The next to try: the best priority first, those in good health first, then by weight.
+
+        Who is ill takes part as if it were well when a trial of it is due, but only while somebody
+        well is left to answer should the trial fail; never so when this try `is_last`.
+        """
         if len(candidates) == 1 and not tried:
             provider, name = candidates[0]
             return self._of(provider), name
@@ -92,17 +103,22 @@ class Upstreams:
         if not left:
             return None
         if len(left) > 1:
-            healthy = [one for one in left if self._of(one[0]).breaker.is_closed]
-            trial = next(
-                (one for one in left if one not in healthy and self._is_due(one[0], now_ms)), None
-            )
-            if trial is not None:
-                return self._of(trial[0]), trial[1]
-            left = healthy or left
+            left = self._fit(left, now_ms, is_last=is_last)
             best = left[0][0].priority
             left = [one for one in left if one[0].priority == best]
         provider, name = left[self._turns.choose(left)]
-        return self._of(provider), name
+        upstream = self._of(provider)
+        if not upstream.breaker.is_closed:
+            upstream.breaker.trial_begins(now_ms)
+        return upstream, name
+
+    def _fit(self, left: Sequence[Candidate], now_ms: int, *, is_last: bool) -> Sequence[Candidate]:
+        """Who may be asked now, in the same order; somebody always, for a refusal is no better."""
+        well = [one for one in left if self._of(one[0]).breaker.is_closed]
+        if len(well) == len(left) or (well and is_last):
+            return well
+        fit = [one for one in left if self._of(one[0]).breaker.admits(now_ms)]
+        return fit or left
 
     def sweep(self, now_ms: int) -> None:
         for pool in self._pools.values():
@@ -111,10 +127,6 @@ class Upstreams:
     def close(self) -> None:
         for pool in self._pools.values():
             pool.close()
-
-    def _is_due(self, provider: Provider, now_ms: int) -> bool:
-        breaker = self._of(provider).breaker
-        return now_ms >= breaker.open_until_ms and breaker.admits(now_ms)
 
     def _of(self, provider: Provider) -> Upstream:
         """One that was deleted meanwhile still serves the requests that were routed before."""

@@ -17,6 +17,12 @@ Place = tuple[int, int]  # limit_id, window_s
 PLACES_MAX = 200  # in one query
 
 
+def lock_order(place: Place) -> tuple[bool, int, int]:
+    """Counters first, then wallets (limit ids below 0) by their own ids, as settling locks them."""
+    limit_id, window_s = place
+    return limit_id < 0, abs(limit_id), window_s
+
+
 @dataclass(slots=True)
 class Counter:
     """What is to be added to a counter; `generation` is the one it has now."""
@@ -87,7 +93,7 @@ async def lock_counters(tx: Tx, generations: Mapping[Place, int]) -> dict[Place,
     found = await _read(tx, ordered)
     missing = [place for place in ordered if place not in found]
     if missing:
-        await tx.execute(
+        await tx.later(
             _MAKE,
             [
                 {"limit": place[0], "window": place[1], "generation": generations[place] or 1}
@@ -127,4 +133,4 @@ async def write_counters(tx: Tx, counters: Mapping[Place, Counter]) -> None:
         if added.is_changed
     ]
     if rows:
-        await tx.execute(_WRITE, rows)
+        await tx.later(_WRITE, rows)

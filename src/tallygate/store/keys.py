@@ -15,6 +15,7 @@ from tallygate.core.limits import Limit
 from tallygate.core.ports import Key
 from tallygate.store import limits as limit_rows
 from tallygate.store.database import Tx
+from tallygate.store.money_schema import wallet
 from tallygate.store.people_schema import account
 from tallygate.store.schema import api_key, key_secret, limits
 
@@ -22,6 +23,10 @@ ID_DIGITS_MAX = 18  # whatever is longer is no id of ours
 PAGE_MAX = 1000
 
 _encode = msgspec.json.encode
+_ACCOUNT_COLUMNS = (
+    wallet.c.id.label("wallet_id"),
+    account.c.is_active.label("is_account_active"),
+)
 
 
 def _json(value: Sequence[str] | None) -> str | None:
@@ -88,13 +93,14 @@ async def expire_secrets(tx: Tx, key_id: int, expires_ms: int) -> None:
 async def find_by_hash(tx: Tx, key_hash: bytes, now_ms: int) -> Key | None:
     """What admission needs. None: no such secret, its grace is over, or its key is deleted.
 
-    A key is as good as the account it belongs to: a deactivated one makes it inactive.
+    The key of an account that is switched off is not active; a `user_id` that names no account
+    has no wallet, so its use is charged to nobody.
     """
-    owner_active = sa.func.coalesce(account.c.is_active, sa.true()).label("owner_active")
     query = (
-        sa.select(api_key, key_secret.c.expires_ms.label("secret_expires_ms"), owner_active)
+        sa.select(api_key, key_secret.c.expires_ms.label("secret_expires_ms"), *_ACCOUNT_COLUMNS)
         .join(key_secret, key_secret.c.key_id == api_key.c.id)
         .outerjoin(account, account.c.id == api_key.c.user_id)
+        .outerjoin(wallet, wallet.c.account_id == account.c.id)
         .where(key_secret.c.hash == key_hash, api_key.c.deleted_ms.is_(None))
     )
     row = (await tx.execute(query)).first()
@@ -111,7 +117,7 @@ async def find_by_hash(tx: Tx, key_hash: bytes, now_ms: int) -> Key | None:
         id=row.id,
         tenant_id=row.tenant_id,
         kind=row.kind,
-        is_active=row.is_active and bool(row.owner_active),
+        is_active=row.is_active and row.is_account_active is not False,
         expires_ms=min(ends, default=None),
         user_id=row.user_id,
         team_id=row.team_id,
@@ -119,6 +125,7 @@ async def find_by_hash(tx: Tx, key_hash: bytes, now_ms: int) -> Key | None:
         addresses=None if addresses is None else tuple(addresses),
         scopes=tuple(_strings(row.scopes) or ()),
         limits=tuple(await limit_rows.of_subjects(tx, subjects)),
+        wallet_id=row.wallet_id or 0,
     )
 
 
@@ -248,4 +255,4 @@ async def touch_last_used(tx: Tx, used_ms: Mapping[int, int]) -> None:
     """Key id → when it was last used; the time only ever moves forward."""
     if used_ms:
         rows = [{"key": key_id, "at_ms": at_ms} for key_id, at_ms in sorted(used_ms.items())]
-        await tx.execute(_TOUCH, rows)
+        await tx.later(_TOUCH, rows)

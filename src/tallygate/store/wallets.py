@@ -1,20 +1,25 @@
 """Wallets: locked and read, changed in memory (core/wallet.py), written back with their entries.
 
 A wallet is written only as it was read: the update names the balance it started from, so a change
-that raced with another one fails as a whole instead of being lost.
+that raced with another one fails as a whole instead of being lost. Holds and grants that have ended
+are taken care of as soon as their wallet is locked, by whoever locks it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
 
 from tallygate.core.wallet import Lot, Wallet
-from tallygate.store.database import Tx
-from tallygate.store.money_schema import credit_grant, ledger_entry, wallet
+from tallygate.store.money_schema import credit_grant, hold, ledger_entry, wallet
+from tallygate.store.tx import BulkChange, Tx
 
 NAMES_MAX = 500  # in one IN list
+
+# As their partial indexes say it; with a parameter in them SQLite would not use these.
+IS_OPEN = sa.text("hold.state = 'open'")
+IS_LEFT = sa.text("credit_grant.left_micros > 0")
 
 _COLUMNS = (
     *(wallet.c.id, wallet.c.tenant_id, wallet.c.account_id, wallet.c.balance_micros),
@@ -44,6 +49,7 @@ async def lock_ids(tx: Tx, wallet_ids: Iterable[int], now_ms: int) -> dict[int, 
 async def _lock(tx: Tx, column: sa.Column[Any], names: Sequence[Any], now_ms: int) -> list[Wallet]:
     found: list[Wallet] = []
     with_grants: dict[int, Wallet] = {}
+    with_holds: dict[int, Wallet] = {}
     rest = iter(names)
     while some := list(islice(rest, NAMES_MAX)):
         query = sa.select(*_COLUMNS).where(column.in_(some)).order_by(wallet.c.id)
@@ -53,9 +59,25 @@ async def _lock(tx: Tx, column: sa.Column[Any], names: Sequence[Any], now_ms: in
             found.append(one)
             if granted_micros:
                 with_grants[one.id] = one
+            if one.held_micros:
+                with_holds[one.id] = one
+    if with_holds:
+        await _end_holds(tx, with_holds, now_ms)
     if with_grants:
         await _read_lots(tx, with_grants, now_ms)
     return found
+
+
+async def _end_holds(tx: Tx, wallets: dict[int, Wallet], now_ms: int) -> None:
+    rest = iter(sorted(wallets))
+    while some := list(islice(rest, NAMES_MAX)):
+        query = (
+            sa.select(hold.c.wallet_id, hold.c.id, hold.c.amount_micros)
+            .where(hold.c.wallet_id.in_(some), IS_OPEN, hold.c.expires_ms <= now_ms)
+            .order_by(hold.c.id)
+        )
+        for row in await tx.execute(query):
+            wallets[row.wallet_id].lapse(row.amount_micros, now_ms, row.id)
 
 
 async def _read_lots(tx: Tx, wallets: dict[int, Wallet], now_ms: int) -> None:
@@ -65,7 +87,7 @@ async def _read_lots(tx: Tx, wallets: dict[int, Wallet], now_ms: int) -> None:
     while some := list(islice(rest, NAMES_MAX)):
         query = (
             sa.select(*columns, credit_grant.c.expires_ms, credit_grant.c.left_micros)
-            .where(credit_grant.c.wallet_id.in_(some), credit_grant.c.left_micros > 0)
+            .where(credit_grant.c.wallet_id.in_(some), IS_LEFT)
             .order_by(credit_grant.c.id)
         )
         for row in await tx.execute(query):
@@ -75,24 +97,24 @@ async def _read_lots(tx: Tx, wallets: dict[int, Wallet], now_ms: int) -> None:
         one.expire(now_ms)
 
 
-_WRITE = (
-    sa.update(wallet)
-    .where(
-        wallet.c.id == sa.bindparam("of_wallet"),
-        wallet.c.balance_micros == sa.bindparam("from_balance"),
-        wallet.c.held_micros == sa.bindparam("from_held"),
-    )
-    .values(
-        balance_micros=sa.bindparam("to_balance"),
-        held_micros=sa.bindparam("to_held"),
-        granted_micros=wallet.c.granted_micros + sa.bindparam("more_granted", type_=sa.BigInteger),
-    )
+_WRITE = BulkChange(
+    "UPDATE wallet SET balance_micros = ?, held_micros = ?, granted_micros = granted_micros + ?"
+    " WHERE id = ? AND balance_micros = ? AND held_micros = ?",
+    "UPDATE wallet AS one SET balance_micros = to_balance, held_micros = to_held,"
+    " granted_micros = one.granted_micros + more_granted"
+    " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],"
+    " $6::bigint[])"
+    " AS wanted (to_balance, to_held, more_granted, of_wallet, from_balance, from_held)"
+    " WHERE one.id = of_wallet AND one.balance_micros = from_balance"
+    " AND one.held_micros = from_held",
 )
 _WRITE_LOT = (
     sa.update(credit_grant)
     .where(credit_grant.c.id == sa.bindparam("of_grant"))
     .values(left_micros=sa.bindparam("now_left"))
 )
+
+_LAPSE_HOLD = sa.update(hold).where(hold.c.id == sa.bindparam("of_hold")).values(state="expired")
 
 
 async def write(tx: Tx, wallets: Iterable[Wallet]) -> None:
@@ -106,23 +128,25 @@ async def write(tx: Tx, wallets: Iterable[Wallet]) -> None:
     lots = [
         (lot.grant_id, lot.left_micros) for one in changed for lot in one.lots if lot.is_changed
     ]
+    lapsed = [hold_id for one in changed for hold_id in one.lapsed_holds]
+    written = await tx.update_many(_WRITE, [_wallet_row(one) for one in changed])
+    assert written == len(changed), "a wallet was changed that was not locked"
     for one in changed:
-        amounts = [(entry.amount_micros, entry.held_micros) for entry in one.entries]
-        written = await tx.execute(
-            _WRITE,
-            {
-                "of_wallet": one.id,
-                "from_balance": one.balance_micros - sum(amount for amount, _ in amounts),
-                "from_held": one.held_micros - sum(held for _, held in amounts),
-                "to_balance": one.balance_micros,
-                "to_held": one.held_micros,
-                "more_granted": -one.drawn_micros,
-            },
-        )
-        assert written.rowcount == 1, "a wallet was changed that was not locked"
         one.written()
     if lots:
         await tx.execute(_WRITE_LOT, [{"of_grant": id_, "now_left": left} for id_, left in lots])
+    if lapsed:
+        await tx.execute(_LAPSE_HOLD, [{"of_hold": hold_id} for hold_id in lapsed])
+
+
+def _wallet_row(one: Wallet) -> tuple[int, ...]:
+    """What it becomes, and what it was when it was read."""
+    amount = sum(entry.amount_micros for entry in one.entries)
+    held = sum(entry.held_micros for entry in one.entries)
+    return (
+        *(one.balance_micros, one.held_micros, -one.drawn_micros),
+        *(one.id, one.balance_micros - amount, one.held_micros - held),
+    )
 
 
 def _entry_rows(one: Wallet) -> Iterable[tuple[object, ...]]:
@@ -133,3 +157,10 @@ def _entry_rows(one: Wallet) -> Iterable[tuple[object, ...]]:
             *(entry.charge_id, entry.grant_id, entry.hold_id),
             *(entry.reason, entry.actor, entry.at_ms),
         )
+
+
+async def configure(tx: Tx, wallet_id: int, values: Mapping[str, int | None]) -> None:
+    """Set `floor_micros` or `warn_micros`."""
+    assert values.keys() <= {"floor_micros", "warn_micros"}, "money moves by entries only"
+    if values:
+        await tx.execute(sa.update(wallet).where(wallet.c.id == wallet_id).values(**values))

@@ -19,6 +19,8 @@ def upgrade() -> None:
 
 
 def _create_charges() -> None:
+    if op.get_bind().dialect.name == "postgresql":  # SQLite has one writer, who counts on
+        op.execute("CREATE SEQUENCE charge_id")
     op.create_table(
         "charge",
         sa.Column("id", big, autoincrement=False, nullable=False),
@@ -103,10 +105,12 @@ def _create_letters() -> None:
         sa.Column("created_ms", big, nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("next_ms", big, nullable=True),
+        sa.Column("sent", sa.Text(), nullable=False),
         sa.Column("error", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(op.f("ix_notice_next_ms"), "notice", ["next_ms"], unique=False)
+    op.create_index("notice_of_account", "notice", ["account_id", "id"], unique=False)
 
 
 def _create_dify() -> None:
@@ -129,6 +133,24 @@ def _create_dify() -> None:
         sa.UniqueConstraint("name"),
         sa.UniqueConstraint("trace_public"),
     )
+    op.create_table(
+        "dify_trace",
+        sa.Column("id", big, autoincrement=True, nullable=False),
+        sa.Column("tenant_id", big, server_default="1", nullable=False),
+        sa.Column("app_id", big, nullable=False),
+        sa.Column("trace_id", sa.Text(), nullable=False),
+        sa.Column("account_id", sa.Text(), nullable=False),
+        sa.Column("conversation_id", sa.Text(), nullable=False),
+        sa.Column("message_id", sa.Text(), nullable=False),
+        sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column("used", sa.Text(), nullable=False),
+        sa.Column("event_ms", big, nullable=False),
+        sa.Column("seen_ms", big, nullable=False),
+        sa.Column("due_ms", big, nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("app_id", "trace_id"),
+    )
+    op.create_index(op.f("ix_dify_trace_due_ms"), "dify_trace", ["due_ms"], unique=False)
     op.create_table(
         "past_usage",
         sa.Column("id", big, autoincrement=True, nullable=False),
