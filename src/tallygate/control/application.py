@@ -18,10 +18,12 @@ from tallygate.control import (
     openapi,
     own_account,
     pages,
+    points_history,
     providers,
     refusals,
     sessions,
     teams,
+    user_points,
     users,
 )
 from tallygate.control.parts import Parts
@@ -33,6 +35,7 @@ from tallygate.control.roles import need_of
 GUARDED = (
     *(admin_keys, admin_usage, keys, providers, nodes, audit, metrics),
     *(users, teams, own_account, sessions, oidc_sign_in),
+    *(user_points, points_history),
     *(dify_apps, langfuse),
 )
 
