@@ -11,7 +11,7 @@ from tallygate.control.cookies import COOKIE, hash_of, token_for
 from tallygate.control.parts import Parts
 from tallygate.core.account_commands import CreateOwnKey, CreateUser, OpenSession, PatchUser
 from tallygate.core.ports import Actor
-from tallygate.store import feed
+from tallygate.store import prices
 from tallygate.store.database import Database
 from tallygate.store.money_schema import charge, past_usage, price, price_alias, rate, wallet
 from tests.control.clerk import StoreClerk
@@ -25,11 +25,11 @@ POINTS = "/api/user/points"
 
 
 async def add(db: Database, table: sa.Table, *rows: dict[str, Any]) -> None:
-    """As a command would: with an event that says that something has changed."""
+    """As a command would: whoever changes prices takes the book, which has another version then."""
     async with db.writing() as tx:
+        await prices.take_book(tx)
         for row in rows:
             await tx.execute(sa.insert(table), row)
-        await feed.append(tx, "prices", 0, 0, "n", 0)
 
 
 def price_row(model: str, picos_in: int, picos_out: int, **changes: Any) -> dict[str, Any]:
@@ -44,6 +44,7 @@ def price_row(model: str, picos_in: int, picos_out: int, **changes: Any) -> dict
         "effective_ms": 0,
         "created_ms": 0,
         "actor": "",
+        "source": "operator",
         "reason": "",
     }
     return row | changes

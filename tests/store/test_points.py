@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from tallygate.store import accounts, points
 from tallygate.store.database import Database, Tx
-from tallygate.store.money_schema import charge, credit_grant, past_usage, price, wallet
+from tallygate.store.money_schema import charge, credit_grant, past_usage, wallet
 from tallygate.store.points import Filter, Funds
 
 pytestmark = pytest.mark.anyio
@@ -190,23 +190,3 @@ def _dialect(tx: Tx) -> sa.Dialect:
     from sqlalchemy.dialects import postgresql, sqlite
 
     return sqlite.dialect() if tx.dialect == "sqlite" else postgresql.dialect()
-
-
-async def test_the_stamp_of_the_book_changes_with_a_price(store: Database) -> None:
-    row = {
-        "model": "m",
-        "currency": "points",
-        "per_tokens": 1000,
-        "input_picos": 1,
-        "output_picos": 1,
-        "request_picos": 0,
-        "is_active": True,
-        "effective_ms": 0,
-        "created_ms": 0,
-        "actor": "",
-        "reason": "",
-    }
-    async with store.writing() as tx:
-        before = await points.book_stamp(tx)
-        await add(tx, price, row)
-        assert await points.book_stamp(tx) != before

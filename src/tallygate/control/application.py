@@ -8,11 +8,16 @@ from tallygate.control import (
     admin_keys,
     admin_usage,
     audit,
+    budgets,
+    calculator,
     demo,
     dify_apps,
+    grants,
+    holds,
     keys,
     langfuse,
     metrics,
+    models,
     nodes,
     oidc_sign_in,
     openapi,
@@ -20,11 +25,14 @@ from tallygate.control import (
     pages,
     points_history,
     providers,
+    rates,
+    redeem,
     refusals,
     sessions,
     teams,
     user_points,
     users,
+    wallets,
 )
 from tallygate.control.parts import Parts
 from tallygate.control.people import People
@@ -34,8 +42,8 @@ from tallygate.control.roles import need_of
 # All of them behind one door; roles.py says what each call needs.
 GUARDED = (
     *(admin_keys, admin_usage, keys, providers, nodes, audit, metrics),
-    *(users, teams, own_account, sessions, oidc_sign_in),
-    *(user_points, points_history),
+    *(users, teams, own_account, user_points, points_history, sessions, oidc_sign_in),
+    *(wallets, grants, holds, redeem, budgets, models, rates, calculator),
     *(dify_apps, langfuse),
 )
 

@@ -7,19 +7,18 @@ change applies to everything that is asked after its acknowledgement, on every n
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.pricing import Currency, Price, Prices, Rate, cost
 from tallygate.core.usage import INPUT_TOKENS, OUTPUT_TOKENS
-from tallygate.store import points, prices
+from tallygate.store import prices
 from tallygate.store.database import Tx
 
 
 class PriceShelf:
     def __init__(self) -> None:
         self._prices: Prices | None = None
-        self._stamp = (0, 0, 0)
 
     async def read(self, tx: Tx, now_ms: int) -> Prices:
-        stamp = await points.book_stamp(tx)
-        if self._prices is None or stamp != self._stamp:
-            self._prices, self._stamp = Prices(await prices.read_book(tx, now_ms)), stamp
+        version = await prices.book_version(tx)
+        if self._prices is None or version != self._prices.book.version:
+            self._prices = Prices(await prices.read_book(tx, now_ms))
         return self._prices
 
 

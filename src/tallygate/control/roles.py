@@ -56,8 +56,8 @@ RULES: Final = (
     ),
     Rule("/api/teams", Need.READ, Need.OPERATE),
     Rule("/api/models", Need.READ, Need.OPERATE),
+    Rule("/api/prices", Need.READ, Need.READ, "Calculating changes nothing."),
     Rule("/api/exchange-rate", Need.READ, Need.OPERATE),
-    Rule("/api/prices", Need.READ, Need.OPERATE),
     Rule("/api/charges", Need.READ, Need.OPERATE),
     Rule("/api/grants", Need.READ, Need.OPERATE),
     Rule("/api/holds", Need.READ, Need.OPERATE),
@@ -82,12 +82,12 @@ RULES: Final = (
 # A method of one path that needs something else than the rest of it.
 EXCEPTIONS: Final = {
     ("POST", "/api/session"): Need.OPEN,  # signing in
-    ("POST", "/api/prices/calculate"): Need.READ,  # changes nothing
     # Deleting a provider takes its secret along.
     ("DELETE", "/api/providers/{name}"): Need.ADMINISTER,
 }
-# What every process serves to everybody, outside of the table: pages, and the demo model.
-UNGUARDED: Final = ("/", "/docs", "/openapi.json", "/internal/demo/v1")
+# What is served outside of the table: pages, the demo model, and Dify's tracing, which has secrets
+# of its own.
+UNGUARDED: Final = ("/", "/docs", "/openapi.json", "/internal/demo/v1", "/api/public")
 
 _LOOKING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _ROLES: Final = {

@@ -115,8 +115,8 @@ def parts_of(
         from_settings=provider_of(settings),
         node_name=_node_name(settings.data / NODE_FILE),
         render_metrics=metrics.renderer(caller, render),
-        sign_in=sign_in_of(settings),
         settings_app=dify_app_of(settings),
+        sign_in=sign_in_of(settings),
     )
 
 

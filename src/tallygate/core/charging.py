@@ -25,7 +25,6 @@ class Source(enum.StrEnum):
     HOLD = "hold"  # an amount that was held and then captured; no event
 
 
-DIFY: Final = "dify"  # the instance of events whose sender names no other Dify server
 _RUN: Final = ":run"
 
 # Who is believed when two disagree.

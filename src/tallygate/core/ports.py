@@ -8,6 +8,7 @@ from typing import Protocol as Port
 
 import msgspec
 
+from tallygate.core.deliveries import Deliver, Delivered
 from tallygate.core.limits import Limit
 from tallygate.core.pricing import Book
 from tallygate.core.provider import Snapshot
@@ -256,13 +257,16 @@ class Result(msgspec.Struct, array_like=True, tag="result"):
     value: bytes  # msgpack
 
 
-FromWorker = Hello | LookUp | Sync | FetchModels | Claim | Fulfil | Gauges | Priced | Command
+FromWorker = (
+    Hello | LookUp | Sync | FetchModels | Claim | Fulfil | Deliver | Gauges | Priced | Command
+)
 FromClerk = (
     Welcome
     | Found
     | Synced
     | Refreshed
     | Claimed
+    | Delivered
     | Changes
     | Recall
     | Tick

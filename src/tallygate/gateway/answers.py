@@ -17,6 +17,7 @@ class Shape(enum.Enum):
     OPENAI = "openai"
     ANTHROPIC = "anthropic"
     OWN = "own"
+    WEBHOOK = "webhook"
 
 
 _OPENAI_TYPES = {
@@ -36,6 +37,7 @@ _ANTHROPIC_TYPES = {
     403: "permission_error",
     404: "not_found_error",
     413: "request_too_large",
+    422: "invalid_request_error",
     429: "rate_limit_error",
     503: "overloaded_error",
     504: "timeout_error",
@@ -73,9 +75,10 @@ def error_body(shape: Shape, refusal: Refusal, status: int, request_id: str) -> 
                 }
             }
         )
-    return msgspec.json.encode(
-        {"error": {"code": code, "message": message, "request_id": request_id}}
-    )
+    detail = {"code": code, "message": message, "request_id": request_id}
+    if shape is Shape.WEBHOOK:
+        return msgspec.json.encode({"success": False, "message": message, "error": detail})
+    return msgspec.json.encode({"error": detail})
 
 
 def refusal_answer(

@@ -12,6 +12,7 @@ from tallygate.core.keys import hash_key, is_plausible, mask
 from tallygate.core.provider import Protocol
 from tallygate.core.request import Dialect
 from tallygate.gateway.answers import Shape
+from tallygate.gateway.delivery_head import WEBHOOK_PATH, DeliveryHead
 from tallygate.gateway.known_keys import KnownKey
 from tallygate.gateway.upstreams import Upstream
 from tallygate.wire.head import RequestHead
@@ -27,6 +28,7 @@ class Service(enum.Enum):
     MODELS = "the list of models"
     HEALTH = "liveness"
     READINESS = "readiness"
+    WEBHOOK = "deliveries that say what somebody used"
     CONTROL = "everything else, relayed to the control plane"
 
 
@@ -45,6 +47,7 @@ class Plan:
 
     __slots__ = (
         "agent",
+        "delivery",
         "dialect",
         "forwarded_for",
         "idempotency_key",
@@ -69,6 +72,10 @@ class Plan:
         self.dialect = _METERED.get(head.path)
         self.protocol = Protocol.OPENAI
         self.shape = Shape.OWN
+        self.delivery: DeliveryHead | None = None
+        if self.service is Service.WEBHOOK:
+            self.shape = Shape.WEBHOOK
+            self.delivery = DeliveryHead(head)
         if self.service in (Service.METERED, Service.PASSTHROUGH, Service.MODELS):
             self.shape = Shape.OPENAI
         if self.dialect is Dialect.ANTHROPIC_MESSAGES:
@@ -123,6 +130,8 @@ def _service_of(head: RequestHead) -> Service:
         return Service.MODELS
     if path.startswith(b"/v1/") or path == b"/v1":
         return Service.PASSTHROUGH
+    if path == WEBHOOK_PATH:
+        return Service.WEBHOOK
     if path == b"/healthz":
         return Service.HEALTH
     if path == b"/readyz":

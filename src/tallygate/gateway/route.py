@@ -1,5 +1,7 @@
 """Which upstreams may answer a request, and how much of them it may cost."""
 
+from typing import TYPE_CHECKING
+
 from tallygate.core.choice import Routes
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.ports import Key
@@ -7,7 +9,29 @@ from tallygate.core.provider import Protocol, Provider
 from tallygate.core.request import BadRequest, Dialect, MeteredRequest, read_request
 from tallygate.gateway.verdicts import is_model_allowed
 
+if TYPE_CHECKING:
+    from tallygate.gateway.exchange import MeteredExchange
+
 Candidates = tuple[tuple[Provider, str], ...]  # each with the name it calls the model
+
+
+def find_way(exchange: "MeteredExchange", key: Key, wall_ms: int) -> None:
+    """Who may answer the exchange, and what it may take of every limit; Refusal when nobody may."""
+    gateway, plan = exchange.gateway, exchange.plan
+    if plan.dialect is None:
+        exchange.candidates = gateway.passthrough_candidates(plan.route, key.scopes)
+        if key.wallet_id:
+            tariff = exchange.tariff = gateway.prices.request_tariff(plan.route, wall_ms)
+            exchange.micros_at_most = tariff.at_most(0, 0)
+        return
+    request = exchange.request = read(plan.dialect, exchange.body, key)
+    model = exchange.model = request.model
+    found = exchange.candidates = candidates(gateway.upstreams.routes, model, plan.protocol)
+    tokens = exchange.tokens_at_most = tokens_at_most(request, found, gateway.default_output_tokens)
+    if key.wallet_id:
+        tariff = exchange.tariff = gateway.prices.tariff(model, found[0][1], wall_ms)
+        tokens_in = request.input_tokens_estimate
+        exchange.micros_at_most = tariff.at_most(tokens_in, max(0, tokens - tokens_in))
 
 
 def read(dialect: Dialect, body: bytes, key: Key) -> MeteredRequest:

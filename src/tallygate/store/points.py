@@ -11,8 +11,7 @@ import sqlalchemy as sa
 
 from tallygate.core.charging import State
 from tallygate.store.database import Tx
-from tallygate.store.money_schema import charge, credit_grant, past_usage, price, rate, wallet
-from tallygate.store.schema import store
+from tallygate.store.money_schema import charge, credit_grant, past_usage, wallet
 
 RECENT_MAX = 200  # charges that an estimate looks back on, of whatever model
 
@@ -116,19 +115,6 @@ async def recent(tx: Tx, account_id: str) -> list[Recent]:
     """What this account was charged lately, the newest first."""
     rows = await tx.execute(_RECENT, {"account": account_id})
     return [Recent(*tuple(row)[:4]) for row in rows if row.state in _PAID]
-
-
-_STAMP = sa.select(
-    store.c.feed_seq,
-    sa.select(sa.func.max(price.c.id)).scalar_subquery().label("price"),
-    sa.select(sa.func.max(rate.c.id)).scalar_subquery().label("rate"),
-)
-
-
-async def book_stamp(tx: Tx) -> tuple[int, int, int]:
-    """Changes with every change of a price, an alias or a rate: each publishes an event."""
-    row = (await tx.execute(_STAMP)).one()
-    return row.feed_seq, row.price or 0, row.rate or 0
 
 
 async def page(
