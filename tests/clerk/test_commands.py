@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 
 from tallygate.clerk.local import LocalClerk
 from tallygate.core import sealing
@@ -115,7 +116,7 @@ async def test_unused_keys_are_deactivated_and_young_ones_spared(node: Node):
     view = await node.command(CreateKey(), into=KeyView)
     assert (await node.command(DeactivateUnusedKeys(days=30)))["deactivated"] == []
     async with node.db.writing() as tx:
-        await tx.run_sql("UPDATE api_key SET created_ms = 1")
+        await tx.execute(sa.text("UPDATE api_key SET created_ms = 1"))
     dry = await node.command(DeactivateUnusedKeys(days=30, is_dry_run=True))
     assert [one["id"] for one in dry["deactivated"]] == [view.id]
     done = await node.command(DeactivateUnusedKeys(days=30))

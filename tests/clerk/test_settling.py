@@ -8,6 +8,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import sqlalchemy as sa
+import structlog
 
 from tallygate.clerk.local import LocalClerk
 from tallygate.core.commands import CreateKey, DeleteKey, Inspect, Settle
@@ -142,7 +144,7 @@ async def test_a_journal_of_another_store_is_left_alone(node: Node):
     worker.finish(limit, "r")
     worker.die()
     async with opened(node) as tx:
-        await tx.run_sql("UPDATE store SET uuid = 'another'")
+        await tx.execute(sa.text("UPDATE store SET uuid = 'another'"))
     await node.start()
     await until(lambda: any(life.refused for life in node.clerk.settler.lives.values()))
     assert await rows(node) == 0
@@ -184,7 +186,7 @@ async def test_a_feed_that_was_pruned_too_far_makes_workers_forget(node: Node):
     """Who missed events can not know which keys changed."""
     worker = await node.worker(0)
     async with node.db.writing() as tx:
-        await tx.run_sql("UPDATE store SET feed_seq = feed_seq + 5")
+        await tx.execute(sa.text("UPDATE store SET feed_seq = feed_seq + 5"))
     await worker.hear(Changes)
     assert worker.changes[-1].kind == "flush"
 
@@ -204,6 +206,33 @@ async def test_an_idempotent_call_runs_once_and_is_answered_again(node: Node):
     await until(lambda: not node.clerk.claims._ended)
     done = await claim(4)
     assert (done.state, done.status, done.answer, done.request_id) == ("done", 200, b"{}", "r1")
+
+
+async def test_late_word_of_a_call_does_not_end_another_one_with_its_key(any_node: Node):
+    """A worker tells what it could not say before; the key may have been claimed anew since."""
+    worker = await any_node.worker(0)
+    worker.channel.send(Claim(1, 1, "idem", b"p", "new"))
+    assert (await worker.hear(Claimed, 1)).state == "new"
+    worker.channel.send(Fulfil(1, "idem", False, 200, "application/json", b"{}", "old"))
+    worker.channel.send(Fulfil(1, "idem", True, 0, "", None, "old"))
+    await until(lambda: not any_node.clerk.claims._ended)
+    worker.channel.send(Claim(2, 1, "idem", b"p", "again"))
+    assert (await worker.hear(Claimed, 2)).state == "running"
+    worker.channel.send(Fulfil(1, "idem", True, 0, "", None, "new"))
+    await until(lambda: not any_node.clerk.claims._ended)
+    worker.channel.send(Claim(3, 1, "idem", b"p", "again"))
+    assert (await worker.hear(Claimed, 3)).state == "new"
+
+
+async def test_the_end_of_a_worker_reads_like_one(node: Node):
+    """It is the same at a restart, at a crash and at a stop: nothing to be alarmed about."""
+    worker = await node.worker(0)
+    with structlog.testing.capture_logs() as lines:
+        worker.die()
+        await node.until_closed()
+    said = [line for line in lines if line["event"].startswith("a worker has ended")]
+    assert [line["log_level"] for line in said] == ["info"]
+    assert not any("dead" in line["event"] for line in lines)
 
 
 async def test_what_a_dead_worker_had_claimed_can_be_claimed_again(node: Node):

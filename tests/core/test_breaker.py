@@ -31,13 +31,15 @@ def test_an_open_circuit_admits_one_trial_after_its_pause() -> None:
     breaker = opened(1_000)
     assert not breaker.is_closed
     assert not breaker.admits(1_000 + PAUSE_MS - 1)
-    assert [breaker.admits(1_000 + PAUSE_MS) for _ in range(3)] == [True, False, False]
+    assert breaker.admits(1_000 + PAUSE_MS)
+    breaker.trial_begins(1_000 + PAUSE_MS)
+    assert not breaker.admits(1_000 + PAUSE_MS)
 
 
 def test_a_trial_that_never_ends_is_followed_by_another() -> None:
     """Its client may have left; nobody else would ever be let through."""
     breaker = opened()
-    assert breaker.admits(PAUSE_MS)
+    breaker.trial_begins(PAUSE_MS)
     assert not breaker.admits(PAUSE_MS * 2 - 1)
     assert breaker.admits(PAUSE_MS * 2)
 
@@ -48,6 +50,7 @@ def test_each_failed_trial_doubles_the_pause_to_a_bound() -> None:
         pauses.append(breaker.open_until_ms - now_ms)
         now_ms = breaker.open_until_ms
         assert breaker.admits(now_ms)
+        breaker.trial_begins(now_ms)
         breaker.failed(now_ms)
     assert pauses[:4] == [PAUSE_MS, PAUSE_MS * 2, PAUSE_MS * 4, PAUSE_MS * 8]
     assert pauses[-1] == PAUSE_MS_MAX
@@ -71,3 +74,9 @@ def test_late_failures_of_the_same_crash_do_not_lengthen_the_pause() -> None:
     for _ in range(30):
         breaker.failed(10)
     assert breaker.open_until_ms == 10 + PAUSE_MS
+
+
+def test_to_ask_whether_it_admits_changes_nothing() -> None:
+    """Who is asked and then not chosen would otherwise have had its one trial."""
+    breaker = opened()
+    assert [breaker.admits(PAUSE_MS) for _ in range(3)] == [True] * 3

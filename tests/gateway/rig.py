@@ -8,12 +8,13 @@ nothing more happens by itself.
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
+from tallygate.core.dify import App
 from tallygate.core.entry import Entry
 from tallygate.core.ports import Change, Changes, Fulfil, Key, Reload, Tick, Welcome
 from tallygate.core.provider import Protocol, Provider, Snapshot
@@ -25,6 +26,7 @@ from tallygate.journal.reader import START, Tail
 from tallygate.wire.pool import Pool
 from tallygate.wire.server import ClientConnection
 from tallygate.wire.upstream import Loss
+from tests.fakes.socket_options import SocketOptions
 from tests.gateway.exchange_text import Answer, chat, read_answer
 from tests.gateway.model_clerk import ModelClerk
 
@@ -87,6 +89,7 @@ class Transport:
         self.is_lost = False
         self.was_aborted = False
         self.was_closed = False
+        self.socket = SocketOptions()
         protocol.connection_made(self)
 
     def write(self, data: bytes) -> None:
@@ -108,8 +111,8 @@ class Transport:
     def set_write_buffer_limits(self, high: int) -> None:
         self.high = high
 
-    def get_extra_info(self, _: str) -> tuple[str, int]:
-        return self._host, 1
+    def get_extra_info(self, name: str) -> Any:
+        return self.socket if name == "socket" else (self._host, 1)
 
     def can_write_eof(self) -> bool:
         return True
@@ -193,7 +196,12 @@ class Rig:
     """The parts of one worker, and all that they talk to."""
 
     def __init__(
-        self, folder: Path, keys: dict[str, Key], providers: list[Provider], **options: Any
+        self,
+        folder: Path,
+        keys: dict[str, Key],
+        providers: list[Provider],
+        apps: Iterable[App] = (),
+        **options: Any,
     ) -> None:
         self.loop = Loop()
         self.tasks = Coroutines()
@@ -208,7 +216,8 @@ class Rig:
         self.options = Options(**(values | options))
         self.folder = folder / "journal" / "0" / "1"
         offset_ms = NOON_MS - int(self.loop.now_s * 1000)
-        self.welcome = Welcome("n", STORE, offset_ms, 1, True, Snapshot(1, tuple(providers)))
+        snapshot = Snapshot(1, tuple(providers), tuple(apps))
+        self.welcome = Welcome("n", STORE, offset_ms, 1, True, snapshot)
         self.parts = Parts(
             self.options,
             cast(Any, self.loop),
@@ -257,6 +266,11 @@ class Rig:
 
     def reload(self, *providers: Provider) -> None:
         self.parts.from_clerk(Reload(Snapshot(next(self.snapshots), providers)))
+        self.settle()
+
+    def reload_apps(self, *apps: App) -> None:
+        providers = self.welcome.snapshot.providers
+        self.parts.from_clerk(Reload(Snapshot(next(self.snapshots), providers, apps)))
         self.settle()
 
     def reconnect(self) -> None:

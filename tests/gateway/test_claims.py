@@ -3,6 +3,7 @@
 import pytest
 
 from tallygate.core.ports import Claim, Claimed
+from tallygate.gateway import claims
 from tests.gateway.bench_of_parts import daily, key_with
 from tests.gateway.exchange_text import DONE, LAST_CHUNK, STREAM_HEAD, chat, chunked, reply, word
 from tests.gateway.rig import provider, rigged
@@ -176,6 +177,54 @@ def test_a_lost_clerk_answers_no_claim() -> None:
         assert client.answer().code == "store_unavailable"
         rig.clerk.is_away = True
         assert client.ask(idempotency_key="j").code == "store_unavailable"
+
+
+def test_an_end_that_no_clerk_heard_is_told_to_the_next_one() -> None:
+    """Else the key would answer 409 until it expires, although the call was made and billed."""
+    with rigged(MANY) as rig:
+        client, other = rig.client(), rig.client()
+        client.send(chat(idempotency_key="i"))
+        first = rig.upstream
+        other.send(chat(idempotency_key="j"))
+        second = rig.upstream
+        rig.clerk.is_away = True
+        first.send(reply(200, b"first"))
+        second.send(reply(500, b"{}"))
+        assert (client.answer().status, other.answer().status) == (200, 500)
+        assert rig.fulfilled() == []
+        for _ in range(2):
+            rig.reconnect()
+            ends = [(one.idempotency_key, one.is_released, one.answer) for one in rig.fulfilled()]
+            assert ends == [("i", False, b"first"), ("j", True, None)]
+
+
+def test_the_ends_that_wait_for_a_clerk_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that finds no room is not repeated, but its call is known to have been made."""
+    monkeypatch.setattr(claims, "UNSENT_BYTES_MAX", 10)
+    monkeypatch.setattr(claims, "UNSENT_MAX", 3)
+    with rigged(MANY) as rig:
+        client = rig.client()
+        for number in range(5):
+            client.send(chat(idempotency_key=f"i{number}"))
+            rig.clerk.is_away = True
+            rig.upstream.send(reply(200, b"sixsix"))
+            assert client.answer().status == 200
+            rig.clerk.is_away = False  # without a word: it has not said hello yet
+        rig.reconnect()
+        assert [one.answer for one in rig.fulfilled()] == [b"sixsix", None, None]
+
+
+def test_a_claim_that_no_clerk_answered_is_given_back() -> None:
+    """The lost clerk may have written it down, and nobody runs the call."""
+    with rigged(MANY) as rig:
+        rig.clerk.held = {Claim}
+        client = rig.client()
+        client.send(chat(idempotency_key="i"))
+        rig.reconnect()
+        [claim] = rig.clerk.sent(Claim)
+        [ended] = rig.fulfilled()
+        assert ended.is_released
+        assert ended.request_id == claim.request_id
 
 
 def test_a_key_that_is_too_long_is_refused() -> None:

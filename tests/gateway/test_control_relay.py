@@ -2,6 +2,7 @@
 
 import pytest
 
+from tallygate.gateway.plain import ANSWER_MS
 from tests.gateway.exchange_text import (
     LAST_CHUNK,
     Incomplete,
@@ -49,6 +50,30 @@ def test_the_clients_address_is_believed_from_trusted_proxies_only() -> None:
             sent = rig.upstream.transport.written
             assert b"x-forwarded-for: %b\r\n" % expected in sent
             assert sent.count(b"6.6.6.6") == (expected == b"6.6.6.6")
+
+
+def test_an_upload_may_take_as_long_as_its_bytes_keep_coming() -> None:
+    with rigged({}) as rig:
+        client = begun(rig, length=8)
+        for _ in range(7):
+            rig.pass_time(50)
+            client.send(b"x")
+        assert rig.upstream.transport.written.endswith(b"xxxxxxx")
+        rig.pass_time(50)
+        client.send(b"x")
+        rig.upstream.send(reply())
+        assert client.answer().status == 200
+
+
+def test_a_control_plane_that_takes_an_upload_and_says_nothing_is_given_up() -> None:
+    with rigged({}) as rig:
+        client = begun(rig, length=1)
+        rig.pass_time(50)
+        client.send(b"x")
+        rig.pass_time(ANSWER_MS / 1000 - 1)
+        assert client.unread == b""
+        rig.pass_time(2)
+        assert client.answer().status == 503
 
 
 def test_a_large_upload_is_not_gathered() -> None:
@@ -184,6 +209,21 @@ def test_a_cut_answer_looks_cut(framing: str) -> None:
         rig.upstream.hang_up(None if framing == "length" else ConnectionResetError())
         assert client.answer().is_cut
         assert client.transport.was_closed
+
+
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_an_answer_that_ends_with_its_connection_does_not_look_whole_when_it_is_cut(
+    is_cut: bool,
+) -> None:
+    """An HTTP/1.0 client sees nothing of an answer's end but how its connection ends."""
+    with rigged({}) as rig:
+        client = rig.client()
+        client.send(request("GET", "/", http="1.0"))
+        rig.upstream.send(reply(200, b"x" * 100).replace(b"content-length: 100\r\n", b""))
+        assert client.transport.socket.resets
+        rig.upstream.hang_up(ConnectionResetError() if is_cut else None)
+        assert client.transport.was_closed
+        assert client.transport.socket.resets is is_cut
 
 
 def test_a_restarting_control_plane_is_asked_once_more() -> None:

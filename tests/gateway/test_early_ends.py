@@ -123,7 +123,7 @@ def test_a_client_that_leaves_is_counted_when_nobody_waits_for_the_answer_any_lo
         assert (entry.outcome, entry.is_counted) == (Outcome.CLIENT_GONE, True)
         assert entry.uses[0].spent == 1
         assert rig.upstream.transport.was_aborted
-        assert rig.gateway.upstreams.all()[0].breaker._failures == 0
+        assert rig.gateway.upstreams.all()[0].breaker.failures == 0
         assert_nothing_runs(rig)
 
 

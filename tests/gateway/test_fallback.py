@@ -4,7 +4,7 @@ from collections import Counter
 
 from tallygate.core.breaker import FAILURES_TO_OPEN, PAUSE_MS
 from tests.gateway.bench_of_parts import daily, key_with
-from tests.gateway.exchange_text import STREAM_HEAD, chat, chunked, reply, word
+from tests.gateway.exchange_text import DONE, LAST_CHUNK, STREAM_HEAD, chat, chunked, reply, word
 from tests.gateway.rig import Rig, provider, rigged
 
 MANY = {"k": key_with(daily(1, 9_999))}
@@ -85,6 +85,75 @@ def test_a_trial_that_fails_costs_its_client_nothing() -> None:
         rig.pass_time(PAUSE_MS / 1000)
         assert asked(rig, 500, 200) == ["first", "second"]
         assert asked(rig, 200) == ["second"]
+
+
+def test_a_trial_of_who_would_not_be_asked_in_health_costs_nobody_anything() -> None:
+    """While the better one is well, an ill stand-in is not needed, and need not be tried."""
+    with rigged(MANY, provider("first"), provider("second", priority=1)) as rig:
+        for _ in range(FAILURES_TO_OPEN):
+            assert asked(rig, 500, 500) == ["first", "second"]
+        rig.pass_time(PAUSE_MS / 1000)
+        assert asked(rig, 200) == ["first"]
+        rig.pass_time(PAUSE_MS / 1000)
+        for _ in range(5):
+            assert asked(rig, 200) == ["first"]
+        assert asked(rig, 500, 200) == ["first", "second"]
+
+
+def test_a_trial_comes_in_its_turn_by_weight() -> None:
+    with rigged(MANY, provider("a", weight=3), provider("b")) as rig:
+        fallen = 0
+        while fallen < FAILURES_TO_OPEN:
+            client = rig.client()
+            client.send(chat())
+            is_b = asked_now(rig) == ["b"]
+            fallen += is_b
+            rig.upstream.send(reply(500 if is_b else 200, connection="close"))
+            if is_b:
+                rig.upstream.send(reply(connection="close"))
+            assert client.answer().status == 200
+        rig.pass_time(PAUSE_MS / 1000)
+        turns = [asked(rig, 200)[0] for _ in range(4)]
+        assert sorted(turns) == ["a", "a", "a", "b"]
+
+
+def test_a_trial_is_never_the_last_try_while_somebody_is_well() -> None:
+    """Should it fail, nobody would be left to answer."""
+    with rigged(MANY, provider("first"), provider("second", priority=1), attempts_max=1) as rig:
+        for _ in range(FAILURES_TO_OPEN):
+            asked(rig, 500)
+        rig.pass_time(PAUSE_MS / 1000)
+        assert [asked(rig, 200) for _ in range(5)] == [["second"]] * 5
+
+
+def cut(rig: Rig) -> None:
+    """A stream that begins well and is cut."""
+    client = rig.client()
+    client.send(chat(more={"stream": True}))
+    rig.upstream.send(STREAM_HEAD + chunked(word()))
+    rig.upstream.hang_up()
+    assert client.answer().is_cut
+
+
+def test_who_cuts_every_answer_in_the_middle_is_left_alone() -> None:
+    """That an answer began says little: what counts is that it came to its end."""
+    with rigged(MANY, provider("first"), provider("second", priority=1)) as rig:
+        for _ in range(FAILURES_TO_OPEN):
+            cut(rig)
+        assert asked(rig, 200) == ["second"]
+
+
+def test_a_stream_that_comes_to_its_end_forgives_the_ones_that_were_cut() -> None:
+    with rigged(MANY, provider("first"), provider("second", priority=1)) as rig:
+        for _ in range(FAILURES_TO_OPEN):
+            for _ in range(FAILURES_TO_OPEN - 1):
+                cut(rig)
+            client = rig.client()
+            client.send(chat(more={"stream": True}))
+            rig.upstream.send(STREAM_HEAD + chunked(word(), DONE) + LAST_CHUNK)
+            assert not client.answer().is_cut
+            rig.upstream.hang_up()
+        assert asked(rig, 200) == ["first"]
 
 
 def test_when_everybody_is_ill_somebody_is_asked_all_the_same() -> None:

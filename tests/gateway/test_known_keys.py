@@ -3,6 +3,7 @@
 import pytest
 
 from tallygate.core.ports import LookUp, Sync
+from tallygate.gateway import known_keys
 from tests.gateway.bench_of_parts import daily, key_with
 from tests.gateway.exchange_text import Incomplete, chat, reply, request
 from tests.gateway.rig import Rig, rigged
@@ -35,6 +36,27 @@ def test_requests_with_one_new_key_share_its_look_up() -> None:
         assert rig.requests_upstream() == 9
         assert is_let_through(rig)
         assert look_ups(rig) == 1
+
+
+def test_who_waits_for_a_key_is_bounded_and_the_rest_is_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However long the clerk is away, and however many keys are guessed meanwhile."""
+    monkeypatch.setattr(known_keys, "SEEKERS_MAX", 3)
+    with rigged({"k": MANY}) as rig:
+        rig.clerk.is_away = True
+        waiting = [rig.client() for _ in range(3)]
+        for number, client in enumerate(waiting):
+            client.send(chat(key=f"roc_{number}"))
+            assert client.unread == b""
+        for ask in (chat(), request("GET", "/v1/models")):
+            refused = rig.client()
+            refused.send(ask)
+            answer = refused.answer()
+            assert (answer.status, answer.code) == (503, "store_unavailable")
+        rig.reconnect()
+        assert [client.answer().status for client in waiting] == [401] * 3
+        assert is_let_through(rig)
 
 
 def test_an_unknown_key_is_asked_for_once_in_a_while() -> None:

@@ -109,6 +109,21 @@ def test_a_stream_of_known_length_loses_it_when_the_usage_chunk_is_stripped() ->
             assert (answer.body, answer.is_cut) == (word() + DONE, False)
 
 
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_a_cut_stream_does_not_look_whole_to_a_client_that_knows_no_chunks(is_cut: bool) -> None:
+    with rigged(MANY) as rig:
+        client = rig.client()
+        client.send(chat(more={"stream": True}, http="1.0"))
+        rig.upstream.send(STREAM_HEAD + chunked(word()))
+        assert client.transport.socket.resets
+        if is_cut:
+            rig.upstream.hang_up()
+        else:
+            rig.upstream.send(chunked(DONE) + LAST_CHUNK)
+        assert client.transport.was_closed
+        assert client.transport.socket.resets is is_cut
+
+
 def test_an_encoded_answer_is_metered_and_passed_on_as_it_is() -> None:
     """We ask for identity; a provider that does not listen is billed for all the same."""
     encoded = gzip.compress(BODY)

@@ -13,6 +13,7 @@ from tallygate.core.errors import Refusal
 from tallygate.wire.front import Connection, Front, Handler
 from tallygate.wire.head import RequestHead
 from tallygate.wire.server import ClientConnection
+from tests.fakes.socket_options import SocketOptions
 
 READ_BYTES = 256 << 10
 
@@ -27,6 +28,7 @@ class Wire(asyncio.Transport):
         self._high = 64 << 10
         self._is_told_to_pause = False
         self._is_lost = False
+        self.socket = SocketOptions()
         self.sent = bytearray()  # what has reached the other side
         self.unsent = bytearray()  # what waits here because the other side does not read
         self.is_reading = True
@@ -38,7 +40,8 @@ class Wire(asyncio.Transport):
     # --- what the protocol calls ---
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return ("192.0.2.1", 1234) if name == "peername" else default
+        known = {"peername": ("192.0.2.1", 1234), "socket": self.socket}
+        return known.get(name, default)
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         self._high = high or 0

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tallygate.wire import server
-from tallygate.wire.server import CONTINUE
+from tallygate.wire import parting, patience, server
+from tallygate.wire.body_in_pieces import CONTINUE
 from tests.wire.conversation import Conversation
 
 
@@ -85,7 +85,7 @@ def test_what_is_pipelined_beyond_the_bound_stays_with_the_client() -> None:
     talk.client_says(get("/1"))
     talk.client_says(*[get("/2") * 100] * 100)
     assert not talk.wire.is_reading
-    assert len(talk.connection._buffer) <= server.PIPELINED_BYTES_MAX + len(get("/2")) * 100
+    assert len(talk.connection.buffer) <= server.PIPELINED_BYTES_MAX + len(get("/2")) * 100
     talk.application_answers()
     assert talk.asked == ["GET /1", "GET /2"]
     talk.application.at_once = True
@@ -303,14 +303,14 @@ def test_an_endless_head_is_refused() -> None:
 def test_lingering_after_an_early_refusal_is_bounded_in_time_and_bytes() -> None:
     """Closing with unread bytes would take the answer with it; reading for ever would not do."""
     for ends in (
-        lambda talk: talk.time_passes(server.LINGER_MS),
+        lambda talk: talk.time_passes(parting.LINGER_MS),
         lambda talk: talk.client_says(*[b"x" * 100_000] * 11),
         lambda talk: talk.client_sends_no_more(),
     ):
         talk = Conversation(gathers=10)
         talk.client_says(request("POST", "/a", "Content-Length: 100000000"), b"x" * 100_000)
         assert talk.client_sees() == b"[413]close"
-        talk.time_passes(server.LINGER_MS - 1)
+        talk.time_passes(parting.LINGER_MS - 1)
         assert not talk.is_over
         ends(talk)
         assert talk.is_over
@@ -548,7 +548,7 @@ def test_draining_closes_what_is_idle_at_the_next_sweep() -> None:
 def test_a_connection_made_in_order_to_ask_may_ask_while_draining() -> None:
     talk = Conversation()
     talk.front.drain()
-    talk.time_passes(server.FIRST_REQUEST_GRACE_MS - 1)
+    talk.time_passes(patience.FIRST_REQUEST_GRACE_MS - 1)
     talk.client_says(get("/a"))
     assert talk.client_sees() == b"[/a]close"
     assert talk.is_over
@@ -573,3 +573,71 @@ def test_a_request_on_its_way_when_draining_begins_is_answered() -> None:
     talk.client_says(get("/b")[10:])
     assert talk.client_sees() == b"[/a][/b]close"
     assert talk.is_over
+
+
+# --- answers that end with their connection ---
+
+
+def relaying_to_the_end() -> Conversation:
+    """An answer to an HTTP/1.0 client that has neither length nor chunks is on its way."""
+    talk = Conversation(at_once=False)
+    talk.client_says(get("/a", version="1.0"))
+    talk.connection.end_with_answer()
+    talk.application_writes(b"half of it")
+    return talk
+
+
+def test_an_answer_that_ends_with_its_connection_is_reset_until_it_is_whole() -> None:
+    """Even the death of this process must not make half an answer look like all of it."""
+    talk = relaying_to_the_end()
+    assert talk.wire.socket.resets
+    talk.application_writes(b", and the rest")
+    talk.application_finishes()
+    assert talk.is_over
+    assert not talk.wire.socket.resets
+    assert talk.client_sees() == b"half of it, and the rest"
+
+
+def test_an_answer_that_is_cut_ends_by_a_reset_once_what_there_is_has_gone() -> None:
+    talk = relaying_to_the_end()
+    talk.client_stops_reading()
+    talk.application_writes(b", a little more")
+    talk.connection.break_off()
+    assert talk.is_over
+    assert not talk.wire.is_aborted
+    assert not talk.wire.is_eof_sent
+    talk.client_reads_on()
+    assert talk.client_sees() == b"half of it, a little more"
+    assert talk.wire.socket.resets
+
+
+def test_an_answer_that_is_cut_ends_by_a_reset_whatever_else_the_client_sent() -> None:
+    """Lingering for what it still sends would begin with an orderly end."""
+    talk = relaying_to_the_end()
+    talk.client_says(get("/b"))
+    talk.connection.break_off()
+    assert talk.is_over
+    assert talk.wire.socket.resets
+    assert not talk.wire.is_eof_sent
+
+
+def test_a_whole_answer_that_its_client_does_not_read_in_time_ends_by_a_reset() -> None:
+    """What it has not read is dropped, so what it has must not look whole."""
+    talk = relaying_to_the_end()
+    talk.client_stops_reading()
+    talk.application_writes(b"x" * 2 * server.WRITE_BUFFER_HIGH)
+    talk.application_finishes()
+    assert not talk.wire.socket.resets
+    talk.time_passes(talk.front.write_timeout_ms)
+    assert talk.wire.is_aborted
+    assert talk.wire.socket.resets
+
+
+def test_an_answer_that_shows_its_end_is_broken_off_without_a_reset() -> None:
+    talk = Conversation(at_once=False)
+    talk.client_says(get("/a"))
+    talk.application_writes(b"half of it")
+    talk.connection.break_off()
+    talk.wire.settle()
+    assert talk.is_over
+    assert not talk.wire.socket.resets

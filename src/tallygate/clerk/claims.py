@@ -89,14 +89,17 @@ class Claims:
 
     async def _end_all(self, batch: list[Fulfil], tx: Tx, _: int) -> None:
         for ended in batch:
-            place = {"scope": _scope(ended.key_id), "key": ended.idempotency_key}
+            scope, key = _scope(ended.key_id), ended.idempotency_key
+            request_id = ended.request_id or None
             if ended.is_released:
-                await idempotency.release(tx, **place)
+                await idempotency.release(tx, scope=scope, key=key, request_id=request_id)
                 continue
             await idempotency.finish(
                 tx,
                 self._options.master_key,
-                **place,
+                scope=scope,
+                key=key,
+                request_id=request_id,
                 status=ended.status,
                 content_type=ended.content_type[:CONTENT_TYPE_MAX],
                 answer=ended.answer,

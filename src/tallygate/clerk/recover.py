@@ -72,7 +72,9 @@ class Recovery:
             if life is None or not life.is_open:
                 continue
             if not self._is_connected(*key) and life.find_out_death():
-                log.info("a worker is dead", journal=repr(life))
+                log.info(
+                    "a worker has ended: its journal is settled to the end", journal=repr(life)
+                )
             if life.is_dead:
                 self._writer.poke()
 

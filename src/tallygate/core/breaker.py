@@ -11,40 +11,39 @@ PAUSE_MS_MAX = 60_000
 class Breaker:
     """One upstream's health as one worker sees it."""
 
-    __slots__ = ("_failures", "_pause_ms", "_trial_until_ms", "open_until_ms")
+    __slots__ = ("_pause_ms", "_trial_until_ms", "failures", "open_until_ms")
 
     def __init__(self) -> None:
-        self._failures = 0
+        self.failures = 0  # in a row; open only with some
         self._pause_ms = PAUSE_MS
         self._trial_until_ms = 0
         self.open_until_ms = 0
 
     def __repr__(self) -> str:
-        return f"<Breaker failures={self._failures} open_until_ms={self.open_until_ms}>"
+        return f"<Breaker failures={self.failures} open_until_ms={self.open_until_ms}>"
 
     @property
     def is_closed(self) -> bool:
         return not self.open_until_ms
 
     def admits(self, now_ms: int) -> bool:
-        """Whether a request may go there now. After the pause one may, as a trial."""
-        if not self.open_until_ms:
-            return True
-        if now_ms < self.open_until_ms or now_ms < self._trial_until_ms:
-            return False
+        """Whether a request may go there now: always, or after the pause one, as a trial."""
+        return now_ms >= self.open_until_ms and now_ms >= self._trial_until_ms
+
+    def trial_begins(self, now_ms: int) -> None:
+        """The one request is on its way: no other until it has ended, or has had its time."""
         self._trial_until_ms = now_ms + self._pause_ms
-        return True
 
     def succeeded(self) -> None:
-        if self._failures:
-            self._failures = 0
+        if self.failures:
+            self.failures = 0
             self._pause_ms = PAUSE_MS
             self.open_until_ms = 0
             self._trial_until_ms = 0
 
     def failed(self, now_ms: int) -> None:
-        self._failures += 1
-        if self._failures < FAILURES_TO_OPEN:
+        self.failures += 1
+        if self.failures < FAILURES_TO_OPEN:
             return
         if self.open_until_ms and now_ms >= self.open_until_ms:
             self._pause_ms = min(PAUSE_MS_MAX, self._pause_ms * 2)

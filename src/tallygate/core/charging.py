@@ -22,6 +22,7 @@ class Source(enum.StrEnum):
     TRACING = "tracing"  # Dify's own tracing export
     WEBHOOK = "webhook"
     BROWSER = "browser"
+    HOLD = "hold"  # an amount that was held and then captured; no event
 
 
 # Who is believed when two disagree.

@@ -39,6 +39,18 @@ class Attempt(msgspec.Struct, array_like=True, gc=False):
     duration_ms: int
 
 
+class DifyUse(msgspec.Struct, array_like=True, gc=False):
+    """Which event of a Dify server a request was, so that it is charged once whoever reports it."""
+
+    instance: str
+    aliases: tuple[tuple[str, str], ...]  # (kind, id), kind message or run
+    conversation_id: str
+    message_id: str
+    model: str  # the one that counted most; "" if nobody named one
+    parts: tuple[tuple[str, dict[str, int]], ...]
+    is_charged: bool  # else its models are called through this gateway, and charged there
+
+
 class Entry(msgspec.Struct, array_like=True, gc=False):
     """One request that was let through. Fields are only ever added, at the end."""
 
@@ -63,3 +75,4 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
     bytes_in: int
     bytes_out: int
     attempts: list[Attempt] = []
+    event: DifyUse | None = None

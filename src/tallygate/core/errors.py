@@ -30,6 +30,7 @@ class Code(enum.StrEnum):
     IMPOSSIBLE = "impossible"
     RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
     INSUFFICIENT_QUOTA = "insufficient_quota"
+    INSUFFICIENT_BALANCE = "insufficient_balance"
     OVERLOADED = "overloaded"
     STORE_UNAVAILABLE = "store_unavailable"
     JOURNAL_UNAVAILABLE = "journal_unavailable"
@@ -62,6 +63,7 @@ STATUS: dict[Code, int] = {
     Code.IMPOSSIBLE: 422,
     Code.RATE_LIMIT_EXCEEDED: 429,
     Code.INSUFFICIENT_QUOTA: 429,
+    Code.INSUFFICIENT_BALANCE: 402,
     Code.OVERLOADED: 503,
     Code.STORE_UNAVAILABLE: 503,
     Code.JOURNAL_UNAVAILABLE: 503,

@@ -84,7 +84,10 @@ class Claim(msgspec.Struct, array_like=True, tag="claim"):
 
 
 class Fulfil(msgspec.Struct, array_like=True, tag="fulfil"):
-    """The claimed call ended. `answer` None: a stream, or too large to be kept."""
+    """The claimed call ended. `answer` None: a stream, or too large to be kept.
+
+    It may come late, so it names the call: a key that another call has claimed since stays that's.
+    """
 
     key_id: int
     idempotency_key: str
@@ -92,6 +95,7 @@ class Fulfil(msgspec.Struct, array_like=True, tag="fulfil"):
     status: int
     content_type: str
     answer: bytes | None
+    request_id: str = ""  # "" from a worker that was started before there was such a field
 
 
 class Gauges(msgspec.Struct, array_like=True, tag="gauges"):

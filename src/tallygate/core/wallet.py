@@ -2,7 +2,8 @@
 
 A store locks the row, hands it out as a `Wallet`, and writes back the balance and the entries in
 the same transaction, so the balance is at all times the sum of the entries. What gateways have
-leased is no entry: it is not spent yet, but nobody else may spend it.
+leased is no entry: it is not spent yet, but nobody else may spend it. Whatever is taken beyond the
+balance is an `overage`, so that nothing else ever makes a balance negative.
 """
 
 import enum
@@ -16,7 +17,7 @@ class EntryKind(enum.StrEnum):
     GRANT = "grant"
     EXPIRY = "expiry"  # what was left of a grant when it ended
     CHARGE = "charge"
-    OVERAGE = "overage"  # the part of a charge that there was no money for
+    OVERAGE = "overage"  # the part of what was taken that there was no money for
     REFUND = "refund"
     ADJUST = "adjust"
     HOLD = "hold"
@@ -64,6 +65,7 @@ class Wallet:
     lots: list[Lot] = field(default_factory=list)
     drawn_micros: int = 0  # of grants, since it was read
     entries: list[Entry] = field(default_factory=list)
+    lapsed_holds: list[int] = field(default_factory=list)  # released since it was read
 
     @property
     def free_micros(self) -> int:
@@ -73,6 +75,7 @@ class Wallet:
     def written(self) -> None:
         """The store has it: changes count from here."""
         self.entries = []
+        self.lapsed_holds = []
         self.drawn_micros = 0
         for lot in self.lots:
             lot.is_changed = False
@@ -90,20 +93,29 @@ class Wallet:
         actor: str = "",
         **ids: int,
     ) -> None:
-        """Top-up, grant, refund, or an adjustment in either direction."""
-        self._enter(kind, micros, 0, at_ms, reason, actor, **ids)
-        if micros < 0:  # grants are never worth more than there is
-            self._draw(sum(lot.left_micros for lot in self.lots) - max(0, self.balance_micros))
+        """Top-up, refund, or an adjustment in either direction."""
+        if micros < 0:
+            self._take(kind, -micros, at_ms, reason, actor, **ids)
+        else:
+            self._enter(kind, micros, 0, at_ms, reason, actor, **ids)
 
-    def charge(self, micros: int, at_ms: int, charge_id: int, *, reason: str = "") -> None:
+    def grant(self, lot: Lot, at_ms: int, *, reason: str = "", actor: str = "") -> None:
+        """Money with a priority and perhaps an end. A debt takes its part of it at once."""
+        assert lot.left_micros > 0, "a grant gives"
+        self.lots.append(lot)
+        lot.is_changed = True
+        self.drawn_micros -= lot.left_micros
+        ids = {"grant_id": lot.grant_id}
+        self._enter(EntryKind.GRANT, lot.left_micros, 0, at_ms, reason, actor, **ids)
+        self._cut_grants()
+
+    def charge(
+        self, micros: int, at_ms: int, charge_id: int, *, reason: str = "", actor: str = ""
+    ) -> None:
         """Take what was used. What there is no money for becomes an entry of its own."""
         assert micros >= 0, "a charge takes"
-        covered = min(micros, max(0, self.balance_micros))
-        self._draw(covered)
-        if covered or not micros:
-            self._enter(EntryKind.CHARGE, -covered, 0, at_ms, reason, charge_id=charge_id)
-        if micros > covered:
-            self._enter(EntryKind.OVERAGE, covered - micros, 0, at_ms, reason, charge_id=charge_id)
+        self._draw(min(micros, max(0, self.balance_micros)))
+        self._take(EntryKind.CHARGE, micros, at_ms, reason, actor, charge_id=charge_id)
 
     def hold(
         self, micros: int, at_ms: int, hold_id: int, *, reason: str = "", actor: str = ""
@@ -116,7 +128,12 @@ class Wallet:
         assert micros <= self.held_micros, "only what is held is released"
         self._enter(EntryKind.RELEASE, 0, -micros, at_ms, reason, actor, hold_id=hold_id)
 
-    def expire(self, now_ms: int) -> None:
+    def lapse(self, micros: int, now_ms: int, hold_id: int) -> None:
+        """Nobody captured or released this hold in time."""
+        self.release(micros, now_ms, hold_id, reason="expired")
+        self.lapsed_holds.append(hold_id)
+
+    def expire(self, now_ms: int, *, reason: str = "", actor: str = "") -> None:
         """Take back what is left of grants that have ended, as far as nobody holds it just now."""
         for lot in self.lots:
             if lot.expires_ms is None or lot.expires_ms > now_ms or not lot.left_micros:
@@ -124,7 +141,23 @@ class Wallet:
             ending = min(lot.left_micros, max(0, self.free_micros))
             if ending:
                 self._take_from(lot, ending)
-                self._enter(EntryKind.EXPIRY, -ending, 0, now_ms, grant_id=lot.grant_id)
+                ids = {"grant_id": lot.grant_id}
+                self._enter(EntryKind.EXPIRY, -ending, 0, now_ms, reason, actor, **ids)
+
+    def _take(
+        self, kind: EntryKind, micros: int, at_ms: int, reason: str, actor: str, **ids: int
+    ) -> None:
+        covered = min(micros, max(0, self.balance_micros))
+        if covered or not micros:
+            self._enter(kind, -covered, 0, at_ms, reason, actor, **ids)
+        if micros > covered:
+            self._enter(EntryKind.OVERAGE, covered - micros, 0, at_ms, reason, actor, **ids)
+        self._cut_grants()
+
+    def _cut_grants(self) -> None:
+        """Grants are never worth more than there is."""
+        granted = sum(lot.left_micros for lot in self.lots)
+        self._draw(granted - max(0, self.balance_micros))
 
     def _draw(self, micros: int) -> None:
         """Spend grants before other money: by priority, then the one that ends first."""

@@ -25,6 +25,8 @@ MEANINGS = {
     Code.IMPOSSIBLE: "Well formed, but it can not be done.",
     Code.RATE_LIMIT_EXCEEDED: "A limit that fills again soon is used up; `Retry-After` says when.",
     Code.INSUFFICIENT_QUOTA: "A quota is used up; `Retry-After` says when its window ends.",
+    Code.INSUFFICIENT_BALANCE: "The wallet holds less than that; what is held or leased to "
+    "gateways is spoken for.",
     Code.OVERLOADED: "This node holds all that it may hold; try again.",
     Code.STORE_UNAVAILABLE: "The store does not answer, and nothing was decided; try again.",
     Code.JOURNAL_UNAVAILABLE: "What is answered could not be written down, so nothing is let "

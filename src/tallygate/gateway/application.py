@@ -10,6 +10,7 @@ from tallygate.core.ports import FetchModels
 from tallygate.core.provider import Provider
 from tallygate.gateway.answers import Shape, json_answer, refusal_answer
 from tallygate.gateway.claims import Claims
+from tallygate.gateway.dify_exchange import DifyExchange
 from tallygate.gateway.exchange import MeteredExchange
 from tallygate.gateway.known_keys import KnownKeys
 from tallygate.gateway.lease_book import LeaseBook
@@ -150,6 +151,11 @@ class Gateway:
                 self._refuse(connection, head, plan.shape, _LOOP)
             else:
                 MeteredExchange(self, connection, head, plan, body).start()
+        elif service is Service.DIFY:
+            if plan.is_loop:
+                self._refuse(connection, head, plan.shape, _LOOP)
+            else:
+                DifyExchange(self, connection, head, plan).start(body)
         elif service is _CONTROL:
             if self._is_internal(plan):
                 self._refuse(connection, head, plan.shape, _NOT_FOUND)
@@ -166,7 +172,7 @@ class Gateway:
         plan = head.memo
         if plan is None or plan.version != self._plans_version:
             plan = head.memo = Plan(head, self._plans_version, self._via)
-        if plan.service in (Service.METERED, Service.PASSTHROUGH):
+        if plan.service in (Service.METERED, Service.PASSTHROUGH, Service.DIFY):
             if plan.no_key is not None:
                 raise plan.no_key
             if self.keys.is_unknown(plan.key_hash, self.now_ms()):

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 ANSWER_BYTES_MAX = 1 << 20
 KEY_LENGTH_MAX = 255
+UNSENT_MAX = 10_000
+UNSENT_BYTES_MAX = 16 << 20  # of answers; beyond, a call is said to have ended, without its answer
 
 
 class Claims:
@@ -26,6 +28,8 @@ class Claims:
         self._send = send
         self._asked: dict[int, MeteredExchange] = {}
         self._claim_id = 0
+        self._unsent: list[Fulfil] = []  # ended while the clerk was away
+        self._unsent_bytes = 0
 
     def claim(self, exchange: "MeteredExchange") -> None:
         """Ask for the key; the exchange goes on, is refused, or is answered with the old answer."""
@@ -123,20 +127,35 @@ class Claims:
     ) -> None:
         assert exchange.known is not None
         exchange.is_claimed = False
-        self._send(
-            Fulfil(
-                exchange.known.key.id,
-                exchange.plan.idempotency_key,
-                is_released,
-                status,
-                content_type,
-                answer,
-            )
+        ended = Fulfil(
+            exchange.known.key.id,
+            exchange.plan.idempotency_key,
+            is_released,
+            status,
+            content_type,
+            answer,
+            exchange.request_id,
         )
+        if not self._send(ended):
+            self._keep(ended)
+
+    def _keep(self, ended: Fulfil) -> None:
+        """For the next clerk; a key whose end nobody is told of stays taken until it expires."""
+        size = len(ended.answer or b"")
+        if self._unsent_bytes + size > UNSENT_BYTES_MAX:
+            ended.answer, size = None, 0
+        if len(self._unsent) < UNSENT_MAX:
+            self._unsent.append(ended)
+            self._unsent_bytes += size
 
     def reconnected(self) -> None:
-        """The last clerk did not answer these: say that the store is away."""
+        """Tell the new clerk what ended meanwhile; what the last one did not answer is refused."""
+        unsent, self._unsent, self._unsent_bytes = self._unsent, [], 0
+        for ended in unsent:
+            if not self._send(ended):
+                self._keep(ended)
         asked, self._asked = self._asked, {}
         for exchange in asked.values():
+            self.release(exchange)  # it may have been claimed all the same
             if not exchange.is_over:
                 exchange.store_gone()

@@ -41,6 +41,7 @@ def entry_of(
     elif not status and exchange.request is not None:  # the client left, nobody waited longer
         tokens = exchange.request.input_tokens_estimate
         counts, source = {INPUT_TOKENS: tokens, OUTPUT_TOKENS: 0}, _ESTIMATED
+    event = exchange.dify.event() if exchange.dify is not None else None
     duration_ms = ended_ms - exchange.admitted_ms
     provider = exchange.upstream.provider.name
     gateway.counters.ended(outcome, status, duration_ms, counts, provider)
@@ -53,7 +54,7 @@ def entry_of(
         duration_ms,
         first_byte_ms - exchange.admitted_ms if first_byte_ms else duration_ms,
         plan.route[:ROUTE_LENGTH_MAX],
-        exchange.model,
+        exchange.model if event is None else event.model or exchange.model,
         provider,
         status,
         outcome,
@@ -61,11 +62,12 @@ def entry_of(
         is_counted,
         counts,
         settle(exchange.taken, is_counted=is_counted, tokens=tokens),
-        gateway.address_of(exchange.connection, plan),
+        exchange.address,
         plan.agent,
         len(exchange.body),
         bytes_out,
         _attempts(exchange.attempts, provider, status, duration_ms),
+        event=event,
     )
 
 

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 
 from tallygate.core.entry import Attempt
 from tallygate.core.errors import Code, Refusal
-from tallygate.core.request import MeteredRequest, upstream_body
-from tallygate.gateway import route
-from tallygate.gateway.admit import OverLimit, Taken, admit, over_limit_refusal, settle
+from tallygate.core.provider import Deadlines
+from tallygate.core.request import MeteredRequest
+from tallygate.gateway import forward, route
+from tallygate.gateway.admit import OverLimit, Taken, admit, over_limit_refusal
 from tallygate.gateway.answers import refusal_answer
+from tallygate.gateway.dify_call import DifyCall
+from tallygate.gateway.gathered import Gathered
 from tallygate.gateway.identify import check_key
 from tallygate.gateway.known_keys import KnownKey
 from tallygate.gateway.lease import Lease
@@ -32,27 +35,27 @@ if TYPE_CHECKING:
 STORE_WAIT_MS = 5_000
 
 
-class MeteredExchange:
+class MeteredExchange(Gathered):
     """A request to a metered endpoint."""
 
     __slots__ = (
-        "_attempt_began_ms",
-        "_candidates",
-        "_is_given_up_first",
         "_is_seeking",
         "_tokens_at_most",
-        "_tried",
-        "_upstream",
-        "_waiting",
+        "address",
         "admitted_ms",
+        "attempt_began_ms",
         "attempts",
         "body",
+        "candidates",
         "connection",
         "deadline_ms",
+        "deadlines",
+        "dify",
         "gateway",
         "head",
         "is_claimed",
         "is_client_gone",
+        "is_given_up_first",
         "known",
         "model",
         "plan",
@@ -60,8 +63,15 @@ class MeteredExchange:
         "request_id",
         "taken",
         "total_deadline_ms",
+        "tried",
+        "upstream",
         "upstream_connection",
+        "waiting",
     )
+    # Of the attempt that runs, or ran last; none before the first.
+    attempt_began_ms: int
+    deadlines: Deadlines
+    upstream: Upstream
 
     def __init__(
         self, gateway: "Gateway", connection: Connection, head: RequestHead, plan: Plan, body: bytes
@@ -74,7 +84,9 @@ class MeteredExchange:
         self.request_id = gateway.next_request_id()
         self.known: KnownKey | None = None
         self.request: MeteredRequest | None = None
+        self.dify: DifyCall | None = None
         self.model = ""
+        self.address = ""  # whence it comes, as far as our proxies can be believed
         self.taken: list[Taken] = []
         self.attempts: list[Attempt] | None = None  # only once one has failed
         self.admitted_ms = 0
@@ -83,22 +95,15 @@ class MeteredExchange:
         self.is_client_gone = False
         self.is_claimed = False  # it holds its Idempotency-Key
         self.upstream_connection: UpstreamConnection | None = None
-        self._candidates: route.Candidates = ()
-        self._tried: list[str] | None = None
-        self._upstream: Upstream | None = None
-        self._waiting: Waiting | None = None
-        self._attempt_began_ms = 0
+        self.candidates: route.Candidates = ()
+        self.tried: tuple[str, ...] = ()
+        self.waiting: Waiting | None = None
+        self.is_given_up_first = False  # by us, before the provider would be late
         self._is_seeking = False
-        self._is_given_up_first = False  # by us, before the provider would be late
         self._tokens_at_most = 0
 
     def __repr__(self) -> str:
         return f"<MeteredExchange {self.request_id} {self.plan.route}>"
-
-    @property
-    def upstream(self) -> Upstream:
-        assert self._upstream is not None, "an upstream was chosen before it could answer"
-        return self._upstream
 
     def start(self) -> None:
         """A whole request has come."""
@@ -127,7 +132,8 @@ class MeteredExchange:
         else:
             self.wait_for_store()
             self._is_seeking = True
-            gateway.keys.seek(plan.key_hash, self)
+            if not gateway.keys.seek(plan.key_hash, self):
+                self.store_gone()
 
     def key_found(self, known: KnownKey | None, *, is_store_available: bool) -> None:
         if not self._is_seeking or self.is_over:
@@ -144,8 +150,10 @@ class MeteredExchange:
     def _identified(self, known: KnownKey) -> None:
         gateway, plan = self.gateway, self.plan
         self.known = known
+        self.address = gateway.address_of(self.connection, plan)
+        wall_ms = gateway.wall_ms()
         try:
-            check_key(known, gateway.address_of(self.connection, plan), gateway.wall_ms())
+            check_key(known, self.address, wall_ms)
             self._route(known)
         except Refusal as refusal:
             self.refuse(refusal)
@@ -153,29 +161,40 @@ class MeteredExchange:
         if plan.idempotency_key:
             gateway.claims.claim(self)
         else:
-            self.admit(None)
+            self._admit(known, None, wall_ms)
 
     # --- route ---
 
     def _route(self, known: KnownKey) -> None:
         gateway, plan = self.gateway, self.plan
+        if plan.dify is not None:
+            call = self.dify = DifyCall(gateway, self.head, plan.dify, known.key)
+            self.request = call.read(plan.dialect, self.body)
+            self.candidates = call.candidates
+            self.model = self.request.model
+            self._tokens_at_most = route.tokens_at_most(
+                self.request, self.candidates, gateway.default_output_tokens
+            )
+            return
         if plan.dialect is None:
-            self._candidates = gateway.passthrough_candidates(plan.route, known.key.scopes)
+            self.candidates = gateway.passthrough_candidates(plan.route, known.key.scopes)
             return
         request = self.request = route.read(plan.dialect, self.body, known.key)
         self.model = request.model
         routes = gateway.upstreams.routes
-        self._candidates = route.candidates(routes, request.model, plan.protocol)
+        self.candidates = route.candidates(routes, request.model, plan.protocol)
         self._tokens_at_most = route.tokens_at_most(
-            request, self._candidates, gateway.default_output_tokens
+            request, self.candidates, gateway.default_output_tokens
         )
 
     # --- admit ---
 
     def admit(self, concluded: Lease | None) -> None:
-        gateway, known = self.gateway, self.known
-        assert known is not None
-        wall_ms = gateway.wall_ms()
+        assert self.known is not None
+        self._admit(self.known, concluded, self.gateway.wall_ms())
+
+    def _admit(self, known: KnownKey, concluded: Lease | None, wall_ms: int) -> None:
+        gateway = self.gateway
         try:
             taken = admit(gateway.book, self, known, self._tokens_at_most, wall_ms, concluded)
         except OverLimit as over:
@@ -187,7 +206,7 @@ class MeteredExchange:
             return
         self.taken = taken
         self.admitted_ms = wall_ms
-        self._forward()
+        forward.forward(self, wall_ms - gateway.clock_offset_ms)
 
     def units_answered(self, concluded: Lease | None) -> None:
         if self.is_over:
@@ -209,57 +228,22 @@ class MeteredExchange:
         """Refused, or its client went away, while it waited."""
         return self.is_client_gone or self.connection.handler is not self
 
-    # --- forward ---
+    # --- forward: what the upstream says ---
 
-    def _forward(self) -> None:
-        """Ask the next upstream in turn; there is one, or a failure to report."""
-        gateway = self.gateway
-        now_ms = gateway.now_ms()
-        if not self.total_deadline_ms:
-            gateway.running.add(self)
-        chosen = gateway.upstreams.choose(self._candidates, self._tried or (), now_ms)
-        assert chosen is not None, "asked only while one is left"
-        upstream, name = chosen
-        self._upstream = upstream
-        deadlines = upstream.provider.deadlines
-        if not self.total_deadline_ms:
-            self.total_deadline_ms = now_ms + deadlines.total_ms
-        self._attempt_began_ms = now_ms
-        self.deadline_ms = now_ms + deadlines.connect_ms
-        prefix = self.plan.prefixes.get(upstream)
-        if prefix is None:
-            prefix = self.plan.prefixes[upstream] = upstream.request_prefix(self.head)
-        body = self.body
-        if self.request is not None:
-            body = upstream_body(self.request, model=name)
-        self._waiting = upstream.pool.ask(
-            self,
-            b"%b%d\r\n\r\n%b" % (prefix, len(body), body),
-            self._connected,
-            is_head_request=self.head.method == b"HEAD",
-        )
-
-    def _connected(self, connection: UpstreamConnection) -> None:
+    def connected(self, connection: UpstreamConnection) -> None:
         self.upstream_connection = connection
-        self._waiting = None
+        self.waiting = None
         if not self.is_client_gone:
-            wait_ms = self.upstream.provider.deadlines.first_byte_ms
-            self.deadline_ms = min(self.total_deadline_ms, self.gateway.swept_ms + wait_ms)
+            deadline_ms = self.gateway.swept_ms + self.deadlines.first_byte_ms
+            latest_ms = self.total_deadline_ms
+            self.deadline_ms = deadline_ms if deadline_ms < latest_ms else latest_ms
 
     def answer_began(self, head: AnswerHead, payload: bytes, *, is_complete: bool) -> None:
         if is_complete:
             self.upstream_connection = None  # it is in the pool again, and may be another's
         if head.status != 200 and is_given_back(head.status):
-            if head.status >= 500:
-                self.upstream.breaker.failed(self.gateway.now_ms())
-            if self._try_another(head.status):
-                if self.upstream_connection is not None:
-                    self.upstream_connection.abandon()
-                    self.upstream_connection = None
-                self._forward()
-                return
-        else:
-            self.upstream.breaker.succeeded()
+            forward.failed(self, head, payload, is_complete=is_complete)
+            return
         Relay(self).began(head, payload, is_complete=is_complete)
 
     def answer_continued(self, payload: bytes, *, is_complete: bool) -> None:
@@ -267,25 +251,13 @@ class MeteredExchange:
 
     def answer_lost(self, loss: Loss) -> None:
         self.upstream_connection = None
-        self.upstream.breaker.failed(self.gateway.now_ms())
-        if self._try_another(0):
-            self._forward()
-        else:
-            Relay(self).never_began(loss)
+        forward.lost(self, loss)
 
-    def _try_another(self, status: int) -> bool:
-        """Note the failed attempt; whether another upstream is left and worth a try."""
-        gateway = self.gateway
-        name = self.upstream.provider.name
-        now_ms = gateway.now_ms()
-        attempt = Attempt(name, status, now_ms - self._attempt_began_ms)
-        self.attempts = [*(self.attempts or ()), attempt]
-        self._tried = [*(self._tried or ()), name]
-        return (
-            not self.is_client_gone
-            and len(self._tried) < min(gateway.attempts_max, len(self._candidates))
-            and now_ms < self.total_deadline_ms
-        )
+    def abandon_upstream(self) -> None:
+        """No more is wanted of the answer that is coming, if one is."""
+        connection, self.upstream_connection = self.upstream_connection, None
+        if connection is not None:
+            connection.abandon()
 
     # --- what may happen meanwhile ---
 
@@ -298,50 +270,17 @@ class MeteredExchange:
     def deadline_passed(self) -> None:
         if not self.total_deadline_ms:  # not forwarded yet; a key may have no limits to take of
             self.store_gone()
-        elif self.upstream_connection is not None:
-            connection, self.upstream_connection = self.upstream_connection, None
-            connection.abandon()
-            if self._is_given_up_first:
-                Relay(self).given_up()
-            else:
-                self.answer_lost(Loss.TIMED_OUT)
-        elif self._waiting is not None:
-            self.upstream.pool.cancel(self._waiting)
-            self._waiting = None
-            self.answer_lost(Loss.UNREACHABLE)
+        else:
+            forward.late(self)
 
     def client_gone(self) -> None:
         self.is_client_gone = True
         self._is_seeking = False
-        if self.upstream_connection is not None:
-            # The upstream works on it: wait a while for what it cost.
-            limit_ms = self.gateway.now_ms() + self.gateway.client_gone_drain_ms
-            if limit_ms < self.deadline_ms:
-                self._is_given_up_first = True
-                self.deadline_ms = limit_ms
-            return
-        if self._waiting is not None:
-            self.upstream.pool.cancel(self._waiting)
-            self._waiting = None
-        settle(self.taken, is_counted=False, tokens=0)
-        self.taken = []
-        self.gateway.running.discard(self)
-        if self.is_claimed:
-            self.gateway.claims.release(self)
+        forward.client_left(self)
 
     def client_slow(self) -> None: ...
 
     def client_ready(self) -> None: ...
-
-    def body_received(self, data: bytes) -> None:
-        raise AssertionError("metered requests are gathered")
-
-    def body_ended(self) -> None:
-        raise AssertionError("metered requests are gathered")
-
-    def upstream_slow(self) -> None: ...
-
-    def upstream_ready(self) -> None: ...
 
     def refuse(
         self, refusal: Refusal, *, retry_after_s: int | None = None, fields: bytes = b""

@@ -1,7 +1,45 @@
-"""How an answer's body is delimited towards a client, whatever delimited it upstream."""
+"""An answer's head towards its client, and how the body is delimited, whatever did so upstream."""
 
+from typing import TYPE_CHECKING
+
+from tallygate.gateway.admit import limit_fields
+from tallygate.gateway.answers import status_line
 from tallygate.wire.answer import AnswerHead
 from tallygate.wire.head import RequestHead
+
+if TYPE_CHECKING:
+    from tallygate.gateway.exchange import MeteredExchange
+
+
+_HEAD = b"%b%bx-request-id: %b\r\n%b%b%b\r\n"
+
+
+def whole_head(exchange: "MeteredExchange", head: AnswerHead, length: int) -> bytes:
+    """The head of an answer whose body is all here."""
+    if head.has_no_body or exchange.head.method == b"HEAD":
+        return first_head(exchange, head, is_chunked=False)
+    return _HEAD % (
+        status_line(head.status),
+        head.kept,
+        exchange.request_id.encode(),
+        limit_fields(exchange.taken, exchange.admitted_ms),
+        b"connection: close\r\n" if exchange.connection.will_close() else b"",
+        b"content-length: %d\r\n" % length,
+    )
+
+
+def first_head(exchange: "MeteredExchange", head: AnswerHead, *, is_chunked: bool) -> bytes:
+    """The head of an answer whose body is still coming, or which has none."""
+    if ends_with_connection(exchange.head, head, is_chunked=is_chunked):
+        exchange.connection.end_with_answer()
+    return _HEAD % (
+        status_line(head.status),
+        head.kept,
+        exchange.request_id.encode(),
+        limit_fields(exchange.taken, exchange.admitted_ms),
+        b"connection: close\r\n" if exchange.connection.will_close() else b"",
+        framing_field(head, is_chunked=is_chunked),
+    )
 
 
 def must_chunk(request: RequestHead, answer: AnswerHead, *, keeps_length: bool = True) -> bool:

@@ -11,6 +11,10 @@ from tallygate.core.ports import Change, Found, Key, LookUp
 from tallygate.gateway.lease import Allowance
 from tallygate.gateway.lease_book import LeaseBook
 
+# Who seeks a key is told within seconds that the store does not answer, but what it sought is asked
+# for all the same once the clerk is back: so the length of its absence must not make the list.
+SEEKERS_MAX = 10_000
+
 
 class KnownKey:
     """A key with its allowances. `is_current` falls when anything about the key changes."""
@@ -49,6 +53,7 @@ class KnownKeys:
         self._hashes_by_id: dict[int, set[bytes]] = {}
         self._unknown_until: dict[bytes, int] = {}
         self._seeking: dict[bytes, list[Seeker]] = {}
+        self._seekers = 0
         self._asked: dict[int, tuple[bytes, int]] = {}
         self._look_up_id = 0
         self._changes_seen = 0
@@ -63,14 +68,21 @@ class KnownKeys:
         """Whether the clerk has just said that there is no such key."""
         return self._unknown_until.get(key_hash, 0) > now_ms
 
-    def seek(self, key_hash: bytes, seeker: Seeker) -> None:
-        """Ask the clerk; the seeker is told, at the latest when its own deadline passes."""
+    def seek(self, key_hash: bytes, seeker: Seeker) -> bool:
+        """Ask the clerk; the seeker is told, at the latest when its own deadline passes.
+
+        False when too many wait for an answer already.
+        """
+        if self._seekers >= SEEKERS_MAX:
+            return False
+        self._seekers += 1
         seekers = self._seeking.get(key_hash)
         if seekers is not None:
             seekers.append(seeker)
-            return
-        self._seeking[key_hash] = [seeker]
-        self._ask(key_hash)
+        else:
+            self._seeking[key_hash] = [seeker]
+            self._ask(key_hash)
+        return True
 
     def _ask(self, key_hash: bytes) -> None:
         self._look_up_id += 1
@@ -92,7 +104,9 @@ class KnownKeys:
             if len(self._unknown_until) >= self._keys_max:
                 self._unknown_until.clear()
             self._unknown_until[key_hash] = now_ms + self._unknown_ms
-        for seeker in self._seeking.pop(key_hash, ()):
+        seekers = self._seeking.pop(key_hash, ())
+        self._seekers -= len(seekers)
+        for seeker in seekers:
             seeker.key_found(known, is_store_available=found.is_store_available)
 
     def reconnected(self) -> None:

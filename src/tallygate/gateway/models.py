@@ -71,7 +71,8 @@ class ModelsExchange:
             self.key_found(None, is_store_available=True)
         else:
             self._wait(STORE_WAIT_MS)
-            gateway.keys.seek(plan.key_hash, self)
+            if not gateway.keys.seek(plan.key_hash, self):
+                self.key_found(None, is_store_available=False)
 
     def key_found(self, known: KnownKey | None, *, is_store_available: bool) -> None:
         if self._connection.handler is not self:

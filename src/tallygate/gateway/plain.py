@@ -4,7 +4,7 @@ The control plane's socket outlives its process, so a request for a restarting o
 socket's queue; one that reads nothing but is cut off unanswered is asked once more.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from tallygate.core.errors import Code, Refusal
 from tallygate.gateway.answers import refusal_answer, status_line
@@ -28,6 +28,10 @@ _REPEATABLE = frozenset((b"GET", b"HEAD", b"OPTIONS"))
 class PlainExchange:
     """One relayed request and its answer."""
 
+    NO_ANSWER: ClassVar = Refusal(
+        Code.OVERLOADED, "This part of the gateway is restarting; try again."
+    )
+
     __slots__ = (
         "_connection",
         "_data",
@@ -38,8 +42,9 @@ class PlainExchange:
         "_is_body_chunked",
         "_is_body_ended",
         "_is_chunked",
-        "_must_break_off",
+        "_is_cut",
         "_plan",
+        "_pool",
         "_repeats_left",
         "_request_id",
         "_upstream",
@@ -54,13 +59,14 @@ class PlainExchange:
         self._connection = connection
         self._head = head
         self._plan = plan
+        self._pool = gateway.control
         self._request_id = gateway.next_request_id()
         self._data = b""
         self._early: list[bytes] = []  # body that came before there was a connection
         self._is_body_chunked = False
         self._is_body_ended = True
         self._is_chunked = False
-        self._must_break_off = False
+        self._is_cut = False
         self._has_answer = False
         self._repeats_left = 1 if head.method in _REPEATABLE else 0
         self._upstream: UpstreamConnection | None = None
@@ -112,7 +118,7 @@ class PlainExchange:
         gateway = self._gateway
         gateway.running.add(self)
         self.deadline_ms = gateway.now_ms() + CONNECT_MS
-        self._waiting = gateway.control.ask(
+        self._waiting = self._pool.ask(
             self, self._data, self._connected, is_head_request=self._head.method == b"HEAD"
         )
 
@@ -153,12 +159,19 @@ class PlainExchange:
         else:
             self._upstream.send_more(data)
             self._upstream.is_request_complete = self._is_body_ended
+            self._extend_deadline()
 
     def upstream_slow(self) -> None:
         self._connection.pause_body()
 
     def upstream_ready(self) -> None:
         self._connection.resume_body()
+        self._extend_deadline()
+
+    def _extend_deadline(self) -> None:
+        """The request is getting on, so its answer may well take as long as it may from here."""
+        if not self._has_answer:
+            self.deadline_ms = self._gateway.swept_ms + ANSWER_MS
 
     # --- the answer ---
 
@@ -168,17 +181,15 @@ class PlainExchange:
             self._upstream = None  # it is in the pool again, and may be another's
         self.deadline_ms = NEVER  # the control plane keeps its own time from here on
         self._is_chunked = must_chunk(self._head, head)
-        self._must_break_off = ends_with_connection(self._head, head, is_chunked=self._is_chunked)
-        will_close = self._must_break_off or self._connection.will_close()
+        if ends_with_connection(self._head, head, is_chunked=self._is_chunked):
+            self._connection.end_with_answer()
         data = b"%b%bx-request-id: %b\r\n%b%b\r\n" % (
             status_line(head.status),
             head.kept,
             self._request_id.encode(),
-            b"connection: close\r\n" if will_close else b"",
+            b"connection: close\r\n" if self._connection.will_close() else b"",
             framing_field(head, is_chunked=self._is_chunked),
         )
-        if is_complete:
-            self._upstream = None  # it may be another request's by now
         self._connection.write(data + self._framed(payload, is_complete=is_complete))
         if is_complete:
             self._finish()
@@ -198,7 +209,7 @@ class PlainExchange:
     def answer_lost(self, loss: Loss) -> None:
         self._upstream = None
         if self._has_answer:
-            self._must_break_off = True
+            self._is_cut = True
             self._finish()
         elif self._repeats_left and loss is Loss.CLOSED:
             self._repeats_left -= 1
@@ -207,13 +218,15 @@ class PlainExchange:
             self._refuse()
 
     def _refuse(self) -> None:
-        refusal = Refusal(Code.OVERLOADED, "This part of the gateway is restarting; try again.")
+        self._say_no(self.NO_ANSWER)
+
+    def _say_no(self, refusal: Refusal) -> None:
         self._connection.write(
             refusal_answer(
                 self._plan.shape,
                 refusal,
                 request_id=self._request_id,
-                retry_after_s=1,
+                retry_after_s=1 if refusal.status == 503 else None,
                 will_close=self._connection.will_close(),
                 is_head=self._head.method == b"HEAD",
             )
@@ -223,7 +236,7 @@ class PlainExchange:
     def _finish(self) -> None:
         self._gateway.running.discard(self)
         self._upstream = None
-        if self._must_break_off:
+        if self._is_cut:
             self._connection.break_off()
         else:
             self._connection.finish()
@@ -240,7 +253,7 @@ class PlainExchange:
 
     def _let_go(self) -> None:
         if self._waiting is not None:
-            self._gateway.control.cancel(self._waiting)
+            self._pool.cancel(self._waiting)
             self._waiting = None
         if self._upstream is not None:
             self._upstream.abandon()

@@ -12,6 +12,7 @@ from tallygate.core.keys import hash_key, is_plausible, mask
 from tallygate.core.provider import Protocol
 from tallygate.core.request import Dialect
 from tallygate.gateway.answers import Shape
+from tallygate.gateway.dify_path import dify_path
 from tallygate.gateway.known_keys import KnownKey
 from tallygate.gateway.upstreams import Upstream
 from tallygate.wire.head import RequestHead
@@ -24,6 +25,7 @@ class Service(enum.Enum):
 
     METERED = "a metered call"
     PASSTHROUGH = "a call that is only counted"
+    DIFY = "a call of a Dify app that is not metered"
     MODELS = "the list of models"
     HEALTH = "liveness"
     READINESS = "readiness"
@@ -46,6 +48,7 @@ class Plan:
     __slots__ = (
         "agent",
         "dialect",
+        "dify",
         "forwarded_for",
         "idempotency_key",
         "is_loop",
@@ -69,7 +72,12 @@ class Plan:
         self.dialect = _METERED.get(head.path)
         self.protocol = Protocol.OPENAI
         self.shape = Shape.OWN
-        if self.service in (Service.METERED, Service.PASSTHROUGH, Service.MODELS):
+        self.dify = dify_path(head)
+        if self.dify is not None:
+            self.dialect = self.dify.dialect(head.method)
+            self.service = Service.DIFY if self.dialect is None else Service.METERED
+            self.shape = Shape.DIFY
+        elif self.service in (Service.METERED, Service.PASSTHROUGH, Service.MODELS):
             self.shape = Shape.OPENAI
         if self.dialect is Dialect.ANTHROPIC_MESSAGES:
             self.protocol = Protocol.ANTHROPIC

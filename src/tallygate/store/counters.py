@@ -87,7 +87,7 @@ async def lock_counters(tx: Tx, generations: Mapping[Place, int]) -> dict[Place,
     found = await _read(tx, ordered)
     missing = [place for place in ordered if place not in found]
     if missing:
-        await tx.execute(
+        await tx.later(
             _MAKE,
             [
                 {"limit": place[0], "window": place[1], "generation": generations[place] or 1}
@@ -127,4 +127,4 @@ async def write_counters(tx: Tx, counters: Mapping[Place, Counter]) -> None:
         if added.is_changed
     ]
     if rows:
-        await tx.execute(_WRITE, rows)
+        await tx.later(_WRITE, rows)

@@ -32,7 +32,7 @@ async def append(tx: Tx, kind: str, subject: int, detail: int, node: str, now_ms
     """The event's number. Late in a transaction: it holds up every other writer of events."""
     seq = int(await tx.scalar(_NEXT))
     what = {"kind": kind, "subject": subject, "detail": detail}
-    await tx.execute(_APPEND, {"seq": seq, **what, "node": node, "at_ms": now_ms})
+    await tx.later(_APPEND, {"seq": seq, **what, "node": node, "at_ms": now_ms})
     return seq
 
 

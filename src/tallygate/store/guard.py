@@ -25,8 +25,8 @@ _LIBRARY = (
 class Guard:
     """`async with`, around one await.
 
-    SQLite works in a thread that no cancellation stops and that SQLAlchemy waits for: it is
-    interrupted at the deadline instead. That also bounds how long a cancelled caller waits.
+    SQLite works in a thread that no cancellation stops: it is interrupted at the deadline, and what
+    the thread says then, or a little later nothing, is what the caller hears.
     """
 
     __slots__ = ("_deadline_s", "_interrupt", "_timeout", "_timer")

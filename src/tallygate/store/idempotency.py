@@ -81,15 +81,19 @@ async def finish(
     status: int,
     content_type: str,
     answer: bytes | None,
+    request_id: str | None = None,
 ) -> None:
-    """The claimed call is done: from now on it is answered so."""
+    """The claimed call is done: from now on it is answered so.
+
+    With a `request_id` only if it is still that request's claim.
+    """
     sealed = None
     if answer is not None:
         nonce = secrets.token_bytes(sealing.NONCE_BYTES)
         sealed = sealing.seal(master_key, answer, _purpose(scope, key), nonce)
     await tx.execute(
         sa.update(_records)
-        .where(_records.c.scope == scope, _records.c.key == key)
+        .where(_claim_of(scope, key, request_id))
         .values(
             state=State.DONE.value,
             owner="",
@@ -100,13 +104,14 @@ async def finish(
     )
 
 
-async def release(tx: Tx, *, scope: str, key: str) -> None:
-    """The claimed call did not happen: the next one with this key runs anew."""
+async def release(tx: Tx, *, scope: str, key: str, request_id: str | None = None) -> None:
+    """The claimed call did not happen: the next one with this key runs anew.
+
+    With a `request_id` only if it is still that request's claim.
+    """
     await tx.execute(
         sa.delete(_records).where(
-            _records.c.scope == scope,
-            _records.c.key == key,
-            _records.c.state == State.RUNNING.value,
+            _claim_of(scope, key, request_id), _records.c.state == State.RUNNING.value
         )
     )
 
@@ -122,6 +127,11 @@ async def release_owner(tx: Tx, owner: str) -> None:
 
 async def clean(tx: Tx, now_ms: int) -> None:
     await tx.execute(sa.delete(_records).where(_records.c.expires_ms <= now_ms))
+
+
+def _claim_of(scope: str, key: str, request_id: str | None) -> sa.ColumnElement[bool]:
+    here = sa.and_(_records.c.scope == scope, _records.c.key == key)
+    return here if request_id is None else sa.and_(here, _records.c.request_id == request_id)
 
 
 def _earlier(found: Any, master_key: bytes, payload_hash: bytes) -> Earlier:  # a row mapping

@@ -237,4 +237,4 @@ async def touch_last_used(tx: Tx, used_ms: Mapping[int, int]) -> None:
     """Key id → when it was last used; the time only ever moves forward."""
     if used_ms:
         rows = [{"key": key_id, "at_ms": at_ms} for key_id, at_ms in sorted(used_ms.items())]
-        await tx.execute(_TOUCH, rows)
+        await tx.later(_TOUCH, rows)

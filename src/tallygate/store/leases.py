@@ -171,7 +171,7 @@ async def _lock_counter(tx: Tx, ask: Ask) -> _Counter | None:
     place = {"limit": ask.limit_id, "window": ask.window_s}
     row = (await tx.execute(_COUNTER, place)).first()
     if row is None:
-        await tx.execute(_NEW_COUNTER, place)
+        await tx.later(_NEW_COUNTER, place)
         row = (await tx.execute(_COUNTER, place)).first()
     if row is None:
         return None
@@ -226,7 +226,7 @@ def _lease_of(current: list[_Row], boot_id: int, ask: Ask) -> tuple[_Row | None,
 async def _write_lease(tx: Tx, boot_id: int, ask: Ask, generation: int, decision: _Decision) -> int:
     if decision.abandoned:
         left = {"lease": decision.abandoned, "grant": 0, "more": 0, "closing": True}
-        await tx.execute(_CHANGE_LEASE, left)
+        await tx.later(_CHANGE_LEASE, left)
     row = decision.row
     if row is None:
         if not decision.grant:
@@ -244,10 +244,10 @@ async def _write_lease(tx: Tx, boot_id: int, ask: Ask, generation: int, decision
         }
         return int(await tx.scalar(_NEW_LEASE, values))
     if ask.is_closing and row.outstanding + decision.grant - decision.returned <= 0:
-        await tx.execute(_DROP_LEASE, {"lease": row.id})
+        await tx.later(_DROP_LEASE, {"lease": row.id})
     elif decision.grant or decision.returned or ask.is_closing != row.is_closing:
         totals = {"grant": decision.grant, "more": decision.returned}
-        await tx.execute(_CHANGE_LEASE, {"lease": row.id, **totals, "closing": ask.is_closing})
+        await tx.later(_CHANGE_LEASE, {"lease": row.id, **totals, "closing": ask.is_closing})
     return row.id
 
 

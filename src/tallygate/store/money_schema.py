@@ -4,10 +4,19 @@ Amounts are micro-points (`_micros`); prices are pico-units of their currency, p
 `ledger_entry` is never changed; what a wallet says of itself is the sum of its entries.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from tallygate.store.people_schema import account
 from tallygate.store.tables import big, table, tenant
+
+
+def _index_some(name: str, condition: str, *columns: sa.Column[Any]) -> None:
+    """An index of the few rows that are looked for."""
+    where = sa.text(condition)
+    sa.Index(name, *columns, sqlite_where=where, postgresql_where=where)
+
 
 # `leased` is what gateways hold of it: never an entry, and part of the balance that is shown.
 wallet = table(
@@ -36,11 +45,13 @@ credit_grant = table(
     sa.Column("priority", sa.Integer, nullable=False),  # lower is spent first
     sa.Column("amount_micros", big, nullable=False),
     sa.Column("left_micros", big, nullable=False),
-    sa.Column("expires_ms", big, index=True),
+    sa.Column("expires_ms", big),
     sa.Column("voided_ms", big),
     sa.Column("created_ms", big, nullable=False),
     sa.CheckConstraint("left_micros >= 0 AND left_micros <= amount_micros"),
 )
+_index_some("grant_due", "left_micros > 0", credit_grant.c.expires_ms)
+_index_some("grant_left", "left_micros > 0", credit_grant.c.wallet_id)
 
 hold = table(
     "hold",
@@ -50,9 +61,14 @@ hold = table(
     sa.Column("amount_micros", big, nullable=False),
     sa.Column("owner", sa.Text, nullable=False),  # who may capture or release it
     sa.Column("state", sa.Text, nullable=False),  # open, captured, released, expired
+    sa.Column("charge_id", big),  # what it became
+    sa.Column("reason", sa.Text, nullable=False),
     sa.Column("created_ms", big, nullable=False),
-    sa.Column("expires_ms", big, nullable=False, index=True),
+    sa.Column("expires_ms", big, nullable=False),
+    sa.CheckConstraint("amount_micros > 0"),
 )
+_index_some("hold_due", "state = 'open'", hold.c.expires_ms)
+_index_some("hold_open", "state = 'open'", hold.c.wallet_id, hold.c.expires_ms)
 
 ledger_entry = table(
     "ledger_entry",
@@ -142,13 +158,7 @@ charge = table(
     sa.Index("charge_of_account", "account_id", "at_ms"),
     sa.Index("charge_by_time", "at_ms"),
 )
-sa.Index(
-    "charge_open",
-    charge.c.state,
-    charge.c.id,
-    sqlite_where=charge.c.state.in_(("unpaid", "review")),
-    postgresql_where=charge.c.state.in_(("unpaid", "review")),
-)
+_index_some("charge_open", "state IN ('unpaid', 'review')", charge.c.state, charge.c.id)
 
 event_alias = table(
     "event_alias",
@@ -231,7 +241,9 @@ notice = table(
     sa.Column("created_ms", big, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("next_ms", big, index=True),  # None: done
+    sa.Column("sent", sa.Text, nullable=False),  # the channels that have it, separated by spaces
     sa.Column("error", sa.Text, nullable=False),
+    sa.Index("notice_of_account", "account_id", "id"),
 )
 
 # One app of one Dify server, and how its use is billed.

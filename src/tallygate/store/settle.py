@@ -197,7 +197,7 @@ async def _write_leases(tx: Tx, known: dict[int, Lease]) -> None:
         if not held.is_done
     ]
     if changed:
-        await tx.execute(_WRITE_LEASE, changed)
+        await tx.later(_WRITE_LEASE, changed)
     done = iter([lease_id for lease_id, held in known.items() if held.is_done])
     while some := list(islice(done, NAMES_MAX)):
-        await tx.execute(sa.delete(lease).where(lease.c.id.in_(some)))
+        await tx.later(sa.delete(lease).where(lease.c.id.in_(some)))

@@ -1,6 +1,5 @@
 """What only SQLite needs: the file, its pragmas, its errors, its bulk path."""
 
-import asyncio
 import os
 import sqlite3
 from collections.abc import Sequence
@@ -8,14 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from tallygate.core.errors import StoreRefused, StoreUnavailable
 
 BUSY_S_MAX = 5.0
-READERS_MAX = 4
-WAL_SWITCH_TRIES = 50
-WAL_SWITCH_PAUSE_S = 0.1
 
 _PRAGMAS = (
     "PRAGMA synchronous = NORMAL",
@@ -68,62 +63,34 @@ def prepare_file(path: Path, *, may_create: bool) -> None:
         raise StoreUnavailable(f"the store {path} can not be opened: {error.strerror}") from error
 
 
-def _make_engine(path: Path, connections_max: int, busy_s: float) -> AsyncEngine:
-    engine = create_async_engine(
-        sa.URL.create("sqlite+aiosqlite", database=str(path)),
+def make_engine(path: Path, busy_s: float) -> sa.Engine:
+    """It pools nothing: a connection lives as long as its thread."""
+    engine = sa.create_engine(
+        sa.URL.create("sqlite+pysqlite", database=str(path)),
         isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
-        pool_size=connections_max,
-        max_overflow=0,
-        pool_timeout=BUSY_S_MAX,
-        connect_args={"timeout": busy_s, "cached_statements": 256},
+        poolclass=sa.NullPool,
+        connect_args={"timeout": busy_s, "cached_statements": 256, "check_same_thread": False},
     )
-    sa.event.listen(engine.sync_engine, "connect", _set_pragmas)
+    sa.event.listen(engine, "connect", _set_pragmas)
     return engine
 
 
-def _set_pragmas(connection: Any, _record: object) -> None:  # Any: SQLAlchemy's driver adapter
-    cursor = connection.cursor()
+def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
     for pragma in _PRAGMAS:
-        cursor.execute(pragma)
-    cursor.close()
+        connection.execute(pragma).close()
 
 
-def writer_engine(path: Path, busy_s: float) -> AsyncEngine:
-    """One connection: who writes waits here in line, not inside SQLite's lock."""
-    return _make_engine(path, 1, busy_s)
-
-
-def reader_engine(path: Path, busy_s: float) -> AsyncEngine:
-    return _make_engine(path, READERS_MAX, busy_s)
-
-
-async def switch_to_wal(connection: AsyncConnection) -> None:
-    """Two processes opening a new file at once make this BUSY without SQLite's own waiting."""
-    for _ in range(WAL_SWITCH_TRIES):
-        try:
-            await connection.exec_driver_sql("PRAGMA journal_mode = WAL")
-        except sa.exc.OperationalError as error:
-            code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
-            if code not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                raise
-            await asyncio.sleep(WAL_SWITCH_PAUSE_S)
-        else:
-            return
-    raise StoreUnavailable("another process holds the store's lock")
-
-
-async def insert_many(
-    driver: Any,  # aiosqlite.Connection
+def insert_many(
+    driver: sqlite3.Connection,
     table: str,
     columns: Sequence[str],
-    rows: Sequence[Sequence[Any]],
+    rows: Sequence[Sequence[Any]],  # whatever the columns take
 ) -> None:
     names = ", ".join(f'"{column}"' for column in columns)
     marks = ", ".join("?" * len(columns))
     sql = f'INSERT INTO "{table}" ({names}) VALUES ({marks})'  # noqa: S608 - names of our schema
-    cursor = await driver.executemany(sql, rows)
-    await cursor.close()
+    driver.executemany(sql, rows).close()
 
 
 def domain_error(error: sqlite3.Error) -> Exception | None:

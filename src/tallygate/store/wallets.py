@@ -1,10 +1,11 @@
 """Wallets: locked and read, changed in memory (core/wallet.py), written back with their entries.
 
 A wallet is written only as it was read: the update names the balance it started from, so a change
-that raced with another one fails as a whole instead of being lost.
+that raced with another one fails as a whole instead of being lost. Holds and grants that have ended
+are taken care of as soon as their wallet is locked, by whoever locks it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -12,9 +13,13 @@ import sqlalchemy as sa
 
 from tallygate.core.wallet import Lot, Wallet
 from tallygate.store.database import Tx
-from tallygate.store.money_schema import credit_grant, ledger_entry, wallet
+from tallygate.store.money_schema import credit_grant, hold, ledger_entry, wallet
 
 NAMES_MAX = 500  # in one IN list
+
+# As their partial indexes say it; with a parameter in them SQLite would not use these.
+IS_OPEN = sa.text("hold.state = 'open'")
+IS_LEFT = sa.text("credit_grant.left_micros > 0")
 
 _COLUMNS = (
     *(wallet.c.id, wallet.c.tenant_id, wallet.c.account_id, wallet.c.balance_micros),
@@ -44,6 +49,7 @@ async def lock_ids(tx: Tx, wallet_ids: Iterable[int], now_ms: int) -> dict[int, 
 async def _lock(tx: Tx, column: sa.Column[Any], names: Sequence[Any], now_ms: int) -> list[Wallet]:
     found: list[Wallet] = []
     with_grants: dict[int, Wallet] = {}
+    with_holds: dict[int, Wallet] = {}
     rest = iter(names)
     while some := list(islice(rest, NAMES_MAX)):
         query = sa.select(*_COLUMNS).where(column.in_(some)).order_by(wallet.c.id)
@@ -53,9 +59,25 @@ async def _lock(tx: Tx, column: sa.Column[Any], names: Sequence[Any], now_ms: in
             found.append(one)
             if granted_micros:
                 with_grants[one.id] = one
+            if one.held_micros:
+                with_holds[one.id] = one
+    if with_holds:
+        await _end_holds(tx, with_holds, now_ms)
     if with_grants:
         await _read_lots(tx, with_grants, now_ms)
     return found
+
+
+async def _end_holds(tx: Tx, wallets: dict[int, Wallet], now_ms: int) -> None:
+    rest = iter(sorted(wallets))
+    while some := list(islice(rest, NAMES_MAX)):
+        query = (
+            sa.select(hold.c.wallet_id, hold.c.id, hold.c.amount_micros)
+            .where(hold.c.wallet_id.in_(some), IS_OPEN, hold.c.expires_ms <= now_ms)
+            .order_by(hold.c.id)
+        )
+        for row in await tx.execute(query):
+            wallets[row.wallet_id].lapse(row.amount_micros, now_ms, row.id)
 
 
 async def _read_lots(tx: Tx, wallets: dict[int, Wallet], now_ms: int) -> None:
@@ -65,7 +87,7 @@ async def _read_lots(tx: Tx, wallets: dict[int, Wallet], now_ms: int) -> None:
     while some := list(islice(rest, NAMES_MAX)):
         query = (
             sa.select(*columns, credit_grant.c.expires_ms, credit_grant.c.left_micros)
-            .where(credit_grant.c.wallet_id.in_(some), credit_grant.c.left_micros > 0)
+            .where(credit_grant.c.wallet_id.in_(some), IS_LEFT)
             .order_by(credit_grant.c.id)
         )
         for row in await tx.execute(query):
@@ -94,6 +116,8 @@ _WRITE_LOT = (
     .values(left_micros=sa.bindparam("now_left"))
 )
 
+_LAPSE_HOLD = sa.update(hold).where(hold.c.id == sa.bindparam("of_hold")).values(state="expired")
+
 
 async def write(tx: Tx, wallets: Iterable[Wallet]) -> None:
     """Put changed wallets back, with their entries; they stay locked until the transaction ends."""
@@ -106,6 +130,7 @@ async def write(tx: Tx, wallets: Iterable[Wallet]) -> None:
     lots = [
         (lot.grant_id, lot.left_micros) for one in changed for lot in one.lots if lot.is_changed
     ]
+    lapsed = [hold_id for one in changed for hold_id in one.lapsed_holds]
     for one in changed:
         amounts = [(entry.amount_micros, entry.held_micros) for entry in one.entries]
         written = await tx.execute(
@@ -123,6 +148,8 @@ async def write(tx: Tx, wallets: Iterable[Wallet]) -> None:
         one.written()
     if lots:
         await tx.execute(_WRITE_LOT, [{"of_grant": id_, "now_left": left} for id_, left in lots])
+    if lapsed:
+        await tx.execute(_LAPSE_HOLD, [{"of_hold": hold_id} for hold_id in lapsed])
 
 
 def _entry_rows(one: Wallet) -> Iterable[tuple[object, ...]]:
@@ -133,3 +160,10 @@ def _entry_rows(one: Wallet) -> Iterable[tuple[object, ...]]:
             *(entry.charge_id, entry.grant_id, entry.hold_id),
             *(entry.reason, entry.actor, entry.at_ms),
         )
+
+
+async def configure(tx: Tx, wallet_id: int, values: Mapping[str, int | None]) -> None:
+    """Set `floor_micros` or `warn_micros`."""
+    assert values.keys() <= {"floor_micros", "warn_micros"}, "money moves by entries only"
+    if values:
+        await tx.execute(sa.update(wallet).where(wallet.c.id == wallet_id).values(**values))

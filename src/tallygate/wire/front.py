@@ -61,6 +61,9 @@ class Connection(Protocol):
     def finish(self) -> None:
         """The answer is complete."""
 
+    def end_with_answer(self) -> None:
+        """The end of the connection is the only end that the answer at hand has."""
+
     def break_off(self) -> None:
         """What was written goes out, but the answer stays incomplete, and the client sees that."""
 

@@ -5,10 +5,12 @@ that everyone who publishes has to lock.
 """
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from tallygate.clerk.options import Options
+from tallygate.core.commands import Arguments
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.ports import Actor
 from tallygate.core.windows import zone_of
@@ -43,6 +45,10 @@ class Context:
     def today(self) -> datetime.date:
         zone = zone_of(self.options.time_zone)
         return datetime.datetime.fromtimestamp(self.now_ms / 1000, zone).date()
+
+
+Handler = Callable[[Context, Any], Awaitable[Any]]  # a handler takes its own command's struct
+Handlers = dict[type[Arguments], Handler]
 
 
 def bad(message: str, param: str) -> Refusal:

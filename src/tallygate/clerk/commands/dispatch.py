@@ -10,8 +10,19 @@ from typing import Any
 
 import msgspec
 
-from tallygate.clerk.commands import dify, imports, keys, nodes, providers, usage
-from tallygate.clerk.commands.context import Context
+from tallygate.clerk.commands import (
+    budgets,
+    dify,
+    holds,
+    imports,
+    keys,
+    nodes,
+    providers,
+    redeem,
+    usage,
+    wallets,
+)
+from tallygate.clerk.commands.context import Context, Handler, Handlers
 from tallygate.clerk.options import Options
 from tallygate.clerk.writer import Writer
 from tallygate.core import commands as known
@@ -24,10 +35,9 @@ from tallygate.store.idempotency import State
 HOUR_MS = 3_600_000
 MSGPACK = "application/msgpack"
 
-Handler = Callable[[Context, Any], Awaitable[Any]]  # a handler takes its own command's struct
 Standing = Callable[[Any, Actor], Awaitable[Any]]
 
-HANDLERS: dict[type[known.Arguments], Handler] = {
+HANDLERS: Handlers = {
     known.CreateKey: keys.create,
     known.PatchKey: keys.patch,
     known.DeleteKey: keys.delete,
@@ -38,6 +48,10 @@ HANDLERS: dict[type[known.Arguments], Handler] = {
     known.DeleteProvider: providers.delete,
     known.RetireNode: nodes.retire,
     known.ImportQuotaProxy: imports.quota_proxy,
+    **wallets.HANDLERS,
+    **holds.HANDLERS,
+    **redeem.HANDLERS,
+    **budgets.HANDLERS,
     **dify.HANDLERS,
 }
 _STANDING: tuple[type[known.Arguments], ...] = (known.CleanUsage, known.Settle, known.Inspect)

@@ -121,9 +121,8 @@ def _create_wallets() -> None:
         ),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index(
-        op.f("ix_credit_grant_expires_ms"), "credit_grant", ["expires_ms"], unique=False
-    )
+    _create_partial("grant_due", "credit_grant", ["expires_ms"], "left_micros > 0")
+    _create_partial("grant_left", "credit_grant", ["wallet_id"], "left_micros > 0")
     op.create_index(op.f("ix_credit_grant_wallet_id"), "credit_grant", ["wallet_id"], unique=False)
 
 
@@ -136,16 +135,25 @@ def _create_holds() -> None:
         sa.Column("amount_micros", big, nullable=False),
         sa.Column("owner", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("charge_id", big, nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("created_ms", big, nullable=False),
         sa.Column("expires_ms", big, nullable=False),
+        sa.CheckConstraint("amount_micros > 0"),
         sa.ForeignKeyConstraint(
             ["wallet_id"],
             ["wallet.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index(op.f("ix_hold_expires_ms"), "hold", ["expires_ms"], unique=False)
     op.create_index(op.f("ix_hold_wallet_id"), "hold", ["wallet_id"], unique=False)
+    _create_partial("hold_due", "hold", ["expires_ms"], "state = 'open'")
+    _create_partial("hold_open", "hold", ["wallet_id", "expires_ms"], "state = 'open'")
+
+
+def _create_partial(name: str, table: str, columns: list[str], condition: str) -> None:
+    where = sa.text(condition)
+    op.create_index(name, table, columns, unique=False, sqlite_where=where, postgresql_where=where)
 
 
 def _create_ledger() -> None:

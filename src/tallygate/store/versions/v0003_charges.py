@@ -103,10 +103,12 @@ def _create_letters() -> None:
         sa.Column("created_ms", big, nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("next_ms", big, nullable=True),
+        sa.Column("sent", sa.Text(), nullable=False),
         sa.Column("error", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(op.f("ix_notice_next_ms"), "notice", ["next_ms"], unique=False)
+    op.create_index("notice_of_account", "notice", ["account_id", "id"], unique=False)
 
 
 def _create_dify() -> None:

@@ -1,0 +1,87 @@
+"""Notices: what somebody should hear of, written with what caused it, delivered afterwards.
+
+`next_ms` is when a notice is to be tried next. Whoever tries it moves that on first, so that two
+nodes do not send it at once, and one that dies meanwhile leaves it to be tried again.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+import sqlalchemy as sa
+
+from tallygate.core.budget import NewNotice
+from tallygate.store.database import Tx
+from tallygate.store.money_schema import notice
+
+
+class Notice(msgspec.Struct, kw_only=True):
+    """A notice; `sent` names the channels that have it, `next_ms` None means no more tries."""
+
+    id: int
+    kind: str
+    account_id: str | None
+    title: str
+    body: str
+    data: str
+    created_ms: int
+    attempts: int
+    next_ms: int | None
+    sent: str
+    error: str
+
+
+_NOTICE = sa.select(*(notice.c[name] for name in Notice.__struct_fields__))
+
+
+async def insert(tx: Tx, written: Iterable[NewNotice], now_ms: int) -> None:
+    rows = [
+        {
+            **{name: getattr(one, name) for name in ("kind", "account_id", "title", "body")},
+            "data": msgspec.json.encode(one.data).decode(),
+            "created_ms": now_ms,
+            "attempts": 0,
+            "next_ms": now_ms,
+            "sent": "",
+            "error": "",
+        }
+        for one in written
+    ]
+    if rows:
+        await tx.execute(sa.insert(notice), rows)
+
+
+async def due(tx: Tx, now_ms: int, limit: int) -> list[Notice]:
+    query = _NOTICE.where(notice.c.next_ms <= now_ms).order_by(notice.c.next_ms, notice.c.id)
+    return [Notice(**row._mapping) for row in await tx.execute(query.limit(limit))]
+
+
+async def claim(tx: Tx, one: Notice, until_ms: int) -> bool:
+    """Mine to try until then, unless somebody else has it."""
+    is_same = (notice.c.id == one.id, notice.c.next_ms == one.next_ms)
+    values = {"next_ms": until_ms, "attempts": notice.c.attempts + 1}
+    return (await tx.execute(sa.update(notice).where(*is_same).values(values))).rowcount == 1
+
+
+async def finish(tx: Tx, one: Notice, *, sent: str, error: str, next_ms: int | None) -> None:
+    values = {"sent": sent, "error": error, "next_ms": next_ms}
+    await tx.execute(sa.update(notice).where(notice.c.id == one.id).values(values))
+
+
+async def page(
+    tx: Tx, *, limit: int, before_id: int | None = None, account_id: str | None = None
+) -> tuple[list[Notice], int]:
+    """Newest first, and how many there are in all."""
+    query, counted = _NOTICE, sa.select(sa.func.count()).select_from(notice)
+    if account_id is not None:
+        query = query.where(notice.c.account_id == account_id)
+        counted = counted.where(notice.c.account_id == account_id)
+    if before_id is not None:
+        query = query.where(notice.c.id < before_id)
+    rows = await tx.execute(query.order_by(notice.c.id.desc()).limit(limit))
+    return [Notice(**row._mapping) for row in rows], int(await tx.scalar(counted) or 0)
+
+
+async def clean(tx: Tx, before_ms: int) -> None:
+    """Forget old ones that are done."""
+    done = (notice.c.next_ms.is_(None), notice.c.created_ms < before_ms)
+    await tx.execute(sa.delete(notice).where(*done))

@@ -1,0 +1,112 @@
+"""What the rest of the store sees of a transaction, whichever store it is of.
+
+`later` and `insert_many` are for writes whose outcome nobody reads: a store may do them together
+with the next statement that has an answer, at the latest with COMMIT. One that fails fails whatever
+it was done with, and nothing of the transaction, or of the savepoint it is in, remains.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import sqlalchemy as sa
+
+ROLLBACK_DEADLINE_S = 2.0
+
+# Values are whatever a column takes, which SQLAlchemy does not type either.
+Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
+Rows = Sequence[Mapping[str, Any]] | Sequence[Sequence[Any]]
+
+
+class Tx(ABC):
+    """One transaction: thin over SQLAlchemy, plus savepoints and a bulk path."""
+
+    __slots__ = ("_deadline_s", "_savepoints", "dialect")
+
+    def __init__(self, dialect: str, deadline_s: float) -> None:
+        self.dialect = dialect
+        self._deadline_s = deadline_s  # of one statement
+        self._savepoints = 0
+
+    @abstractmethod
+    async def execute(
+        self, statement: sa.Executable, parameters: Parameters = None
+    ) -> sa.CursorResult[Any]: ...
+
+    async def scalar(self, statement: sa.Executable, parameters: Parameters = None) -> Any:
+        return (await self.execute(statement, parameters)).scalar()
+
+    @abstractmethod
+    async def later(self, statement: sa.Executable, parameters: Parameters = None) -> None: ...
+
+    async def insert_many(
+        self, table: sa.Table, rows: Rows, columns: Sequence[str] | None = None
+    ) -> None:
+        """Insert many rows by the driver itself; tuples go with the names of their columns."""
+        if not rows:
+            return
+        names = tuple(rows[0]) if columns is None else columns
+        tuples: list[Any] = list(rows)
+        if isinstance(rows[0], Mapping):
+            tuples = [tuple(row[name] for name in names) for row in tuples]
+        await self._insert(table.name, names, tuples)
+
+    @abstractmethod
+    async def _insert(
+        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
+    ) -> None: ...
+
+    @abstractmethod
+    async def run_sync(self, function: Callable[[sa.Connection], Any]) -> Any:
+        """For Alembic, which speaks only to synchronous connections."""
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """What is done inside is undone alone if it raises."""
+        self._savepoints += 1
+        name = f"inner_{self._savepoints}"
+        await self._set_savepoint(name)
+        try:
+            yield
+            await self._release(name)
+        except Exception:
+            await self._undo_to(name)
+            raise
+
+    @abstractmethod
+    async def _set_savepoint(self, name: str) -> None: ...
+
+    @abstractmethod
+    async def _release(self, name: str) -> None: ...
+
+    @abstractmethod
+    async def _undo_to(self, name: str) -> None: ...
+
+    @abstractmethod
+    async def begin(self) -> None: ...
+
+    @abstractmethod
+    async def commit(self) -> None: ...
+
+    @abstractmethod
+    async def give_back(self) -> None:
+        """After COMMIT: the connection is another's."""
+
+    @abstractmethod
+    async def roll_back(self) -> None:
+        """Instead of COMMIT, whatever state things are in; the connection is given back."""
+
+
+class Connections(ABC):
+    """The connections of one process to one store."""
+
+    @abstractmethod
+    async def open(self, *, may_create: bool) -> None: ...
+
+    @abstractmethod
+    async def take(self, deadline_s: float | None, *, is_writing: bool) -> Tx:
+        """A transaction that is not begun yet, on a connection of its own."""
+
+    @abstractmethod
+    async def close(self) -> None: ...
