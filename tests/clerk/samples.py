@@ -25,6 +25,8 @@ from tallygate.core.ports import (
     Changes,
     FromClerk,
     Hello,
+    PriceBook,
+    Priced,
     Recall,
     Sync,
     Synced,
@@ -204,6 +206,8 @@ class Worker:
                 self._give_back(message.counters)
             case Changes():
                 self.changes += message.changes
+            case PriceBook():
+                self.channel.send(Priced(message.number))
             case Tick():
                 self.ticks.append(message)
         self._heard.set()

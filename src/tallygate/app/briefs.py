@@ -23,6 +23,7 @@ _NEVER_TO_A_GATEWAY = frozenset(
         "dify_api_key",
         "master_key",
         "notify_urls",
+        "oidc_client_secret",
         "settings",
     }
 )

@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from tallygate.clerk.barrier import Barrier
+from tallygate.clerk.book import BookKeeper
 from tallygate.clerk.claims import Claims
 from tallygate.clerk.clock import NodeClock
 from tallygate.clerk.commands.context import DAY_MS, bad
@@ -41,6 +42,7 @@ from tallygate.tasks import Tasks
 STORE_DEADLINE_S = 5.0
 TICK_S = 0.25
 BEAT_S = 1.0
+PRICES_TIMEOUT_MS = 3_000
 
 log = structlog.get_logger("tallygate.clerk")
 
@@ -64,9 +66,10 @@ class Clerk:
         self.writer = Writer(self.db, self.clock)
         self.settler = Settler(self.db, self.clock, self.writer.poke, self._life_closed)
         self.providers = Providers(self.db, options, self._providers_changed)
+        self.book = BookKeeper(self.db, self.clock.now_ms, self.peers)
         self.claims = Claims(self.writer, options)
         self.barrier = Barrier(
-            self.db, self.clock, options, self.writer, self.settler, self._find_journals
+            self.db, self.clock, options, self.writer, self.settler, self._prepare_barrier
         )
         self.upkeep = Upkeep(options, self.writer, self.settler, self.db.system_clock_ms)
         self.leases = Leases(
@@ -111,11 +114,13 @@ class Clerk:
         )
         self.writer.settle = self.settler.step
         await self.providers.load()
+        await self.book.load()
         await self.feed.start()
         self.tasks.start(self.writer.run(), "writer")
         await self.barrier.beat()
         await self.recovery.scan()
-        for name in ("recovery", "feed", "leases", "lookups", "providers", "claims", "upkeep"):
+        parts = ("recovery", "feed", "leases", "lookups", "providers", "book", "claims", "upkeep")
+        for name in parts:
             self.tasks.start(getattr(self, name).run(), name)
         self.tasks.start(self.settler.watch(), "journals")
         self.tasks.start(self._beat(), "heartbeat")
@@ -175,8 +180,16 @@ class Clerk:
             is_repeatable=True,
         )
 
-    async def _find_journals(self) -> None:
+    async def spread_prices(self) -> None:
+        """After a change of prices: return when every node that is alive charges by them."""
+        await self.book.renew()
+        if self.barrier.has_other_nodes:
+            await self.barrier.settle(PRICES_TIMEOUT_MS)
+
+    async def _prepare_barrier(self) -> None:
+        """A journal that appeared a moment ago counts, and a book that was changed is in force."""
         await self.recovery.scan()
+        await self.book.catch_up()
 
     def _commanded(self) -> None:
         self.feed.poke()
@@ -186,6 +199,8 @@ class Clerk:
         is_own = event.node == self.options.node_uuid
         if event.kind == "config":
             self.providers.reload_soon()
+        elif event.kind == "prices":
+            self.book.reload_soon()
         elif event.kind == "recall" and not is_own:
             self.leases.recall((event.subject, event.detail))
         elif event.kind == "settle" and not is_own:

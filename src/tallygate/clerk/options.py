@@ -19,6 +19,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     time_zone: str = "UTC"
     default_daily_limit: int = 200
     keep_sealed_keys: bool = True
+    member_keys_max: int = 20
     journal_keep_h: int = 24
     journal_bytes_max: int = 4 << 30
     feed_keep_h: int = 24

@@ -21,6 +21,7 @@ from tallygate.core.ports import (
     Gauges,
     Hello,
     LookUp,
+    Priced,
     Refreshed,
     Result,
     Sync,
@@ -146,6 +147,8 @@ class Desk:
                 clerk.leases.sync(peer, message)
             case LookUp():
                 clerk.lookups.look_up(peer, message)
+            case Priced() if peer.is_worker:
+                clerk.book.heard(peer, message.number)
             case Gauges():
                 peer.gauges = message
             case Fulfil():
@@ -176,6 +179,7 @@ class Desk:
                 clerk.providers.snapshot,
             )
         )
+        clerk.book.tell(peer)
         # Its journal is made after its first Welcome: who has one has been here before.
         if (clerk.options.journals / str(hello.slot) / str(hello.boot)).exists():
             clerk.feed.catch_up(peer)

@@ -138,6 +138,7 @@ class Session:
             time_zone=settings.time_zone,
             default_daily_limit=settings.daily_req_limit,
             keep_sealed_keys=settings.keep_sealed_keys,
+            member_keys_max=settings.member_keys_max,
             journal_keep_h=settings.journal_keep_h,
             journal_bytes_max=settings.journal_bytes_max,
             feed_keep_h=settings.feed_keep_h,

@@ -36,6 +36,24 @@ MEANINGS = {
     "notify_urls": "Where notices go, as apprise writes it; several separated by spaces.",
     "trusted_proxies": "CIDRs, separated by commas, whose `X-Forwarded-For` is believed.",
     "console_host": "The only host name under which console and API answer; empty for any.",
+    "public_url": "Under which URL people reach this server, as in `https://gate.example.com`; "
+    "needed behind a proxy that changes the host, and for OpenID Connect.",
+    "session_idle_min": "Minutes after which a session that is not used ends.",
+    "session_max_h": "Hours after which every session ends.",
+    "member_keys_max": "API keys that a member may have of their own making; 0 for none.",
+    "oidc_issuer": "OpenID Connect: the provider's issuer URL; without it people sign in by "
+    "password only.",
+    "oidc_client_id": "The client that the provider knows this server as. Its redirect URI is "
+    "`<TALLYGATE_PUBLIC_URL>/api/session/oidc/callback`.",
+    "oidc_client_secret": "That client's secret; a public client has none.",
+    "oidc_scopes": "The scopes that are asked for.",
+    "oidc_domains": "Domains of email addresses, separated by commas, whose owners may sign in; "
+    "empty for everybody whom the provider lets in.",
+    "oidc_default_role": "The role of who signs in for the first time and is in none of the groups "
+    "of `TALLYGATE_OIDC_ROLES`; `none` refuses them.",
+    "oidc_role_claim": "The claim of the ID token that names a person's groups.",
+    "oidc_roles": "What groups mean here, as in `gate-admins=admin, support=operator`; the highest "
+    "role counts, and is set anew at each sign-in.",
     "log_level": "`debug`, `info`, `warning` or `error`; `debug` shows each quota decision.",
     "log_format": "`console`, `json`, or `auto`: console at a terminal, else JSON.",
     "metrics_port": (

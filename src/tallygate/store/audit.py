@@ -13,7 +13,7 @@ from tallygate.core.ports import Actor
 from tallygate.store import schema
 from tallygate.store.database import Tx
 
-MAY_NOT_BE_RECORDED = frozenset({"secret", "sealed", "hash"})
+MAY_NOT_BE_RECORDED = frozenset({"secret", "sealed", "hash", "password", "password_hash"})
 
 
 class AuditRow(msgspec.Struct, kw_only=True):

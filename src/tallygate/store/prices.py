@@ -1,6 +1,6 @@
 """Prices, aliases and rates: versions are only ever added, and a book of them is read whole."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -33,6 +33,25 @@ async def read_book(tx: Tx, now_ms: int) -> Book:
     current = await current_rate(tx)
     version = max([one.id for one in prices], default=0) + (current.id if current else 0)
     return Book(version, prices, aliases, current)
+
+
+async def book_version(tx: Tx) -> int:
+    """Another one whenever a price or a rate was added."""
+    latest = sa.select(sa.func.max(price.c.id)).scalar_subquery()
+    current = sa.select(sa.func.max(rate.c.id)).scalar_subquery()
+    query = sa.select(sa.func.coalesce(latest, 0) + sa.func.coalesce(current, 0))
+    return int(await tx.scalar(query))
+
+
+async def pinned(tx: Tx, price_ids: Collection[int]) -> dict[int, Price]:
+    """Versions by their ids, as charges pin them."""
+    query = sa.select(*_PRICE_COLUMNS).where(price.c.id.in_(price_ids))
+    return {row.id: price_of(row) for row in await tx.execute(query)}
+
+
+async def pinned_rates(tx: Tx, rate_ids: Collection[int]) -> dict[int, Rate]:
+    query = sa.select(rate.c.id, rate.c.micros_per_usd).where(rate.c.id.in_(rate_ids))
+    return {row.id: Rate(row.id, row.micros_per_usd) for row in await tx.execute(query)}
 
 
 async def current_rate(tx: Tx) -> Rate | None:

@@ -74,6 +74,7 @@ api_key = table(
     sa.Column("models", sa.Text),
     sa.Column("addresses", sa.Text),
     sa.Column("scopes", sa.Text, nullable=False),
+    sa.Index("api_key_of_user", "user_id"),
 )
 
 # A key has one secret, or two while a rotated one is in its grace.

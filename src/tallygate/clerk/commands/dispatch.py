@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from tallygate.clerk.commands import (
+    accounts,
     budgets,
     dify,
     holds,
@@ -53,6 +54,7 @@ HANDLERS: Handlers = {
     **redeem.HANDLERS,
     **budgets.HANDLERS,
     **dify.HANDLERS,
+    **accounts.HANDLERS,
 }
 _STANDING: tuple[type[known.Arguments], ...] = (known.CleanUsage, known.Settle, known.Inspect)
 _TYPES = {kind.NAME: kind for kind in (*HANDLERS, *_STANDING)}

@@ -59,6 +59,7 @@ def _create_people() -> None:
         ),
         sa.PrimaryKeyConstraint("team_id", "account_id"),
     )
+    op.create_index("api_key_of_user", "api_key", ["user_id"], unique=False)
     op.create_index(op.f("ix_member_account_id"), "member", ["account_id"], unique=False)
     op.create_table(
         "session",

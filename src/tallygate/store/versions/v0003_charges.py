@@ -19,6 +19,8 @@ def upgrade() -> None:
 
 
 def _create_charges() -> None:
+    if op.get_bind().dialect.name == "postgresql":  # SQLite has one writer, who counts on
+        op.execute("CREATE SEQUENCE charge_id")
     op.create_table(
         "charge",
         sa.Column("id", big, autoincrement=False, nullable=False),

@@ -12,7 +12,6 @@ from typing import Any
 
 from pydantic import (
     AliasChoices,
-    BaseModel,
     ConfigDict,
     Field,
     SecretStr,
@@ -20,6 +19,7 @@ from pydantic import (
     field_validator,
 )
 
+from tallygate.config.accounts import AccountSettings
 from tallygate.core.dify import DEFAULT_HOLD_POINTS, with_version
 from tallygate.core.limits import AMOUNT_MAX
 from tallygate.core.windows import zone_of
@@ -35,7 +35,7 @@ def _named(*names: str) -> AliasChoices:
     return AliasChoices(*names)
 
 
-class Settings(BaseModel):
+class Settings(AccountSettings):
     """Everything an operator can set."""
 
     model_config = ConfigDict(
