@@ -13,8 +13,7 @@ from tallygate.core.meters.dify_reading import Part
 from tallygate.core.ports import Key
 from tallygate.core.request import BadRequest, MeteredRequest
 from tallygate.gateway.dify_path import DifyPath
-from tallygate.gateway.route import Candidates
-from tallygate.gateway.upstreams import Upstream
+from tallygate.gateway.upstreams import Candidate, Upstream
 from tallygate.gateway.verdicts import is_model_allowed
 from tallygate.wire.head import RequestHead
 
@@ -45,7 +44,7 @@ class DifyCall:
         if found is None:
             raise Refusal(Code.NOT_FOUND, f"No Dify app is served as {path.app!r} here.")
         self.app: App = found[0]
-        self.candidates: Candidates = ((found[1], ""),)
+        self.candidates: tuple[Candidate, ...] = ((found[1], ""),)
         if key.models is not None and not is_model_allowed(self.app.route, key.models):
             raise Refusal(Code.MODEL_NOT_ALLOWED, f"This API key may not use {self.app.route!r}.")
         if path.is_about_whole_app and WHOLE_APP_SCOPE not in key.scopes:

@@ -40,7 +40,6 @@ class MeteredExchange(Gathered):
 
     __slots__ = (
         "_is_seeking",
-        "_tokens_at_most",
         "address",
         "admitted_ms",
         "attempt_began_ms",
@@ -62,6 +61,7 @@ class MeteredExchange(Gathered):
         "request",
         "request_id",
         "taken",
+        "tokens_at_most",
         "total_deadline_ms",
         "tried",
         "upstream",
@@ -100,7 +100,7 @@ class MeteredExchange(Gathered):
         self.waiting: Waiting | None = None
         self.is_given_up_first = False  # by us, before the provider would be late
         self._is_seeking = False
-        self._tokens_at_most = 0
+        self.tokens_at_most = 0
 
     def __repr__(self) -> str:
         return f"<MeteredExchange {self.request_id} {self.plan.route}>"
@@ -154,7 +154,7 @@ class MeteredExchange(Gathered):
         wall_ms = gateway.wall_ms()
         try:
             check_key(known, self.address, wall_ms)
-            self._route(known)
+            route.find_way(self, known.key)
         except Refusal as refusal:
             self.refuse(refusal)
             return
@@ -162,30 +162,6 @@ class MeteredExchange(Gathered):
             gateway.claims.claim(self)
         else:
             self._admit(known, None, wall_ms)
-
-    # --- route ---
-
-    def _route(self, known: KnownKey) -> None:
-        gateway, plan = self.gateway, self.plan
-        if plan.dify is not None:
-            call = self.dify = DifyCall(gateway, self.head, plan.dify, known.key)
-            self.request = call.read(plan.dialect, self.body)
-            self.candidates = call.candidates
-            self.model = self.request.model
-            self._tokens_at_most = route.tokens_at_most(
-                self.request, self.candidates, gateway.default_output_tokens
-            )
-            return
-        if plan.dialect is None:
-            self.candidates = gateway.passthrough_candidates(plan.route, known.key.scopes)
-            return
-        request = self.request = route.read(plan.dialect, self.body, known.key)
-        self.model = request.model
-        routes = gateway.upstreams.routes
-        self.candidates = route.candidates(routes, request.model, plan.protocol)
-        self._tokens_at_most = route.tokens_at_most(
-            request, self.candidates, gateway.default_output_tokens
-        )
 
     # --- admit ---
 
@@ -196,7 +172,7 @@ class MeteredExchange(Gathered):
     def _admit(self, known: KnownKey, concluded: Lease | None, wall_ms: int) -> None:
         gateway = self.gateway
         try:
-            taken = admit(gateway.book, self, known, self._tokens_at_most, wall_ms, concluded)
+            taken = admit(gateway.book, self, known, self.tokens_at_most, wall_ms, concluded)
         except OverLimit as over:
             refusal, wait_s, fields = over_limit_refusal(over, wall_ms)
             self.refuse(refusal, retry_after_s=wait_s, fields=fields)

@@ -1,13 +1,39 @@
 """Which upstreams may answer a request, and how much of them it may cost."""
 
+from typing import TYPE_CHECKING
+
 from tallygate.core.choice import Routes
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.ports import Key
-from tallygate.core.provider import Protocol, Provider
+from tallygate.core.provider import Protocol
 from tallygate.core.request import BadRequest, Dialect, MeteredRequest, read_request
+from tallygate.gateway.dify_call import DifyCall
+from tallygate.gateway.upstreams import Candidate
 from tallygate.gateway.verdicts import is_model_allowed
 
-Candidates = tuple[tuple[Provider, str], ...]  # each with the name it calls the model
+if TYPE_CHECKING:
+    from tallygate.gateway.exchange import MeteredExchange
+
+Candidates = tuple[Candidate, ...]
+
+
+def find_way(exchange: "MeteredExchange", key: Key) -> None:
+    """Who may answer the exchange, and what it may take of every limit; Refusal when nobody may."""
+    gateway, plan = exchange.gateway, exchange.plan
+    if plan.dify is not None:
+        call = exchange.dify = DifyCall(gateway, exchange.head, plan.dify, key)
+        request = call.read(plan.dialect, exchange.body)
+        found = call.candidates
+    elif plan.dialect is None:
+        exchange.candidates = gateway.passthrough_candidates(plan.route, key.scopes)
+        return
+    else:
+        request = read(plan.dialect, exchange.body, key)
+        found = candidates(gateway.upstreams.routes, request.model, plan.protocol)
+    exchange.request = request
+    exchange.model = request.model
+    exchange.candidates = found
+    exchange.tokens_at_most = tokens_at_most(request, found, gateway.default_output_tokens)
 
 
 def read(dialect: Dialect, body: bytes, key: Key) -> MeteredRequest:
