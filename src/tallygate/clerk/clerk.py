@@ -14,11 +14,13 @@ from typing import Any
 import structlog
 
 from tallygate.clerk.barrier import Barrier
+from tallygate.clerk.billing import Billing
 from tallygate.clerk.book import BookKeeper
 from tallygate.clerk.claims import Claims
 from tallygate.clerk.clock import NodeClock
 from tallygate.clerk.commands.context import DAY_MS, bad
 from tallygate.clerk.commands.dispatch import Dispatch
+from tallygate.clerk.dify_billing import DifyBilling
 from tallygate.clerk.feed import Feed
 from tallygate.clerk.leases import Counter, Leases
 from tallygate.clerk.lives import Life
@@ -28,6 +30,7 @@ from tallygate.clerk.peers import Peer, Peers
 from tallygate.clerk.providers import Providers
 from tallygate.clerk.recover import Recovery
 from tallygate.clerk.settle import Settler
+from tallygate.clerk.shelf import Shelf
 from tallygate.clerk.upkeep import Upkeep
 from tallygate.clerk.writer import Writer
 from tallygate.core.commands import CleanUsage, Inspect, Settle
@@ -78,6 +81,14 @@ class Clerk:
             lambda: self.barrier.has_other_nodes,
             self._publish_recall,
         )
+        self.billing = Billing(
+            self.writer, self.clock, options, Shelf(self.book, options), self._recall_money
+        )
+        shelf = Shelf(self.book, options)
+        self.dify = DifyBilling(
+            self.db, self.writer, self.clock, options, shelf, self._recall_money
+        )
+        self.settler.charge = self.dify.settle
         self.dispatch = Dispatch(
             self.writer,
             options,
@@ -120,7 +131,7 @@ class Clerk:
         await self.barrier.beat()
         await self.recovery.scan()
         parts = ("recovery", "feed", "leases", "lookups", "providers", "book", "claims", "upkeep")
-        for name in parts:
+        for name in (*parts, "billing", "dify"):
             self.tasks.start(getattr(self, name).run(), name)
         self.tasks.start(self.settler.watch(), "journals")
         self.tasks.start(self._beat(), "heartbeat")
@@ -192,6 +203,7 @@ class Clerk:
         await self.book.catch_up()
 
     def _commanded(self) -> None:
+        self.billing.shelf.forget()
         self.feed.poke()
 
     def _event(self, event: Event) -> None:
@@ -213,6 +225,13 @@ class Clerk:
     async def _answer_barrier(self, seq: int) -> None:
         with contextlib.suppress(StoreUnavailable):  # whoever asked names us as stale
             await self.barrier.answer(seq)
+
+    def _recall_money(self, wallet_id: int) -> None:
+        """Ask for what gateways have leased of a wallet, here and elsewhere."""
+        counter = (-wallet_id, 0)  # its window is the one that never ends
+        self.leases.recall(counter)
+        if self.barrier.has_other_nodes:
+            self._publish_recall(counter)
 
     def _publish_recall(self, counter: Counter) -> None:
         self.tasks.start(self._recall_elsewhere(counter), "recall")
@@ -263,6 +282,8 @@ class Clerk:
             "figures": {
                 "is_store_available": int(self.is_store_available),
                 "feed_seq": self.feed.cursor,
+                "deliveries_waiting": self.billing.waiting,
+                "deliveries_answered": self.billing.statuses.total(),
                 "lease_syncs": self.leases.syncs,
                 "lease_recalls": self.leases.recalls,
                 "journals_open": sum(life.is_open for life in lives),

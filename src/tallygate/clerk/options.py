@@ -29,6 +29,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     settings_app: App | None = None  # of Dify
     dify_trace_quiet_s: int = 10
     control_socket: str = ""
+    charge_micros_max: int = 1_000_000_000_000
+    dify_overdraft: str = "reject"
+    dify_max_age_days: int = 30
+    dify_browser_trust: str = "hint"
 
     def __repr__(self) -> str:
         return f"<Options {self.node_name} {self.data}>"
@@ -36,6 +40,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def journals(self) -> Path:
         return Path(self.data) / "journal"
+
+    @property
+    def may_overdraw(self) -> bool:
+        """Whether a wallet without enough money is charged down to its floor."""
+        return self.dify_overdraft == "overdraw"
 
     @property
     def corrupt(self) -> Path:

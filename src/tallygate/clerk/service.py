@@ -15,6 +15,7 @@ from tallygate.core.errors import Code, Refusal, StoreUnavailable
 from tallygate.core.ports import (
     Claim,
     Command,
+    Deliver,
     FetchModels,
     FromWorker,
     Fulfil,
@@ -145,6 +146,8 @@ class Desk:
         match message:
             case Sync() if peer.is_worker:
                 clerk.leases.sync(peer, message)
+            case Deliver() if peer.is_worker:
+                clerk.billing.deliver(peer, message)
             case LookUp():
                 clerk.lookups.look_up(peer, message)
             case Priced() if peer.is_worker:

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from tallygate.config.accounts import AccountSettings
+from tallygate.config.billing import BillingSettings
 from tallygate.core.dify import DEFAULT_HOLD_POINTS, with_version
 from tallygate.core.limits import AMOUNT_MAX
 from tallygate.core.windows import zone_of
@@ -35,7 +36,7 @@ def _named(*names: str) -> AliasChoices:
     return AliasChoices(*names)
 
 
-class Settings(AccountSettings):
+class Settings(AccountSettings, BillingSettings):
     """Everything an operator can set."""
 
     model_config = ConfigDict(

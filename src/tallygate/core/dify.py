@@ -5,9 +5,11 @@ from typing import Final
 
 import msgspec
 
-from tallygate.core.charging import DIFY
 from tallygate.core.money import MICROS
 
+# A message has one identity within a Dify server, whoever tells us of it. Whoever runs one server
+# never needs another name for it than this.
+DEFAULT_INSTANCE: Final = "dify"
 DEFAULT_APP: Final = "default"  # the app that is asked where a path names none
 DEFAULT_HOLD_POINTS: Final = 100
 
@@ -45,7 +47,7 @@ def app_of_settings(api_url: str, api_key: str | None, model: str, hold_points: 
         return None
     return App(
         name=DEFAULT_APP,
-        instance=DIFY,
+        instance=DEFAULT_INSTANCE,
         api_url=api_url,
         secret=api_key,
         model=model,

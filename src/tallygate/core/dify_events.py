@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
-from tallygate.core.charging import DIFY, Event, Source
+from tallygate.core.charging import Event, Source
+from tallygate.core.dify import DEFAULT_INSTANCE
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.event_fields import (
     Members,
@@ -183,7 +184,7 @@ def _used(
     kind, first_id = aliases[0]
     return Event(
         source=Source.WEBHOOK,
-        instance=DIFY,
+        instance=DEFAULT_INSTANCE,
         aliases=aliases,
         account_id=rules.user if user is None or user == "" else read_id(user, "user_id"),
         model="" if model is None else read_id(model, "model_name"),

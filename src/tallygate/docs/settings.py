@@ -36,6 +36,18 @@ MEANINGS = {
     "notify_urls": "Where notices go, as apprise writes it; several separated by spaces.",
     "trusted_proxies": "CIDRs, separated by commas, whose `X-Forwarded-For` is believed.",
     "console_host": "The only host name under which console and API answer; empty for any.",
+    "dify_webhook_key": "Whoever sends this key, as `Authorization: Bearer` or `X-API-Key`, may "
+    "deliver events to `/api/dify/webhook`. Without it and without a secret the webhook is closed.",
+    "dify_webhook_secret": "Deliveries must be signed with it: Standard Webhooks headers, or "
+    "`X-Signature: sha256=<hex>` of the raw body. `whsec_…` is base64, anything else is taken as "
+    "it is. With a key set too, both are needed.",
+    "dify_max_age_days": "Events older than this are refused.",
+    "dify_body_bytes_max": "The largest body of a delivery.",
+    "dify_overdraft": "When a balance is too small for an event: `reject` it (402, recorded as "
+    "unpaid), or `overdraw` down to the wallet's floor.",
+    "dify_browser_trust": "What a browser's report is worth: `off`, `hint` (shown, and charged "
+    "once a server-side source confirms it) or `charge`.",
+    "max_charge_points": "An event that costs more waits for an operator's review.",
     "public_url": "Under which URL people reach this server, as in `https://gate.example.com`; "
     "needed behind a proxy that changes the host, and for OpenID Connect.",
     "session_idle_min": "Minutes after which a session that is not used ends.",

@@ -18,6 +18,7 @@ class Shape(enum.Enum):
     ANTHROPIC = "anthropic"
     DIFY = "dify"
     OWN = "own"
+    WEBHOOK = "webhook"
 
 
 _OPENAI_TYPES = {
@@ -84,9 +85,10 @@ def error_body(shape: Shape, refusal: Refusal, status: int, request_id: str) -> 
     if shape is Shape.DIFY:
         named = _DIFY_CODES.get(refusal.code, code)
         return msgspec.json.encode({"code": named, "message": message, "status": status})
-    return msgspec.json.encode(
-        {"error": {"code": code, "message": message, "request_id": request_id}}
-    )
+    detail = {"code": code, "message": message, "request_id": request_id}
+    if shape is Shape.WEBHOOK:
+        return msgspec.json.encode({"success": False, "message": message, "error": detail})
+    return msgspec.json.encode({"error": detail})
 
 
 def refusal_answer(

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Protocol
 
 from tallygate.core.errors import Code, Refusal
-from tallygate.core.ports import FetchModels
+from tallygate.core.ports import Deliver, FetchModels
 from tallygate.core.provider import Provider
 from tallygate.gateway.answers import Shape, json_answer, refusal_answer
 from tallygate.gateway.claims import Claims
+from tallygate.gateway.deliver import Deliveries
+from tallygate.gateway.delivery_door import door_of
 from tallygate.gateway.dify_exchange import DifyExchange
 from tallygate.gateway.exchange import MeteredExchange
 from tallygate.gateway.known_keys import KnownKeys
@@ -52,6 +54,7 @@ class Gateway:
         control: Pool,
         counters: Counters,
         via: bytes,
+        deliver: Callable[[Deliver], bool],
     ) -> None:
         self._loop = loop
         self.book = book
@@ -66,6 +69,7 @@ class Gateway:
         self.clock_offset_ms = 0
         self.swept_ms = self.now_ms()
         self.closed: Refusal | None = None  # why nothing can be admitted at the moment
+        self.deliveries = Deliveries(self, deliver, door_of(options), options.dify_body_bytes_max)
         self.fetch_models: Callable[[FetchModels], bool] = lambda _: False
         self.attempts_max = options.attempts_max
         self.default_output_tokens = options.default_output_tokens
@@ -161,6 +165,8 @@ class Gateway:
                 self._refuse(connection, head, plan.shape, _NOT_FOUND)
             else:
                 PlainExchange(self, connection, head, plan).start(body)
+        elif service is Service.WEBHOOK:
+            self.deliveries.receive(connection, head, plan, body)
         elif service is Service.MODELS:
             ModelsExchange(self, connection, head, plan).start()
         elif service is Service.HEALTH:
@@ -181,6 +187,8 @@ class Gateway:
         if plan.service is _CONTROL and not self._is_internal(plan):
             PlainExchange(self, connection, head, plan).start_streaming(length)
             return None
+        if plan.service is Service.WEBHOOK:
+            return self.deliveries.begin(connection, head, plan)
         return SMALL_BODY_BYTES_MAX
 
     def refuse(self, connection: Connection, head: RequestHead | None, no: Refusal) -> None:
@@ -188,6 +196,9 @@ class Gateway:
         if head is not None:
             plan = head.memo or Plan(head, self._plans_version, self._via)
             shape = plan.shape
+            if plan.service is Service.WEBHOOK and no.code is Code.TOO_LARGE:
+                self.deliveries.too_large(connection, head, plan, no)
+                return
         self._refuse(connection, head, shape, no)
 
     # --- four times a second ---

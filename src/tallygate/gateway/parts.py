@@ -7,6 +7,7 @@ from tallygate.core.errors import Code, Refusal
 from tallygate.core.ports import (
     Changes,
     Claimed,
+    Delivered,
     Found,
     FromClerk,
     Gauges,
@@ -88,6 +89,7 @@ class Parts:
             control=self._control,
             counters=self.counters,
             via=via,
+            deliver=link.send,
         )
         self.gateway.fetch_models = link.send
         self.front = _front(options, self.gateway)
@@ -123,6 +125,8 @@ class Parts:
             self._book.recall(message.counters)
         elif isinstance(message, Claimed):
             self.gateway.claims.answered(message)
+        elif isinstance(message, Delivered):
+            self.gateway.deliveries.answered(message)
         elif isinstance(message, Refreshed):
             self.gateway.models_refreshed(message.id)
         elif isinstance(message, Reload):
@@ -150,6 +154,7 @@ class Parts:
         self._book.reconnected()
         self._keys.reconnected()
         self.gateway.claims.reconnected()
+        self.gateway.deliveries.reconnected()
         self.gateway.clerk_returned()
 
     def _apply(self, snapshot: Snapshot) -> None:

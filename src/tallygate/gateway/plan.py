@@ -12,6 +12,7 @@ from tallygate.core.keys import hash_key, is_plausible, mask
 from tallygate.core.provider import Protocol
 from tallygate.core.request import Dialect
 from tallygate.gateway.answers import Shape
+from tallygate.gateway.delivery_head import WEBHOOK_PATH, DeliveryHead
 from tallygate.gateway.dify_path import dify_path
 from tallygate.gateway.known_keys import KnownKey
 from tallygate.gateway.upstreams import Upstream
@@ -29,6 +30,7 @@ class Service(enum.Enum):
     MODELS = "the list of models"
     HEALTH = "liveness"
     READINESS = "readiness"
+    WEBHOOK = "deliveries that say what somebody used"
     CONTROL = "everything else, relayed to the control plane"
 
 
@@ -47,6 +49,7 @@ class Plan:
 
     __slots__ = (
         "agent",
+        "delivery",
         "dialect",
         "dify",
         "forwarded_for",
@@ -72,8 +75,12 @@ class Plan:
         self.dialect = _METERED.get(head.path)
         self.protocol = Protocol.OPENAI
         self.shape = Shape.OWN
+        self.delivery: DeliveryHead | None = None
         self.dify = dify_path(head)
-        if self.dify is not None:
+        if self.service is Service.WEBHOOK:
+            self.shape = Shape.WEBHOOK
+            self.delivery = DeliveryHead(head)
+        elif self.dify is not None:
             self.dialect = self.dify.dialect(head.method)
             self.service = Service.DIFY if self.dialect is None else Service.METERED
             self.shape = Shape.DIFY
@@ -131,6 +138,8 @@ def _service_of(head: RequestHead) -> Service:
         return Service.MODELS
     if path.startswith(b"/v1/") or path == b"/v1":
         return Service.PASSTHROUGH
+    if path == WEBHOOK_PATH:
+        return Service.WEBHOOK
     if path == b"/healthz":
         return Service.HEALTH
     if path == b"/readyz":

@@ -4,76 +4,60 @@ Both go the way of every event, so that one message is one charge whoever tells 
 through us used is owed whatever the balance is by then: the call was let through.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
+import sqlalchemy as sa
 
-from tallygate.core.charging import Event, Policy, Source
-from tallygate.core.dify_commands import Observation
+from tallygate.core.charging import Event, Policy, Source, Verdict
+from tallygate.core.dify import BilledBy
+from tallygate.core.dify_commands import DifyAppView, Observation
 from tallygate.core.entry import Entry
 from tallygate.core.errors import Refusal
 from tallygate.core.pricing import Prices
 from tallygate.core.usage import INPUT_TOKENS, OUTPUT_TOKENS
-from tallygate.store.charging import charge_batch
+from tallygate.store import budgets, dead_letters
+from tallygate.store.charging import Outcome, charge_batch
 from tallygate.store.database import Tx
+from tallygate.store.dead_letters import NewLetter
 from tallygate.store.dify_traces import Trace
+from tallygate.store.money_schema import wallet
 
 Part = tuple[str, dict[str, int]]
 
 
-@dataclass(frozen=True, slots=True)
-class Billing:
-    """By what events are charged."""
-
-    prices: Prices
-    policy: Policy
-
-
-@dataclass(frozen=True, slots=True)
-class Charged:
-    """What came of a batch: what accounts spent, and what was refused."""
-
-    spent: dict[str, int]
-    refused: list[tuple[Event, Refusal]]
-
-
 async def charge_entries(
-    tx: Tx, entries: Iterable[Entry], billing: Billing, now_ms: int
-) -> Charged:
-    """Of calls through our proxy, in the transaction that settles them."""
+    tx: Tx, entries: Iterable[Entry], prices: Prices, policy: Policy, now_ms: int
+) -> None:
+    """Charge calls through our proxy, in the transaction that settles them."""
     events = [event_of_entry(one) for one in entries if one.event is not None and one.user_id]
-    policy = msgspec.structs.replace(billing.policy, is_owed=True)
-    return await _charge(tx, events, billing.prices, policy, now_ms)
+    if events:
+        owed = msgspec.structs.replace(policy, is_owed=True)
+        await note(tx, events, await charge_batch(tx, events, prices, owed, now_ms), now_ms)
 
 
-async def charge_events(
-    tx: Tx, events: Sequence[Event], billing: Billing, now_ms: int
-) -> Charged:
-    """Of traces."""
-    return await _charge(tx, events, billing.prices, billing.policy, now_ms)
-
-
-async def _charge(
-    tx: Tx, events: Sequence[Event], prices: Prices, policy: Policy, now_ms: int
-) -> Charged:
+async def note(tx: Tx, events: Sequence[Event], outcomes: Sequence[Outcome], now_ms: int) -> None:
+    """Tell budgets what was spent, and keep what was refused."""
     spent: dict[str, int] = {}
-    refused: list[tuple[Event, Refusal]] = []
-    if not events:
-        return Charged(spent, refused)
-    before: dict[int, int] = {}
-    for event, outcome in zip(
-        events, await charge_batch(tx, events, prices, policy, now_ms), strict=True
-    ):
+    letters = []
+    for event, outcome in zip(events, outcomes, strict=True):
         if outcome.refusal is not None:
-            refused.append((event, outcome.refusal))
-        row = outcome.row
-        if row is not None and outcome.deducted_micros > before.get(row.id, 0):
-            more = outcome.deducted_micros - before.get(row.id, 0)
-            before[row.id] = outcome.deducted_micros
-            if outcome.verdict in _TAKING:
-                spent[row.account_id] = spent.get(row.account_id, 0) + more
-    return Charged(spent, refused)
+            letters.append(_letter(event, outcome, outcome.refusal))
+        elif outcome.verdict is Verdict.CHARGE:
+            so_far = spent.get(event.account_id, 0)
+            spent[event.account_id] = so_far + outcome.deducted_micros
+    if spent:
+        await budgets.note_spent(tx, spent, now_ms)
+    await dead_letters.record(tx, letters, now_ms)
+
+
+async def lock_payers(tx: Tx, entries: Iterable[Entry], freed: Collection[int]) -> None:
+    """All wallets that settling these entries will change, in the order of their ids."""
+    accounts = {one.user_id for one in entries if one.event is not None}
+    if accounts:
+        ids = {one.charge.wallet_id for one in entries if one.charge is not None} | set(freed)
+        them = wallet.c.account_id.in_(sorted(accounts)) | wallet.c.id.in_(sorted(ids))
+        await tx.execute(sa.select(wallet.c.id).where(them).order_by(wallet.c.id).with_for_update())
 
 
 def event_of_entry(entry: Entry) -> Event:
@@ -96,20 +80,17 @@ def event_of_entry(entry: Entry) -> Event:
     )
 
 
-def event_of_trace(trace: Trace, instance: str, model: str, *, is_charged: bool) -> Event:
-    """`model` is the app's: of uses that name none.
-
-    Where nodes told of their uses, a sum of the whole message is not one more.
-    """
+def event_of_trace(trace: Trace, app: DifyAppView) -> Event:
+    """Where nodes told of their uses, a sum of the whole message is not one more."""
     told = trace.told
     of_nodes = [used for used in told.observations if used.is_of_node]
-    parts = _parts(of_nodes or told.observations, model)
+    parts = _parts(of_nodes or told.observations, app.model)
     most = max(parts, key=lambda part: sum(part[1].values()), default=("", {}))
     named = (("message", told.message_id), ("run", told.run_id))
     aliases = tuple((kind, id_) for kind, id_ in named if id_)
     return Event(
         source=Source.TRACING,
-        instance=instance,
+        instance=app.instance,
         aliases=aliases or (("message", told.trace_id),),
         account_id=told.account_id,
         model=most[0],
@@ -118,7 +99,7 @@ def event_of_trace(trace: Trace, instance: str, model: str, *, is_charged: bool)
         conversation_id=told.conversation_id,
         message_id=told.message_id,
         parts=_several(parts),
-        is_billed_elsewhere=not is_charged,
+        is_billed_elsewhere=app.billed_by == BilledBy.GATEWAY,
     )
 
 
@@ -142,3 +123,30 @@ def _sum(parts: Iterable[Part]) -> dict[str, int]:
         for name, count in counts.items():
             total[name] += count
     return total
+
+
+def _letter(event: Event, outcome: Outcome, refusal: Refusal) -> NewLetter:
+    """In the form in which it could be delivered, so that it can be sent in again."""
+    ids = {"workflow_run_id" if kind == "run" else "message_id": id_ for kind, id_ in event.aliases}
+    counts = event.counts
+    data = {
+        **ids,
+        "conversation_id": event.conversation_id,
+        "user_id": event.account_id,
+        "model_name": event.model,
+        "input_tokens": counts.get(INPUT_TOKENS, 0),
+        "output_tokens": counts.get(OUTPUT_TOKENS, 0),
+        "timestamp": event.event_ms,
+    }
+    kind = "message_end" if "message_id" in ids else "workflow_finished"
+    payload = {"event": kind, "data": data, "request_id": event.request_id}
+    return NewLetter(
+        source=event.source.value,
+        instance=event.instance,
+        app="",
+        account_id=event.account_id,
+        code=refusal.code.value,
+        message=refusal.message,
+        payload=msgspec.json.encode(payload),
+        charge_id=None if outcome.row is None else outcome.row.id,
+    )

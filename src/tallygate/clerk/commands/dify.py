@@ -7,8 +7,7 @@ from urllib.parse import urlsplit
 from msgspec import UNSET
 
 from tallygate.clerk.commands.context import Context, Handlers, bad
-from tallygate.core.charging import DIFY
-from tallygate.core.dify import DEFAULT_HOLD_POINTS, BilledBy, with_version
+from tallygate.core.dify import DEFAULT_HOLD_POINTS, DEFAULT_INSTANCE, BilledBy, with_version
 from tallygate.core.dify_commands import (
     DeleteDifyApp,
     DifyAppView,
@@ -84,7 +83,7 @@ def _complete(change: SaveDifyApp) -> None:
     if change.api_url is UNSET:
         raise Refusal(Code.BAD_REQUEST, "api_url is needed", param="api_url")
     if change.instance is UNSET:
-        change.instance = DIFY
+        change.instance = DEFAULT_INSTANCE
     if change.hold_micros is UNSET:
         change.hold_micros = DEFAULT_HOLD_POINTS * MICROS
 
