@@ -18,10 +18,11 @@ from tallygate.clerk.peers import Peer
 from tallygate.clerk.shelf import Shelf
 from tallygate.clerk.writer import Writer
 from tallygate.core.charging import Policy, Trust
+from tallygate.core.deliveries import Deliver, Delivered, DeliveryAnswer
 from tallygate.core.dify_events import Delivery, Item, Rules, read
 from tallygate.core.errors import Code, Refusal, StoreUnavailable
 from tallygate.core.event_fields import DAY_MS
-from tallygate.core.ports import Clock, Deliver, Delivered, DeliveryAnswer
+from tallygate.core.ports import Clock
 from tallygate.store.charge_rows import Raced
 
 BATCH_MAX = 512

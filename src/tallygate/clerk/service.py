@@ -11,11 +11,11 @@ import structlog
 from tallygate.clerk.clerk import Clerk
 from tallygate.clerk.options import Options
 from tallygate.clerk.peers import Peer
+from tallygate.core.deliveries import Deliver
 from tallygate.core.errors import Code, Refusal, StoreUnavailable
 from tallygate.core.ports import (
     Claim,
     Command,
-    Deliver,
     FetchModels,
     FromWorker,
     Fulfil,

@@ -8,6 +8,7 @@ from typing import Protocol as Port
 
 import msgspec
 
+from tallygate.core.deliveries import Deliver, Delivered
 from tallygate.core.limits import Limit
 from tallygate.core.pricing import Book
 from tallygate.core.provider import Snapshot
@@ -103,23 +104,6 @@ class Fulfil(msgspec.Struct, array_like=True, tag="fulfil"):
     request_id: str = ""  # "" from a worker that was started before there was such a field
 
 
-class Deliver(msgspec.Struct, array_like=True, gc=False, tag="deliver"):
-    """A delivery that says what somebody used, authenticated; `Delivered` answers it.
-
-    `app` and `user` are what it names beside its body, `delivery_id` the id under which its sender
-    repeats it ("" for none). `refusal` is a worker's own, of a body that it did not take.
-    """
-
-    id: int
-    request_id: str
-    app: str
-    user: str
-    delivery_id: str
-    arrived_ms: int  # monotonic
-    body: bytes
-    refusal: str = ""
-
-
 class Gauges(msgspec.Struct, array_like=True, tag="gauges"):
     """A worker's counters since its start, each second (telemetry.py gives them their names)."""
 
@@ -190,20 +174,6 @@ class Claimed(msgspec.Struct, array_like=True, tag="claimed"):
     status: int
     content_type: str
     answer: bytes | None
-
-
-class DeliveryAnswer(msgspec.Struct, array_like=True, gc=False):
-    """What a delivery is answered with, once what it said is in the store."""
-
-    id: int
-    status: int
-    body: bytes
-
-
-class Delivered(msgspec.Struct, array_like=True, tag="delivered"):
-    """Deliveries that shared a transaction."""
-
-    answers: list[DeliveryAnswer]
 
 
 class Change(msgspec.Struct, array_like=True, gc=False):

@@ -5,8 +5,9 @@ import urllib.parse
 from collections.abc import Callable
 from typing import Protocol
 
+from tallygate.core.deliveries import Deliver
 from tallygate.core.errors import Code, Refusal
-from tallygate.core.ports import Deliver, FetchModels
+from tallygate.core.ports import FetchModels
 from tallygate.core.provider import Provider
 from tallygate.gateway.answers import Shape, json_answer, refusal_answer
 from tallygate.gateway.claims import Claims

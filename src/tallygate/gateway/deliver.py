@@ -7,8 +7,8 @@ or the store is away nothing is kept: the answer is 503, and whoever sent it del
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from tallygate.core.deliveries import Deliver, Delivered, DeliveryAnswer
 from tallygate.core.errors import Code, Refusal
-from tallygate.core.ports import Deliver, Delivered, DeliveryAnswer
 from tallygate.gateway.answers import Shape, refusal_answer, status_line
 from tallygate.gateway.delivery_door import DeliveryDoor
 from tallygate.gateway.delivery_head import DeliveryHead

@@ -3,11 +3,11 @@
 import asyncio
 from pathlib import Path
 
+from tallygate.core.deliveries import Delivered
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.ports import (
     Changes,
     Claimed,
-    Delivered,
     Found,
     FromClerk,
     Gauges,
