@@ -26,6 +26,8 @@ _NEVER_TO_A_GATEWAY = frozenset(
         "dify_api_key",
         "master_key",
         "notify_urls",
+        "notify_webhook_secret",
+        "notify_webhook_url",
         "oidc_client_secret",
         "settings",
     }

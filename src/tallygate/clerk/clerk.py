@@ -21,10 +21,13 @@ from tallygate.clerk.clock import NodeClock
 from tallygate.clerk.commands.context import DAY_MS, bad
 from tallygate.clerk.commands.dispatch import Dispatch
 from tallygate.clerk.dify_billing import DifyBilling
+from tallygate.clerk.expiries import Expiries
 from tallygate.clerk.feed import Feed
 from tallygate.clerk.leases import Counter, Leases
 from tallygate.clerk.lives import Life
 from tallygate.clerk.lookups import LookUps
+from tallygate.clerk.notice_channels import channels_of
+from tallygate.clerk.notices import Notifier
 from tallygate.clerk.options import Options
 from tallygate.clerk.peers import Peer, Peers
 from tallygate.clerk.providers import Providers
@@ -46,6 +49,10 @@ STORE_DEADLINE_S = 5.0
 TICK_S = 0.25
 BEAT_S = 1.0
 PRICES_TIMEOUT_MS = 3_000
+PARTS = (
+    *("recovery", "feed", "leases", "lookups", "providers", "book", "claims"),
+    *("upkeep", "expiries", "notices", "billing", "dify"),
+)
 
 log = structlog.get_logger("tallygate.clerk")
 
@@ -73,6 +80,10 @@ class Clerk:
         self.claims = Claims(self.writer, options)
         self.barrier = Barrier(
             self.db, self.clock, options, self.writer, self.settler, self._prepare_barrier
+        )
+        self.expiries = Expiries(self.db, self.clock, self.writer, options)
+        self.notices = Notifier(
+            self.db, self.clock, self.writer, channels_of(options, self.db.system_clock_ms)
         )
         self.upkeep = Upkeep(options, self.writer, self.settler, self.db.system_clock_ms)
         self.leases = Leases(
@@ -130,8 +141,7 @@ class Clerk:
         self.tasks.start(self.writer.run(), "writer")
         await self.barrier.beat()
         await self.recovery.scan()
-        parts = ("recovery", "feed", "leases", "lookups", "providers", "book", "claims", "upkeep")
-        for name in (*parts, "billing", "dify"):
+        for name in PARTS:
             self.tasks.start(getattr(self, name).run(), name)
         self.tasks.start(self.settler.watch(), "journals")
         self.tasks.start(self._beat(), "heartbeat")

@@ -33,6 +33,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     dify_overdraft: str = "reject"
     dify_max_age_days: int = 30
     dify_browser_trust: str = "hint"
+    notify_urls: str | None = None
+    notify_webhook_url: str | None = None
+    notify_webhook_secret: str | None = None
 
     def __repr__(self) -> str:
         return f"<Options {self.node_name} {self.data}>"

@@ -4,6 +4,7 @@ Beside a running server changes go through its clerk. Without one, a clerk is ru
 for the one command, under the node's lock, so that no server starts meanwhile.
 """
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Iterator
@@ -12,13 +13,14 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 import msgspec
+from pydantic import SecretStr
 
 from tallygate import config
 from tallygate.app import briefs
 from tallygate.app.stores import Facts, prepare
 from tallygate.clerk.local import LocalClerk
 from tallygate.clerk.options import Options
-from tallygate.cli.failures import STORE_OR_SETTINGS, Fault
+from tallygate.cli.failures import STORE_OR_SETTINGS, Fault, as_faults
 from tallygate.cli.output import say
 from tallygate.config import Settings
 from tallygate.core.commands import Arguments
@@ -40,7 +42,9 @@ T = TypeVar("T")
 class Order(Protocol):
     """Runs a command and reads its value as `kind`."""
 
-    def __call__(self, arguments: Arguments, kind: type[T], /) -> Awaitable[T]: ...
+    def __call__(
+        self, arguments: Arguments, kind: type[T], key: str | None = None, /
+    ) -> Awaitable[T]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +58,7 @@ class Session:
 
     @property
     def master_key(self) -> bytes:
-        setting = self.settings.master_key
-        given = setting.get_secret_value() if setting else None
-        return folder.master_key(self.settings.data, given)
+        return folder.master_key(self.settings.data, _secret(self.settings.master_key))
 
     @property
     def is_served(self) -> bool:
@@ -106,11 +108,16 @@ class Session:
             await database.close()
 
     async def order(
-        self, arguments: Arguments, kind: type[T], *, deadline_s: float | None = None
+        self,
+        arguments: Arguments,
+        kind: type[T],
+        *,
+        deadline_s: float | None = None,
+        idempotency_key: str | None = None,
     ) -> T:
         """Let a clerk run one command."""
         async with self.clerk(deadline_s=deadline_s) as order:
-            return await order(arguments, kind)
+            return await order(arguments, kind, idempotency_key)
 
     @contextlib.asynccontextmanager
     async def clerk(self, *, deadline_s: float | None = None) -> AsyncIterator[Order]:
@@ -118,13 +125,15 @@ class Session:
         self.require_store()
         if self.is_served:
             async with Caller(self.settings.socket_path("clerk")) as caller:
-                yield lambda arguments, kind: caller.command(
-                    arguments, ACTOR, into=kind, deadline_s=deadline_s
+                yield lambda arguments, kind, key=None: caller.command(
+                    arguments, ACTOR, key, into=kind, deadline_s=deadline_s
                 )
             return
         with _unserved(self.lock):
             async with LocalClerk(self._options()) as clerk:
-                yield lambda arguments, kind: clerk.command(arguments, ACTOR, into=kind)
+                yield lambda arguments, kind, key=None: clerk.command(
+                    arguments, ACTOR, key, into=kind
+                )
 
     def _options(self) -> Options:
         node = folder.identify(self.settings.data)
@@ -145,7 +154,14 @@ class Session:
             idempotency_keep_h=settings.idempotency_keep_h,
             settings_provider=self.provider,
             control_socket=str(settings.socket_path("control")),
+            notify_urls=_secret(settings.notify_urls),
+            notify_webhook_url=_secret(settings.notify_webhook_url),
+            notify_webhook_secret=_secret(settings.notify_webhook_secret),
         )
+
+
+def _secret(setting: SecretStr | None) -> str | None:
+    return setting.get_secret_value() if setting else None
 
 
 def open_session(data: Path | None) -> Session:
@@ -154,6 +170,13 @@ def open_session(data: Path | None) -> Session:
         say(f"warning: {warning}")
     set_up_logs("debug" if settings.log_level == "debug" else "warning", settings.log_format)
     return Session(settings, facts_of(settings).location)
+
+
+def order(data: Path | None, arguments: Arguments, kind: type[T], once: str | None = None) -> T:
+    """One command of an operator, from its folder to its value; `once` is its idempotency key."""
+    with as_faults():
+        session = open_session(data)
+        return asyncio.run(session.order(arguments, kind, idempotency_key=once))
 
 
 def facts_of(settings: Settings) -> Facts:

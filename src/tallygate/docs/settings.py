@@ -34,6 +34,8 @@ MEANINGS = {
     "keep_sealed_keys": "Whether a sealed copy of each key is kept, so that `GET /admin/keys` "
     "shows whole keys; otherwise it shows masked keys and ids.",
     "notify_urls": "Where notices go, as apprise writes it; several separated by spaces.",
+    "notify_webhook_url": "Where notices are posted, signed as Standard Webhooks has it.",
+    "notify_webhook_secret": "Signs those: `whsec_…` is base64, anything else raw bytes.",
     "trusted_proxies": "CIDRs, separated by commas, whose `X-Forwarded-For` is believed.",
     "console_host": "The only host name under which console and API answer; empty for any.",
     "dify_webhook_key": "Whoever sends this key, as `Authorization: Bearer` or `X-API-Key`, may "

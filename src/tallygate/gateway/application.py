@@ -20,7 +20,7 @@ from tallygate.gateway.lease_book import LeaseBook
 from tallygate.gateway.models import ModelsExchange
 from tallygate.gateway.options import Options
 from tallygate.gateway.plain import PlainExchange
-from tallygate.gateway.plan import Plan, Service, client_address, parse_networks
+from tallygate.gateway.plan import Plan, Service, client_address, is_trusted, parse_networks
 from tallygate.gateway.record import Recorder
 from tallygate.gateway.upstreams import Upstreams
 from tallygate.telemetry.counters import Counters
@@ -104,6 +104,11 @@ class Gateway:
         if not plan.forwarded_for:
             return connection.peer
         return client_address(connection.peer, plan.forwarded_for, self._trusted)
+
+    def came_by_tls(self, connection: Connection, head: RequestHead) -> bool:
+        """Whether a proxy of our own says that its client came by TLS."""
+        said = head.value(b"x-forwarded-proto")
+        return said == b"https" and is_trusted(connection.peer, self._trusted)
 
     def passthrough_candidates(
         self, route: str, scopes: tuple[str, ...]

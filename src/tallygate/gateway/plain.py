@@ -105,12 +105,14 @@ class PlainExchange:
     def _request_head(self) -> bytes:
         head = self._head
         address = self._gateway.address_of(self._connection, self._plan)
-        return b"%b %b HTTP/1.1\r\nhost: %b\r\n%bx-forwarded-for: %b\r\nx-request-id: %b\r\n" % (
+        is_tls = self._gateway.came_by_tls(self._connection, head)
+        return b"%b %b HTTP/1.1\r\nhost: %b\r\n%bx-forwarded-for: %b\r\n%bx-request-id: %b\r\n" % (
             head.method,
             head.target,
             head.value(b"host"),
             head.lines_to_forward(frozenset((b"x-request-id",))),
             address.encode(),
+            b"x-forwarded-proto: https\r\n" if is_tls else b"",
             self._request_id.encode(),
         )
 

@@ -160,6 +160,11 @@ def client_address(peer: str, forwarded_for: bytes, trusted: Networks) -> str:
     return hops[0]
 
 
+def is_trusted(peer: str, trusted: Networks) -> bool:
+    """Whether the connection is from one of our own proxies."""
+    return bool(trusted) and _is_in(peer, trusted)
+
+
 def is_address_allowed(address: str, allowed: tuple[str, ...]) -> bool:
     return _is_in(address, tuple(ipaddress.ip_network(one, strict=False) for one in allowed))
 
