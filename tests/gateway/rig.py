@@ -16,7 +16,8 @@ from typing import Any, cast
 
 from tallygate.core.dify import App
 from tallygate.core.entry import Entry
-from tallygate.core.ports import Change, Changes, Fulfil, Key, Reload, Tick, Welcome
+from tallygate.core.ports import Change, Changes, Fulfil, Key, PriceBook, Reload, Tick, Welcome
+from tallygate.core.pricing import Book, Price, Rate
 from tallygate.core.provider import Protocol, Provider, Snapshot
 from tallygate.gateway.clerk_link import ClerkLink
 from tallygate.gateway.options import Options
@@ -210,6 +211,7 @@ class Rig:
         self.clients: list[Side] = []
         self.upstreams: list[Side] = []  # in the order in which they were connected
         self.snapshots = itertools.count(2)
+        self.books = 0
         values = {"data": str(folder), "node_uuid": "node", "slot": 0, "boot": 1, "port": 0}
         values |= {"clerk_socket": "", "control_socket": f"{folder}/control.sock"}
         values |= {"journal_segment_bytes": 1 << 20}
@@ -262,6 +264,12 @@ class Rig:
 
     def publish(self, kind: str, subject: int = 0, detail: int = 0) -> None:
         self.parts.from_clerk(Changes([Change(2, kind, subject, detail)]))
+        self.settle()
+
+    def price(self, *prices: Price, rate: Rate | None = None, **aliases: str) -> None:
+        """The book of prices, or another one."""
+        self.books += 1
+        self.parts.from_clerk(PriceBook(self.books, Book(self.books, prices, aliases, rate)))
         self.settle()
 
     def reload(self, *providers: Provider) -> None:

@@ -21,6 +21,7 @@ from tallygate.gateway.models import ModelsExchange
 from tallygate.gateway.options import Options
 from tallygate.gateway.plain import PlainExchange
 from tallygate.gateway.plan import Plan, Service, client_address, is_trusted, parse_networks
+from tallygate.gateway.price_list import PriceList
 from tallygate.gateway.record import Recorder
 from tallygate.gateway.upstreams import Upstreams
 from tallygate.telemetry.counters import Counters
@@ -59,6 +60,7 @@ class Gateway:
     ) -> None:
         self._loop = loop
         self.book = book
+        self.prices = PriceList()
         self.keys = keys
         self.claims = claims
         self.recorder = recorder
@@ -144,6 +146,7 @@ class Gateway:
 
     def providers_changed(self) -> None:
         self._plans_version += 1
+        self.prices.providers_changed()
 
     # --- what wire asks ---
 

@@ -58,6 +58,11 @@ class DifyCall:
         self._body = b""
         self._content_type = b""
 
+    @property
+    def hold_micros(self) -> int:
+        """What is set aside of the wallet that pays."""
+        return self.app.hold_micros if self.app.billed_by is BilledBy.DIFY else 0
+
     def read(self, dialect: Dialect | None, body: bytes) -> MeteredRequest:
         """A call that is metered."""
         assert dialect is not None, "only metered calls are read"

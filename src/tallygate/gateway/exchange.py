@@ -14,12 +14,14 @@ from tallygate.core.request import MeteredRequest
 from tallygate.gateway import forward, route
 from tallygate.gateway.admit import OverLimit, Taken, admit, over_limit_refusal
 from tallygate.gateway.answers import refusal_answer
+from tallygate.gateway.bill import Bill
 from tallygate.gateway.dify_call import DifyCall
 from tallygate.gateway.gathered import Gathered
 from tallygate.gateway.identify import check_key
 from tallygate.gateway.known_keys import KnownKey
 from tallygate.gateway.lease import Lease
 from tallygate.gateway.plan import Plan, unknown_key
+from tallygate.gateway.price_list import Tariff
 from tallygate.gateway.relay import Relay
 from tallygate.gateway.upstreams import Upstream
 from tallygate.gateway.verdicts import is_given_back
@@ -44,6 +46,7 @@ class MeteredExchange(Gathered):
         "admitted_ms",
         "attempt_began_ms",
         "attempts",
+        "bill",
         "body",
         "candidates",
         "connection",
@@ -56,11 +59,13 @@ class MeteredExchange(Gathered):
         "is_client_gone",
         "is_given_up_first",
         "known",
+        "micros_at_most",
         "model",
         "plan",
         "request",
         "request_id",
         "taken",
+        "tariff",
         "tokens_at_most",
         "total_deadline_ms",
         "tried",
@@ -101,6 +106,9 @@ class MeteredExchange(Gathered):
         self.is_given_up_first = False  # by us, before the provider would be late
         self._is_seeking = False
         self.tokens_at_most = 0
+        self.tariff: Tariff | None = None  # None: no wallet pays for it
+        self.micros_at_most = 0
+        self.bill: Bill | None = None
 
     def __repr__(self) -> str:
         return f"<MeteredExchange {self.request_id} {self.plan.route}>"
@@ -125,6 +133,7 @@ class MeteredExchange(Gathered):
 
     def _seek_key(self) -> None:
         gateway, plan = self.gateway, self.plan
+        self.tariff = None  # what the key was before decides nothing
         if plan.no_key is not None:
             self.refuse(plan.no_key)
         elif gateway.keys.is_unknown(plan.key_hash, gateway.now_ms()):
@@ -154,7 +163,7 @@ class MeteredExchange(Gathered):
         wall_ms = gateway.wall_ms()
         try:
             check_key(known, self.address, wall_ms)
-            route.find_way(self, known.key)
+            route.find_way(self, known.key, wall_ms)
         except Refusal as refusal:
             self.refuse(refusal)
             return
@@ -172,7 +181,8 @@ class MeteredExchange(Gathered):
     def _admit(self, known: KnownKey, concluded: Lease | None, wall_ms: int) -> None:
         gateway = self.gateway
         try:
-            taken = admit(gateway.book, self, known, self.tokens_at_most, wall_ms, concluded)
+            tokens, micros = self.tokens_at_most, self.micros_at_most
+            taken = admit(gateway.book, self, known, tokens, wall_ms, concluded, micros)
         except OverLimit as over:
             refusal, wait_s, fields = over_limit_refusal(over, wall_ms)
             self.refuse(refusal, retry_after_s=wait_s, fields=fields)

@@ -8,6 +8,7 @@ from tallygate.core.ports import Key
 from tallygate.core.provider import Protocol
 from tallygate.core.request import BadRequest, Dialect, MeteredRequest, read_request
 from tallygate.gateway.dify_call import DifyCall
+from tallygate.gateway.dify_path import DifyPath
 from tallygate.gateway.upstreams import Candidate
 from tallygate.gateway.verdicts import is_model_allowed
 
@@ -17,23 +18,38 @@ if TYPE_CHECKING:
 Candidates = tuple[Candidate, ...]
 
 
-def find_way(exchange: "MeteredExchange", key: Key) -> None:
+def find_way(exchange: "MeteredExchange", key: Key, wall_ms: int) -> None:
     """Who may answer the exchange, and what it may take of every limit; Refusal when nobody may."""
     gateway, plan = exchange.gateway, exchange.plan
     if plan.dify is not None:
-        call = exchange.dify = DifyCall(gateway, exchange.head, plan.dify, key)
-        request = call.read(plan.dialect, exchange.body)
-        found = call.candidates
-    elif plan.dialect is None:
-        exchange.candidates = gateway.passthrough_candidates(plan.route, key.scopes)
+        _find_app(exchange, plan.dify, key)
         return
-    else:
-        request = read(plan.dialect, exchange.body, key)
-        found = candidates(gateway.upstreams.routes, request.model, plan.protocol)
-    exchange.request = request
+    if plan.dialect is None:
+        exchange.candidates = gateway.passthrough_candidates(plan.route, key.scopes)
+        if key.wallet_id:
+            tariff = exchange.tariff = gateway.prices.request_tariff(plan.route, wall_ms)
+            exchange.micros_at_most = tariff.at_most(0, 0)
+        return
+    request = exchange.request = read(plan.dialect, exchange.body, key)
+    model = exchange.model = request.model
+    found = exchange.candidates = candidates(gateway.upstreams.routes, model, plan.protocol)
+    tokens = exchange.tokens_at_most = tokens_at_most(request, found, gateway.default_output_tokens)
+    if key.wallet_id:
+        tariff = exchange.tariff = gateway.prices.tariff(model, found[0][1], wall_ms)
+        tokens_in = request.input_tokens_estimate
+        exchange.micros_at_most = tariff.at_most(tokens_in, max(0, tokens - tokens_in))
+
+
+def _find_app(exchange: "MeteredExchange", path: DifyPath, key: Key) -> None:
+    """What an app will cost is known when it has answered: until then a fixed sum is set aside."""
+    call = exchange.dify = DifyCall(exchange.gateway, exchange.head, path, key)
+    request = exchange.request = call.read(exchange.plan.dialect, exchange.body)
     exchange.model = request.model
-    exchange.candidates = found
-    exchange.tokens_at_most = tokens_at_most(request, found, gateway.default_output_tokens)
+    exchange.candidates = call.candidates
+    exchange.tokens_at_most = tokens_at_most(
+        request, call.candidates, exchange.gateway.default_output_tokens
+    )
+    exchange.micros_at_most = call.hold_micros if key.wallet_id else 0
 
 
 def read(dialect: Dialect, body: bytes, key: Key) -> MeteredRequest:

@@ -54,6 +54,8 @@ class _Sums:
     def add(self, use: Use, at_ms: int) -> None:
         used_ms = at_ms if use.spent else 0
         if not use.lease_id:
+            if use.limit_id < 0:  # a free model: nothing was leased of its wallet
+                return
             place = (use.limit_id, use.window_s)
             spent, before_ms = self.tallies.get(place, (0, 0))
             self.tallies[place] = (spent + use.spent, max(before_ms, used_ms))
