@@ -81,6 +81,7 @@ class Billing:
         self._held_bytes = 0
         self._wake = asyncio.Event()
         self.shelf = shelf
+        self.batches = 0
         self.statuses: Counter[int] = Counter()
         self.latencies_ms: deque[int] = deque(maxlen=LATENCIES_KEPT)
 
@@ -169,6 +170,7 @@ class Billing:
 
     def _settle_down(self, batch: list[Asked], done: Done, now_s: float) -> None:
         """Answer what is decided; ask gateways for what is missing of the rest."""
+        self.batches += 1
         answers: dict[Peer, list[DeliveryAnswer]] = {}
         for asked in batch:
             short = done.short_wallets.get(asked.waiting)

@@ -293,6 +293,7 @@ class Clerk:
                 "is_store_available": int(self.is_store_available),
                 "feed_seq": self.feed.cursor,
                 "deliveries_waiting": self.billing.waiting,
+                "delivery_batches": self.billing.batches,
                 "deliveries_answered": self.billing.statuses.total(),
                 "lease_syncs": self.leases.syncs,
                 "lease_recalls": self.leases.recalls,

@@ -13,6 +13,7 @@ from msgspec import UNSET, UnsetType
 
 from tallygate.control import bodies, lists
 from tallygate.control import points as amounts
+from tallygate.control.callers import caller_of
 from tallygate.control.openapi import described
 from tallygate.control.orders import actor_of, order
 from tallygate.control.parts import Parts
@@ -133,9 +134,13 @@ def _changes(router: APIRouter, parts: Parts) -> None:
     async def redeem_code(request: Request) -> Response:
         """Turn a code into points of a user. A bad code is refused, whatever is wrong with it."""
         body = await bodies.read(request, Redemption)
-        if not body.user_id:
+        own = caller_of(request).account_id
+        if own is not None and body.user_id not in ("", own):
+            raise Refusal(Code.FORBIDDEN, "a code is redeemed into one's own wallet")
+        user_id = own or body.user_id
+        if not user_id:
             raise Refusal(Code.BAD_REQUEST, "`user_id`: say whose wallet", param="user_id")
-        return bodies.answer(await redeem_for(parts, request, body.user_id, body.code))
+        return bodies.answer(await redeem_for(parts, request, user_id, body.code))
 
 
 async def redeem_for(parts: Parts, request: Request, user_id: str, code: str) -> Redeemed:
