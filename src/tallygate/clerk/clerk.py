@@ -106,6 +106,7 @@ class Clerk:
             entropy,
             {Settle: self._settle, CleanUsage: self._clean_usage, Inspect: self._inspect},
             self._commanded,
+            self.spread_prices,
         )
         self.store_uuid = ""
         self.lookups = LookUps(self.db, self.clock, lambda: self.feed.cursor)
@@ -204,8 +205,10 @@ class Clerk:
     async def spread_prices(self) -> None:
         """After a change of prices: return when every node that is alive charges by them."""
         await self.book.renew()
-        if self.barrier.has_other_nodes:
-            await self.barrier.settle(PRICES_TIMEOUT_MS)
+        if not self.barrier.has_other_nodes:
+            return
+        if stale := await self.barrier.settle(PRICES_TIMEOUT_MS):
+            log.warning("prices were changed, and nodes do not say that they know", nodes=stale)
 
     async def _prepare_barrier(self) -> None:
         """A journal that appeared a moment ago counts, and a book that was changed is in force."""

@@ -35,6 +35,8 @@ GROUPS = {
     "redeem": Group("redeem", "Make and redeem codes."),
     "budget": Group("budget", "Say what is meant to be spent, and hear when it is."),
     "ledger": Group("ledger", "Prove the books."),
+    "prices": Group("prices", "Show, set, import and export what models cost."),
+    "rate": Group("rates", "Show and set how many points a US dollar is."),
     "db": Group("db", "Back up, restore, check, repair, migrate the store."),
     "journal": Group("journal", "Look at the journals of this node."),
     "node": Group("node", "List nodes and give up dead ones."),

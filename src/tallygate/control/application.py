@@ -9,6 +9,7 @@ from tallygate.control import (
     admin_usage,
     audit,
     budgets,
+    calculator,
     demo,
     dify_apps,
     grants,
@@ -16,12 +17,14 @@ from tallygate.control import (
     keys,
     langfuse,
     metrics,
+    models,
     nodes,
     oidc_sign_in,
     openapi,
     own_account,
     pages,
     providers,
+    rates,
     redeem,
     refusals,
     sessions,
@@ -38,7 +41,7 @@ from tallygate.control.roles import need_of
 GUARDED = (
     *(admin_keys, admin_usage, keys, providers, nodes, audit, metrics),
     *(users, teams, own_account, sessions, oidc_sign_in, dify_apps),
-    *(wallets, grants, holds, redeem, budgets),
+    *(wallets, grants, holds, redeem, budgets, models, rates, calculator),
 )
 
 

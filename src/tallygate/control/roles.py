@@ -56,6 +56,7 @@ RULES: Final = (
     ),
     Rule("/api/teams", Need.READ, Need.OPERATE),
     Rule("/api/models", Need.READ, Need.OPERATE),
+    Rule("/api/prices", Need.READ, Need.READ, "Calculating changes nothing."),
     Rule("/api/exchange-rate", Need.READ, Need.OPERATE),
     Rule("/api/charges", Need.READ, Need.OPERATE),
     Rule("/api/grants", Need.READ, Need.OPERATE),
