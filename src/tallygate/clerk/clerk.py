@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from tallygate.clerk import figures
 from tallygate.clerk.barrier import Barrier
 from tallygate.clerk.billing import Billing
 from tallygate.clerk.book import BookKeeper
@@ -287,25 +288,4 @@ class Clerk:
         return {"deleted": total}
 
     async def _inspect(self, _: Inspect, __: Actor) -> dict[str, Any]:
-        lives = list(self.settler.lives.values())
-        return {
-            "node": self.options.node_name,
-            "workers": self.peers.described(),
-            "refused": [life.refused for life in lives if life.refused],
-            "figures": {
-                "is_store_available": int(self.is_store_available),
-                "feed_seq": self.feed.cursor,
-                "deliveries_waiting": self.billing.waiting,
-                "delivery_batches": self.billing.batches,
-                "deliveries_answered": self.billing.statuses.total(),
-                "lease_syncs": self.leases.syncs,
-                "lease_recalls": self.leases.recalls,
-                "journals_open": sum(life.is_open for life in lives),
-                "journals_refused": sum(bool(life.refused) for life in lives),
-                "journal_lag_bytes": sum(
-                    life.tail.lag_bytes(life.position) for life in lives if life.is_open
-                ),
-                "entries_settled": sum(life.settled for life in lives),
-                "frames_set_aside": sum(life.corruptions for life in lives),
-            },
-        }
+        return figures.of(self)
