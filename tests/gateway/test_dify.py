@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 
 from tallygate.core.dify import App, BilledBy
@@ -370,3 +371,50 @@ def test_an_unmetered_call_waits_for_its_key_to_be_known() -> None:
         rig.clerk.held.clear()
         rig.settle()
         assert b"GET /v1/info?user=ann HTTP/1.1\r\n" in rig.upstream.take()
+
+
+# --- with a wallet ---
+
+WALLET = 5
+POINT = 1_000_000
+PAID = {"k": key_with(daily(1, 9), user_id="ann", wallet_id=WALLET)}
+
+
+def paid(rig: Rig, micros: int) -> None:
+    rig.clerk.books.balances[WALLET] = micros
+    rig.price()
+
+
+@pytest.mark.parametrize(("billed_by", "held"), [("dify", 10 * POINT), ("gateway", 0)])
+def test_a_call_sets_its_apps_hold_aside_until_it_has_settled(billed_by: str, held: int) -> None:
+    """What it costs is found out when it settles; until then the money must not go elsewhere."""
+    held_app = App("default", "dify", "http://dify.test/v1", APP_KEY, BilledBy(billed_by))
+    held_app = msgspec.structs.replace(held_app, hold_micros=10 * POINT)
+    with rigged(PAID, apps=[held_app]) as rig:
+        paid(rig, 15 * POINT)
+        first, second = rig.client(), rig.client()
+        first.send(chat())
+        second.send(chat())
+        assert rig.requests_upstream() == (1 if held else 2)
+        if held:
+            refused = second.answer()
+            assert (refused.status, refused.json["code"]) == (429, "rate_limit_error")
+            assert refused.headers["x-should-retry"] == "false"
+        stream = chunked(*says.chat(Ids(1))) + b"0\r\n\r\n"
+        rig.upstreams[0].send(STREAM_HEAD + stream)
+        entry = rig.entries()[0]
+        assert entry.charge is None and entry.event is not None
+        of_wallet = [(use.reserved, use.spent) for use in entry.uses if use.limit_id == -WALLET]
+        assert of_wallet == [(held, 0)]
+
+
+def test_an_empty_wallet_calls_nothing() -> None:
+    held_app = msgspec.structs.replace(APP, hold_micros=POINT)
+    with rigged(PAID, apps=[held_app]) as rig:
+        paid(rig, POINT - 1)
+        client = rig.client()
+        client.send(chat())
+        assert client.answer().status == 429
+        assert rig.requests_upstream() == 0
+        client.send(request("GET", "/dify/v1/parameters"))
+        assert rig.requests_upstream() == 1  # what runs no model costs nothing
