@@ -16,7 +16,6 @@ from tests.fakes import dify_answers as says
 from tests.fakes import langfuse
 from tests.fakes.dify import APP_KEY, FakeDify, running_dify
 from tests.fakes.dify_answers import Ids
-from tests.store.money import insert_price
 from tests.store.purse import POINT, differences, insert_account
 from tests.system.conftest import MakeNode
 from tests.system.harness import Node, until
@@ -83,6 +82,10 @@ class Told:
         }
         self.node = make_node(workers=2, database_url=database_url, settings=settings)
         in_store(self.node, self._prepare)
+        for model in (says.MODEL, says.SMALL_MODEL):
+            price = {"model_name": model, "currency": "points", "per_tokens": 1000}
+            price |= {"input_token_price": "1000", "output_token_price": "1000"}
+            self.node.admin("POST", "/api/models", price)
         app = {"name": "helpdesk", "api_url": dify.base_url, "api_key": APP_KEY}
         made = self.node.admin("POST", "/api/dify/apps", app | {"model": says.MODEL})
         pair = made["tracing"]
@@ -93,8 +96,6 @@ class Told:
     @staticmethod
     async def _prepare(tx: Tx) -> None:
         await insert_account(tx, "ann", BALANCE)
-        for model in (says.MODEL, says.SMALL_MODEL):
-            await insert_price(tx, model, 0)  # a point per token
 
     def by_proxy(self, ids: Ids) -> None:
         body = {"query": "hi", "inputs": {}, "response_mode": "streaming"}
@@ -197,3 +198,26 @@ def test_the_apps_of_settings_and_of_operators_are_listed(
     until(lambda: told.node.ask("GET", path, None, told.key)[0] == 404, "it is gone")
     status, _, answer = told.node.ask("GET", "/dify/v1/parameters", None, told.key)
     assert (status, answer["target"]) == (200, "/v1/parameters?user=ann")
+
+
+def test_a_browser_reports_for_whoever_is_signed_in(make_node: MakeNode, dify: FakeDify) -> None:
+    """By default that is a hint: recorded and shown, charged once a server confirms it."""
+    told = Told(make_node, dify, None)
+    node, ids = told.node, Ids(1)
+    password = "a long enough password of bob's"
+    node.admin("POST", "/api/users", {"id": "bob", "name": "Bob", "password": password})
+    status, headers, signed_in = node.ask(
+        "POST", "/api/session", {"id": "bob", "password": password}
+    )
+    assert status in (200, 201), signed_in
+    browser = {"cookie": headers["set-cookie"].partition(";")[0]}
+    browser |= {"x-csrf-token": signed_in["csrf_token"], "origin": node.url}
+    data = {"message_id": ids.message, "user_id": "ann", "model_name": says.MODEL}
+    data |= {"input_tokens": 5, "output_tokens": 1, "total_tokens": 6}
+    event = {"event": "message_end", "data": data}
+    status, _, answer = node.ask("POST", "/api/dify/events", event, browser)
+    assert (status, answer["success"]) == (200, True), answer
+    assert answer["data"]["pointsDeducted"] == 0
+    assert charges(node)[ids.message].account_id == "bob"
+    for nobody in ({}, told.key):
+        assert node.ask("POST", "/api/dify/events", event, nobody)[0] in (401, 403)

@@ -38,6 +38,7 @@ from tallygate.clerk.shelf import Shelf
 from tallygate.clerk.upkeep import Upkeep
 from tallygate.clerk.writer import Writer
 from tallygate.core.commands import CleanUsage, Inspect, Settle
+from tallygate.core.dify_commands import TakeBrowserEvents
 from tallygate.core.errors import StoreUnavailable
 from tallygate.core.ports import Actor, Reload, Tick
 from tallygate.core.provider import Snapshot
@@ -105,7 +106,12 @@ class Clerk:
             self.writer,
             options,
             entropy,
-            {Settle: self._settle, CleanUsage: self._clean_usage, Inspect: self._inspect},
+            {
+                Settle: self._settle,
+                CleanUsage: self._clean_usage,
+                Inspect: self._inspect,
+                TakeBrowserEvents: self.dify.take_browser_events,
+            },
             self._commanded,
             self.spread_prices,
         )

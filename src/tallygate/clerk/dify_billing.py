@@ -6,14 +6,21 @@ Both are charged as any event is, by the prices and for the apps of now.
 import asyncio
 from collections.abc import Callable, Sequence
 
+import msgspec
+
+from tallygate.clerk import delivery_answers
 from tallygate.clerk.billing import policy_of
+from tallygate.clerk.delivery_answers import Answer
 from tallygate.clerk.options import Options
 from tallygate.clerk.shelf import Shelf
 from tallygate.clerk.writer import Writer
-from tallygate.core.charging import Event
+from tallygate.core.charging import Event, Source
+from tallygate.core.dify_commands import BrowserAnswer, TakeBrowserEvents
+from tallygate.core.dify_events import Item, Rules, read
 from tallygate.core.entry import Entry
-from tallygate.core.errors import Code, StoreUnavailable
-from tallygate.core.ports import Clock
+from tallygate.core.errors import Code, Refusal, StoreUnavailable
+from tallygate.core.event_fields import DAY_MS
+from tallygate.core.ports import Actor, Clock
 from tallygate.store import dify_apps, dify_charges, dify_traces
 from tallygate.store.charging import Outcome, charge_batch
 from tallygate.store.database import Database, Tx
@@ -43,6 +50,7 @@ class DifyBilling:
         self._clock = clock
         self._shelf = shelf
         self._recall = recall
+        self._options = options
         self._policy = policy_of(options)
 
     async def settle(self, tx: Tx, entries: Sequence[Entry], now_ms: int) -> None:
@@ -112,6 +120,42 @@ class DifyBilling:
             )
         await dify_traces.settled(tx, done)
         return short
+
+    async def take_browser_events(self, wanted: TakeBrowserEvents, _: Actor) -> BrowserAnswer:
+        """They name no account but the session's, and leave no letters: anybody can forge them."""
+        rules = Rules(self._options.dify_max_age_days * DAY_MS, wanted.account_id)
+        delivery = read(wanted.body, self._clock.now_ms(), rules)
+
+        async def work(tx: Tx, now_ms: int) -> list[Answer]:
+            await self._shelf.refresh(tx, now_ms)
+            return [await self._take_item(tx, item, wanted, now_ms) for item in delivery.items]
+
+        try:
+            answers = await self._writer.do(wanted.NAME, work, is_repeatable=True)
+        except BaseException:
+            self._shelf.forget()
+            raise
+        status, body = delivery_answers.encoded(answers, is_batch=delivery.is_batch)
+        return BrowserAnswer(status=status, body=body)
+
+    async def _take_item(
+        self, tx: Tx, item: Item, wanted: TakeBrowserEvents, now_ms: int
+    ) -> Answer:
+        if item.refusal is not None:
+            return delivery_answers.refused(item.refusal, wanted.request_id)
+        if item.event is None:
+            return delivery_answers.ignored()
+        told = msgspec.structs.replace(
+            item.event, source=Source.BROWSER, account_id=wanted.account_id
+        )
+        try:
+            event = self._shelf.resolve(told, wanted.app)
+        except Refusal as refusal:
+            return delivery_answers.refused(refusal, wanted.request_id)
+        [outcome] = await charge_batch(tx, [event], self._shelf.prices, self._policy, now_ms)
+        if outcome.refusal is None:
+            await dify_charges.note(tx, [event], [outcome], now_ms)
+        return delivery_answers.of_outcome(outcome, wanted.request_id)
 
 
 def _is_nobodys(event: Event, outcome: Outcome) -> bool:

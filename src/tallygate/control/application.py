@@ -12,6 +12,7 @@ from tallygate.control import (
     calculator,
     demo,
     dify_apps,
+    dify_events,
     grants,
     holds,
     keys,
@@ -40,7 +41,7 @@ from tallygate.control.roles import need_of
 # All of them behind one door; roles.py says what each call needs.
 GUARDED = (
     *(admin_keys, admin_usage, keys, providers, nodes, audit, metrics),
-    *(users, teams, own_account, sessions, oidc_sign_in, dify_apps),
+    *(users, teams, own_account, sessions, oidc_sign_in, dify_apps, dify_events),
     *(wallets, grants, holds, redeem, budgets, models, rates, calculator),
 )
 

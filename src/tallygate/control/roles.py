@@ -65,6 +65,12 @@ RULES: Final = (
     Rule("/api/budgets", Need.READ, Need.OPERATE),
     Rule("/api/notices", Need.READ, Need.OPERATE),
     Rule("/api/dify/apps", Need.READ, Need.OPERATE, "Keys of apps are never shown."),
+    Rule(
+        "/api/dify/events",
+        Need.SIGNED_IN,
+        Need.SIGNED_IN,
+        "What one's own browser has seen, for one's own account.",
+    ),
     Rule("/api/user", Need.SELF, Need.SELF, "Only what belongs to the caller's own account."),
     Rule(
         "/api/user/keys",
