@@ -21,6 +21,7 @@ _NEVER_TO_A_GATEWAY = frozenset(
         "database_url",
         "deepseek_api_key",
         "master_key",
+        "master_key_old",
         "notify_urls",
         "settings",
     }

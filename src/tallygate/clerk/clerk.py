@@ -31,6 +31,7 @@ from tallygate.clerk.upkeep import Upkeep
 from tallygate.clerk.writer import Writer
 from tallygate.core.commands import CleanUsage, Inspect, Settle
 from tallygate.core.errors import StoreUnavailable
+from tallygate.core.master_key import identities
 from tallygate.core.ports import Actor, Reload, Tick
 from tallygate.core.provider import Snapshot
 from tallygate.store import audit, feed, migrations, nodes, providers, usage
@@ -243,6 +244,7 @@ class Clerk:
         lives = list(self.settler.lives.values())
         return {
             "node": self.options.node_name,
+            "master_keys": identities(self.options.master_key),
             "workers": self.peers.described(),
             "refused": [life.refused for life in lives if life.refused],
             "figures": {
