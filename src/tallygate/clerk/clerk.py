@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from tallygate.clerk import figures
 from tallygate.clerk.barrier import Barrier
 from tallygate.clerk.billing import Billing
 from tallygate.clerk.book import BookKeeper
@@ -20,6 +21,7 @@ from tallygate.clerk.claims import Claims
 from tallygate.clerk.cleaning import clean_usage
 from tallygate.clerk.clock import NodeClock
 from tallygate.clerk.commands.dispatch import Dispatch
+from tallygate.clerk.dify_billing import DifyBilling
 from tallygate.clerk.expiries import Expiries
 from tallygate.clerk.feed import Feed
 from tallygate.clerk.leases import Counter, Leases
@@ -36,6 +38,7 @@ from tallygate.clerk.shelf import Shelf
 from tallygate.clerk.upkeep import Upkeep
 from tallygate.clerk.writer import Writer
 from tallygate.core.commands import CleanUsage, Inspect, Settle
+from tallygate.core.dify_commands import TakeBrowserEvents
 from tallygate.core.errors import StoreUnavailable
 from tallygate.core.ports import Actor, Reload, Tick
 from tallygate.core.provider import Snapshot
@@ -50,7 +53,7 @@ BEAT_S = 1.0
 PRICES_TIMEOUT_MS = 3_000
 PARTS = (
     *("recovery", "feed", "leases", "lookups", "providers", "book", "claims"),
-    *("upkeep", "expiries", "notices", "billing"),
+    *("upkeep", "expiries", "notices", "billing", "dify"),
 )
 
 log = structlog.get_logger("tallygate.clerk")
@@ -94,11 +97,21 @@ class Clerk:
         self.billing = Billing(
             self.writer, self.clock, options, Shelf(self.book, options), self._recall_money
         )
+        shelf = Shelf(self.book, options)
+        self.dify = DifyBilling(
+            self.db, self.writer, self.clock, options, shelf, self._recall_money
+        )
+        self.settler.charge = self.dify.settle
         self.dispatch = Dispatch(
             self.writer,
             options,
             entropy,
-            {Settle: self._settle, CleanUsage: self._clean_usage, Inspect: self._inspect},
+            {
+                Settle: self._settle,
+                CleanUsage: self._clean_usage,
+                Inspect: self._inspect,
+                TakeBrowserEvents: self.dify.take_browser_events,
+            },
             self._commanded,
             self.spread_prices,
         )
@@ -263,25 +276,4 @@ class Clerk:
         return await clean_usage(self.db, self.writer, self.clock.now_ms(), wanted, actor)
 
     async def _inspect(self, _: Inspect, __: Actor) -> dict[str, Any]:
-        lives = list(self.settler.lives.values())
-        return {
-            "node": self.options.node_name,
-            "workers": self.peers.described(),
-            "refused": [life.refused for life in lives if life.refused],
-            "figures": {
-                "is_store_available": int(self.is_store_available),
-                "feed_seq": self.feed.cursor,
-                "deliveries_waiting": self.billing.waiting,
-                "delivery_batches": self.billing.batches,
-                "deliveries_answered": self.billing.statuses.total(),
-                "lease_syncs": self.leases.syncs,
-                "lease_recalls": self.leases.recalls,
-                "journals_open": sum(life.is_open for life in lives),
-                "journals_refused": sum(bool(life.refused) for life in lives),
-                "journal_lag_bytes": sum(
-                    life.tail.lag_bytes(life.position) for life in lives if life.is_open
-                ),
-                "entries_settled": sum(life.settled for life in lives),
-                "frames_set_aside": sum(life.corruptions for life in lives),
-            },
-        }
+        return figures.of(self)

@@ -12,6 +12,7 @@ from tallygate.control import (
     calculator,
     demo,
     dify_apps,
+    dify_events,
     grants,
     holds,
     keys,
@@ -44,7 +45,7 @@ GUARDED = (
     *(admin_keys, admin_usage, keys, providers, nodes, audit, metrics),
     *(users, teams, own_account, user_points, points_history, sessions, oidc_sign_in),
     *(wallets, grants, holds, redeem, budgets, models, rates, calculator),
-    *(dify_apps, langfuse),
+    *(dify_apps, dify_events, langfuse),
 )
 
 

@@ -66,6 +66,12 @@ RULES: Final = (
     Rule("/api/redeem-batches", Need.READ, Need.OPERATE),
     Rule("/api/dify", Need.READ, Need.OPERATE),
     Rule("/api/dify/apps", Need.READ, Need.ADMINISTER, "An app's address is where its key goes."),
+    Rule(
+        "/api/dify/events",
+        Need.SIGNED_IN,
+        Need.SIGNED_IN,
+        "What one's own browser has seen, for one's own account.",
+    ),
     Rule("/api/public", Need.OWN, Need.OWN, "Dify's tracing, by an app's own pair of keys."),
     Rule("/api/user", Need.SELF, Need.SELF, "Only what belongs to the caller's own account."),
     Rule(
