@@ -56,10 +56,10 @@ MEANINGS = {
     "dead letter.",
     Code.USAGE_MISSING: "The event should say what was used, and does not; kept as a dead letter.",
     Code.UNKNOWN_USER: "No account has this id, or none was named; kept as a dead letter.",
-    Code.UNKNOWN_MODEL: "No active price is known for this model, or none was named; kept as a "
-    "dead letter.",
-    Code.NO_EXCHANGE_RATE: "The model's price is in US dollars and no rate is set; kept as a dead "
-    "letter.",
+    Code.UNKNOWN_MODEL: "No active price is known for this model, or none was named; an event "
+    "is kept as a dead letter.",
+    Code.NO_EXCHANGE_RATE: "The model's price is in US dollars and no rate is set; an event is "
+    "kept as a dead letter.",
 }
 
 _HEAD = """# Error codes
