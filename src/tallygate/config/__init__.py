@@ -17,13 +17,13 @@ from pydantic import (
     SecretStr,
     ValidationError,
     field_validator,
-    model_validator,
 )
 
 from tallygate.config.accounts import AccountSettings
 from tallygate.config.billing import BillingSettings
+from tallygate.config.dify import DifySettings
+from tallygate.config.notices import NoticeSettings
 from tallygate.core.limits import AMOUNT_MAX
-from tallygate.core.webhook_signature import key_of
 from tallygate.core.windows import zone_of
 
 PREFIX = "TALLYGATE_"
@@ -37,7 +37,7 @@ def _named(*names: str) -> AliasChoices:
     return AliasChoices(*names)
 
 
-class Settings(AccountSettings, BillingSettings):
+class Settings(AccountSettings, BillingSettings, DifySettings, NoticeSettings):
     """Everything an operator can set."""
 
     model_config = ConfigDict(
@@ -75,13 +75,6 @@ class Settings(AccountSettings, BillingSettings):
     )
     public_models: bool = Field(False, validation_alias=_named("TALLYGATE_PUBLIC_MODELS"))
     keep_sealed_keys: bool = Field(True, validation_alias=_named("TALLYGATE_KEEP_SEALED_KEYS"))
-    notify_urls: SecretStr | None = Field(None, validation_alias=_named("TALLYGATE_NOTIFY_URLS"))
-    notify_webhook_url: SecretStr | None = Field(
-        None, validation_alias=_named("TALLYGATE_NOTIFY_WEBHOOK_URL")
-    )
-    notify_webhook_secret: SecretStr | None = Field(
-        None, validation_alias=_named("TALLYGATE_NOTIFY_WEBHOOK_SECRET")
-    )
     trusted_proxies: str = Field("", validation_alias=_named("TALLYGATE_TRUSTED_PROXIES"))
     console_host: str = Field("", validation_alias=_named("TALLYGATE_CONSOLE_HOST"))
 
@@ -181,28 +174,6 @@ class Settings(AccountSettings, BillingSettings):
         if url and not url.startswith(("postgresql://", "postgres://")):
             raise ValueError("use a URL that starts with postgresql:// or postgres://")
         return value
-
-    @field_validator("notify_webhook_url")
-    @classmethod
-    def _webhook_url(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not value.get_secret_value().startswith(("http://", "https://")):
-            raise ValueError("use a URL that starts with http:// or https://")
-        return value
-
-    @field_validator("notify_webhook_secret")
-    @classmethod
-    def _webhook_secret(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            key_of(value.get_secret_value())
-        return value
-
-    @model_validator(mode="after")
-    def _signed_webhook(self) -> "Settings":
-        if self.notify_webhook_url is not None and self.notify_webhook_secret is None:
-            raise ValueError(
-                "TALLYGATE_NOTIFY_WEBHOOK_SECRET is needed beside TALLYGATE_NOTIFY_WEBHOOK_URL"
-            )
-        return self
 
     @property
     def run_folder(self) -> Path:

@@ -6,31 +6,17 @@
 from pydantic import AliasChoices, BaseModel, Field, SecretStr, field_validator
 
 from tallygate.core.charging import Trust
-from tallygate.core.dify import DEFAULT_HOLD_POINTS, with_version
 from tallygate.core.money import MICROS, MICROS_MAX
 from tallygate.core.signatures import signing_key
 
 
-def _named(*names: str) -> AliasChoices:
-    return AliasChoices(*names)
+def _named(name: str) -> AliasChoices:
+    return AliasChoices(name)
 
 
 class BillingSettings(BaseModel):
     """What an operator can set about charges."""
 
-    dify_api_url: str = Field(
-        "", validation_alias=_named("TALLYGATE_DIFY_API_URL", "VITE_DIFY_API_URL")
-    )
-    dify_api_key: SecretStr | None = Field(
-        None, validation_alias=_named("TALLYGATE_DIFY_API_KEY", "VITE_DIFY_API_KEY")
-    )
-    dify_model: str = Field("", max_length=256, validation_alias=_named("TALLYGATE_DIFY_MODEL"))
-    dify_hold_points: int = Field(
-        DEFAULT_HOLD_POINTS, ge=0, le=10**9, validation_alias=_named("TALLYGATE_DIFY_HOLD_POINTS")
-    )
-    dify_trace_quiet_s: int = Field(
-        10, ge=0, le=3600, validation_alias=_named("TALLYGATE_DIFY_TRACE_QUIET_S")
-    )
     dify_webhook_key: SecretStr | None = Field(
         None, validation_alias=_named("TALLYGATE_DIFY_WEBHOOK_KEY")
     )
@@ -51,13 +37,6 @@ class BillingSettings(BaseModel):
         le=MICROS_MAX // MICROS,
         validation_alias=_named("TALLYGATE_MAX_CHARGE_POINTS"),
     )
-
-    @field_validator("dify_api_url")
-    @classmethod
-    def _dify_url(cls, value: str) -> str:
-        if value and not value.startswith(("http://", "https://")):
-            raise ValueError("use a URL that starts with http:// or https://")
-        return with_version(value) if value else ""
 
     @field_validator("dify_overdraft")
     @classmethod
