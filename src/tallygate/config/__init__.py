@@ -21,8 +21,8 @@ from pydantic import (
 
 from tallygate.config.accounts import AccountSettings
 from tallygate.config.billing import BillingSettings
+from tallygate.config.dify import DifySettings
 from tallygate.config.notices import NoticeSettings
-from tallygate.core.dify import DEFAULT_HOLD_POINTS, with_version
 from tallygate.core.limits import AMOUNT_MAX
 from tallygate.core.windows import zone_of
 
@@ -37,7 +37,7 @@ def _named(*names: str) -> AliasChoices:
     return AliasChoices(*names)
 
 
-class Settings(AccountSettings, BillingSettings, NoticeSettings):
+class Settings(AccountSettings, BillingSettings, DifySettings, NoticeSettings):
     """Everything an operator can set."""
 
     model_config = ConfigDict(
@@ -66,19 +66,6 @@ class Settings(AccountSettings, BillingSettings, NoticeSettings):
     deepseek_base_url: str = Field(
         "https://api.deepseek.com/v1",
         validation_alias=_named("TALLYGATE_DEEPSEEK_BASE_URL", "DEEPSEEK_BASE_URL"),
-    )
-    dify_api_url: str = Field(
-        "", validation_alias=_named("TALLYGATE_DIFY_API_URL", "VITE_DIFY_API_URL")
-    )
-    dify_api_key: SecretStr | None = Field(
-        None, validation_alias=_named("TALLYGATE_DIFY_API_KEY", "VITE_DIFY_API_KEY")
-    )
-    dify_model: str = Field("", max_length=256, validation_alias=_named("TALLYGATE_DIFY_MODEL"))
-    dify_hold_points: int = Field(
-        DEFAULT_HOLD_POINTS, ge=0, le=10**9, validation_alias=_named("TALLYGATE_DIFY_HOLD_POINTS")
-    )
-    dify_trace_quiet_s: int = Field(
-        10, ge=0, le=3600, validation_alias=_named("TALLYGATE_DIFY_TRACE_QUIET_S")
     )
     daily_req_limit: int = Field(
         200,
@@ -179,13 +166,6 @@ class Settings(AccountSettings, BillingSettings, NoticeSettings):
         if not value.startswith(("http://", "https://")):
             raise ValueError("use a URL that starts with http:// or https://")
         return value.rstrip("/")
-
-    @field_validator("dify_api_url")
-    @classmethod
-    def _dify_url(cls, value: str) -> str:
-        if value and not value.startswith(("http://", "https://")):
-            raise ValueError("use a URL that starts with http:// or https://")
-        return with_version(value) if value else ""
 
     @field_validator("database_url")
     @classmethod
