@@ -10,6 +10,7 @@ CPU_BAR = 3.0
 ADDED_P50_MS_BAR, ADDED_P99_MS_BAR = 0.5, 3.0
 CHARGES_BAR, FLOOR_BAR = 2_000, 5.0
 IDLE_MB_BAR, STREAMS_MB_BAR = 60, 120
+VERIFY_S_BAR = 60
 
 Result = dict[str, Any]
 
@@ -38,6 +39,7 @@ def as_markdown(result: Result) -> str:
         *latency_table(result),
         *memory_table(result),
         *webhook_table(result),
+        *ledger_table(result),
     ]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -116,4 +118,15 @@ def webhook_table(result: Result) -> Iterator[str]:
         shown = " | ".join(str(row[f"{role}_us"]) for role in roles)
         yield f"| {store} | {shown} | {row['floor_us']} | {row['to_floor']} |"
     yield f"| bar | | | | | | | {FLOOR_BAR} |"
+    yield ""
+
+
+def ledger_table(result: Result) -> Iterator[str]:
+    if "ledger" not in result:
+        return
+    row = result["ledger"]
+    yield "| `ledger verify` | charges | seconds | bar | said |"
+    yield "|---|--:|--:|--:|---|"
+    figures = f"{row['charges']:,} | {row['verified_s']} | {VERIFY_S_BAR}"
+    yield f"| a store of {row['store_mb']} MB | {figures} | {row['said']} |"
     yield ""
