@@ -8,12 +8,13 @@ nothing more happens by itself.
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
+from tallygate.core.dify import App
 from tallygate.core.entry import Entry
 from tallygate.core.ports import Change, Changes, Fulfil, Key, PriceBook, Reload, Tick, Welcome
 from tallygate.core.pricing import Book, Price, Rate
@@ -196,7 +197,12 @@ class Rig:
     """The parts of one worker, and all that they talk to."""
 
     def __init__(
-        self, folder: Path, keys: dict[str, Key], providers: list[Provider], **options: Any
+        self,
+        folder: Path,
+        keys: dict[str, Key],
+        providers: list[Provider],
+        apps: Iterable[App] = (),
+        **options: Any,
     ) -> None:
         self.loop = Loop()
         self.tasks = Coroutines()
@@ -212,7 +218,8 @@ class Rig:
         self.options = Options(**(values | options))
         self.folder = folder / "journal" / "0" / "1"
         offset_ms = NOON_MS - int(self.loop.now_s * 1000)
-        self.welcome = Welcome("n", STORE, offset_ms, 1, True, Snapshot(1, tuple(providers)))
+        snapshot = Snapshot(1, tuple(providers), tuple(apps))
+        self.welcome = Welcome("n", STORE, offset_ms, 1, True, snapshot)
         self.parts = Parts(
             self.options,
             cast(Any, self.loop),
@@ -267,6 +274,11 @@ class Rig:
 
     def reload(self, *providers: Provider) -> None:
         self.parts.from_clerk(Reload(Snapshot(next(self.snapshots), providers)))
+        self.settle()
+
+    def reload_apps(self, *apps: App) -> None:
+        providers = self.welcome.snapshot.providers
+        self.parts.from_clerk(Reload(Snapshot(next(self.snapshots), providers, apps)))
         self.settle()
 
     def reconnect(self) -> None:

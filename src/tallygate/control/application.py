@@ -12,6 +12,7 @@ from tallygate.control import (
     calculator,
     demo,
     dify_apps,
+    dify_events,
     grants,
     holds,
     keys,
@@ -23,12 +24,14 @@ from tallygate.control import (
     openapi,
     own_account,
     pages,
+    points_history,
     providers,
     rates,
     redeem,
     refusals,
     sessions,
     teams,
+    user_points,
     users,
     wallets,
 )
@@ -40,8 +43,9 @@ from tallygate.control.roles import need_of
 # All of them behind one door; roles.py says what each call needs.
 GUARDED = (
     *(admin_keys, admin_usage, keys, providers, nodes, audit, metrics),
-    *(users, teams, own_account, sessions, oidc_sign_in, dify_apps),
+    *(users, teams, own_account, user_points, points_history, sessions, oidc_sign_in),
     *(wallets, grants, holds, redeem, budgets, models, rates, calculator),
+    *(dify_apps, dify_events, langfuse),
 )
 
 
@@ -81,7 +85,6 @@ def build_bare(parts: Parts) -> FastAPI:
     application.include_router(guarded)
     application.include_router(pages.routes(parts, application))
     application.include_router(demo.routes(system_ms))
-    application.include_router(langfuse.routes(parts))
     openapi.install(application)
 
     @application.get("/openapi.json", include_in_schema=False)

@@ -30,6 +30,7 @@ def entry_of(
     assert known is not None
     key = known.key
     is_counted = 200 <= status < 300 or not is_given_back(status)
+    event = exchange.dify.event() if exchange.dify is not None else None
     charge: Charge | None = None
     micros = 0
     if exchange.tariff is None:
@@ -51,7 +52,7 @@ def entry_of(
         duration_ms,
         first_byte_ms - exchange.admitted_ms if first_byte_ms else duration_ms,
         plan.route[:ROUTE_LENGTH_MAX],
-        exchange.model,
+        exchange.model if event is None else event.model or exchange.model,
         provider,
         status,
         outcome,
@@ -65,6 +66,7 @@ def entry_of(
         bytes_out,
         _attempts(exchange.attempts, provider, status, duration_ms),
         charge,
+        event,
     )
 
 

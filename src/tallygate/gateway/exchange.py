@@ -16,6 +16,7 @@ from tallygate.gateway import forward, route
 from tallygate.gateway.admit import OverLimit, Taken, admit, over_limit_refusal
 from tallygate.gateway.answers import refusal_answer
 from tallygate.gateway.bill import Bill
+from tallygate.gateway.dify_call import DifyCall
 from tallygate.gateway.gathered import Gathered
 from tallygate.gateway.identify import check_key
 from tallygate.gateway.known_keys import KnownKey
@@ -51,6 +52,7 @@ class MeteredExchange(Gathered):
         "connection",
         "deadline_ms",
         "deadlines",
+        "dify",
         "gateway",
         "head",
         "is_claimed",
@@ -87,6 +89,7 @@ class MeteredExchange(Gathered):
         self.request_id = gateway.next_request_id()
         self.known: KnownKey | None = None
         self.request: MeteredRequest | None = None
+        self.dify: DifyCall | None = None
         self.model = ""
         self.address = ""  # whence it comes, as far as our proxies can be believed
         self.taken: list[Taken] = []

@@ -29,6 +29,7 @@ from tallygate.clerk.commands.context import Context, Handler, Handlers
 from tallygate.clerk.options import Options
 from tallygate.clerk.writer import Writer
 from tallygate.core import commands as known
+from tallygate.core.dify_commands import TakeBrowserEvents
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.ports import Actor
 from tallygate.core.price_commands import PriceChange
@@ -60,7 +61,12 @@ HANDLERS: Handlers = {
     **dify.HANDLERS,
     **accounts.HANDLERS,
 }
-_STANDING: tuple[type[known.Arguments], ...] = (known.CleanUsage, known.Settle, known.Inspect)
+_STANDING: tuple[type[known.Arguments], ...] = (
+    known.CleanUsage,
+    known.Settle,
+    known.Inspect,
+    TakeBrowserEvents,
+)
 _TYPES = {kind.NAME: kind for kind in (*HANDLERS, *_STANDING)}
 
 
