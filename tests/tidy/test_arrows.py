@@ -19,10 +19,11 @@ MAY_IMPORT: dict[str, set[str] | None] = {
     "wire": SHARED,
     "journal": SHARED,
     "store": SHARED | {"clock"},
+    "kinds": {"core"},  # what a credential can be: control checks by it, the keeper works by it
     "gateway": ROLE | {"wire", "journal"},
     "clerk": ROLE | {"wire", "journal", "store"},
-    "keeper": ROLE | {"wire", "store"},
-    "control": ROLE | {"wire", "store"},
+    "keeper": ROLE | {"wire", "store", "kinds"},
+    "control": ROLE | {"wire", "store", "kinds"},
     "supervisor": ANY,
     "app": ANY,
     "docs": ANY,

@@ -25,6 +25,7 @@ _NEVER_TO_A_GATEWAY = frozenset(
         "deepseek_api_key",
         "dify_api_key",
         "master_key",
+        "master_key_old",
         "notify_urls",
         "notify_webhook_secret",
         "notify_webhook_url",

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from tallygate.core.master_key import identities
+
 if TYPE_CHECKING:
     from tallygate.clerk.clerk import Clerk
 
@@ -10,6 +12,7 @@ def of(clerk: "Clerk") -> dict[str, Any]:
     lives = list(clerk.settler.lives.values())
     return {
         "node": clerk.options.node_name,
+        "master_keys": identities(clerk.options.master_key),
         "workers": clerk.peers.described(),
         "refused": [life.refused for life in lives if life.refused],
         "figures": {

@@ -42,6 +42,8 @@ GROUPS = {
     "db": Group("db", "Back up, restore, check, repair, migrate the store."),
     "journal": Group("journal", "Look at the journals of this node."),
     "node": Group("node", "List nodes and give up dead ones."),
+    "keeper": Group("keeper", "Keep upstream credentials alive."),
+    "secrets": Group("secrets", "Look after the master key."),
     "import": Group("imports", "Take over what another system kept."),
 }
 

@@ -54,6 +54,9 @@ class Settings(AccountSettings, BillingSettings, DifySettings, NoticeSettings):
         None, validation_alias=_named("TALLYGATE_ADMIN_TOKEN", "ADMIN_TOKEN")
     )
     master_key: SecretStr | None = Field(None, validation_alias=_named("TALLYGATE_MASTER_KEY"))
+    master_key_old: SecretStr | None = Field(
+        None, validation_alias=_named("TALLYGATE_MASTER_KEY_OLD")
+    )
     database_url: SecretStr | None = Field(
         None, validation_alias=_named("TALLYGATE_DATABASE_URL", "DATABASE_URL")
     )
@@ -132,6 +135,17 @@ class Settings(AccountSettings, BillingSettings, DifySettings, NoticeSettings):
     feed_keep_h: int = Field(24, ge=1, validation_alias=_named("TALLYGATE_FEED_KEEP_H"))
     idempotency_keep_h: int = Field(
         24, ge=1, validation_alias=_named("TALLYGATE_IDEMPOTENCY_KEEP_H")
+    )
+
+    # The credential keeper.
+    keeper_delete_grace_days: int = Field(
+        7, ge=0, le=3650, validation_alias=_named("TALLYGATE_KEEPER_DELETE_GRACE_DAYS")
+    )
+    keeper_interval_h: float = Field(
+        6, ge=0, le=8760, validation_alias=_named("TALLYGATE_KEEPER_INTERVAL_H")
+    )  # 0: the server does not run it
+    keeper_concurrency: int = Field(
+        128, ge=1, le=10_000, validation_alias=_named("TALLYGATE_KEEPER_CONCURRENCY")
     )
 
     @field_validator("time_zone")
