@@ -9,7 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.load import latency, ledger, machine, memory, nginx, plain, report, streams, webhook
+from bench.load import (
+    latency,
+    ledger,
+    machine,
+    memory,
+    nginx,
+    paid,
+    plain,
+    report,
+    streams,
+    webhook,
+)
 from bench.load.options import Options
 from bench.load.processes import BenchFailed, raise_file_limit
 from bench.micro import runner
@@ -18,6 +29,7 @@ ROWS: dict[str, Callable[[Options, Path], dict[str, Any]]] = {
     "plain": plain.measure,
     "tls": plain.measure_tls,
     "streams": streams.measure,
+    "paid": paid.measure,
     "latency": latency.measure,
     "memory": memory.measure,
     "webhook": webhook.measure,
