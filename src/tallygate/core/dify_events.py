@@ -58,7 +58,7 @@ class Delivery(msgspec.Struct, frozen=True):
     is_batch: bool = False
 
 
-_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=ID_LENGTH_MAX, pattern=r"^[^\x00]*\Z")]
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=ID_LENGTH_MAX)]
 _Count = Annotated[int, msgspec.Meta(ge=0, le=TOKENS_MAX)]
 
 _object = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
@@ -104,10 +104,13 @@ class _Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 _plain = msgspec.json.Decoder(_Plain)
+_NUL: Final = b"\\u0000"  # no name has one, and no text in PostgreSQL
 
 
 def _plain_event(payload: bytes, now_ms: int, rules: Rules) -> Event | None:
     """None if it has to be read member by member."""
+    if _NUL in payload:
+        return None
     try:
         said = _plain.decode(payload)
     except _UNREADABLE:

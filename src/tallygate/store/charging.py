@@ -32,6 +32,7 @@ from tallygate.store.database import Tx
 
 _HINT: Final = "hint"  # the kind of names that claim nothing
 
+_REFUNDED = State.REFUNDED.value
 _CHARGED, _NOTED = State.CHARGED.value, State.NOTED.value
 _UNPAID, _REVIEW = State.UNPAID.value, State.REVIEW.value
 
@@ -52,7 +53,7 @@ class Outcome(msgspec.Struct, frozen=True):
     def deducted_micros(self) -> int:
         """What the account was charged for the event, refunded or not."""
         row = self.row
-        if row is None or row.state not in (_CHARGED, State.REFUNDED.value):
+        if row is None or row.state not in (_CHARGED, _REFUNDED):
             return 0
         return row.micros
 
@@ -67,10 +68,24 @@ async def charge_batch(
     may_recall: bool = False,
 ) -> list[Outcome]:
     """Charge, repeat, correct, note or refuse each of the events, in turn."""
-    locked = await wallets.lock_of(tx, {event.account_id for event in events}, now_ms)
-    known = await charge_rows.find_by_aliases(tx, _names(events))
-    ids = await charge_ids.allocate(tx, sum(1 for one in events if _key(one) not in known))
-    batch = _Batch(locked, known, iter(ids), book, policy, now_ms, may_recall)
+    if not events:
+        return []
+    locking = wallets.locking_of(event.account_id for event in events)
+    finding = charge_rows.finding(_names(events))
+    *answers, ids = await tx.execute_all(
+        [*locking, *finding, charge_ids.taking(tx, len(events))]  # in this order
+    )
+    locked = await wallets.locked_of(tx, answers[: len(locking)], now_ms)
+    known = await charge_rows.found(tx, answers[len(locking) :])
+    batch = _Batch(
+        locked,
+        known,
+        iter(charge_ids.taken(tx, ids, len(events))),
+        book,
+        policy,
+        now_ms,
+        may_recall,
+    )
     outcomes = []
     for event in events:
         outcome = batch.take(event)
@@ -85,10 +100,6 @@ def _names(events: Sequence[Event]) -> Iterator[Alias]:
             yield event.instance, kind, event_id
             if event.source is Source.BROWSER:
                 yield event.instance, _HINT, event_id
-
-
-def _key(event: Event) -> Alias | None:
-    return (event.instance, *event.aliases[0]) if event.aliases else None
 
 
 class _Batch:
@@ -275,7 +286,7 @@ _STATES: Final = {
     Verdict.UNPAID: _UNPAID,
     Verdict.REVIEW: _REVIEW,
 }
-_CLOSED: Final = frozenset((State.REFUNDED.value, State.REJECTED.value))
+_CLOSED: Final = frozenset((_REFUNDED, State.REJECTED.value))
 
 
 def _unknown_user(event: Event) -> Refusal:
