@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from tallygate.clerk.commands import accounts, dify
+from tallygate.clerk.commands import dispatch
 from tallygate.clerk.commands.context import Context
 from tallygate.clerk.options import Options
 from tallygate.core import commands
@@ -29,7 +29,12 @@ MASTER_KEY = b"m" * 32
 OPTIONS = Options(
     data="", database_url="", node_uuid="node", node_name="this-node", master_key=MASTER_KEY
 )
-REAL_HANDLERS = {**accounts.HANDLERS, **dify.HANDLERS}
+# Run by the clerk's own handlers, which write their audit rows themselves.
+REAL_HANDLERS = {
+    kind: handler
+    for kind, handler in dispatch.HANDLERS.items()
+    if kind.__module__ != commands.__name__
+}
 DAY_MS = 86_400_000
 
 

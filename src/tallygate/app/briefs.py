@@ -25,7 +25,10 @@ _NEVER_TO_A_GATEWAY = frozenset(
         "deepseek_api_key",
         "dify_api_key",
         "master_key",
+        "master_key_old",
         "notify_urls",
+        "notify_webhook_secret",
+        "notify_webhook_url",
         "oidc_client_secret",
         "settings",
     }

@@ -29,6 +29,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     settings_app: App | None = None  # of Dify
     dify_trace_quiet_s: int = 10
     control_socket: str = ""
+    notify_urls: str | None = None
+    notify_webhook_url: str | None = None
+    notify_webhook_secret: str | None = None
     charge_micros_max: int = 1_000_000_000_000
     dify_overdraft: str = "reject"
     dify_max_age_days: int = 30

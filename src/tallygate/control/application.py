@@ -8,21 +8,32 @@ from tallygate.control import (
     admin_keys,
     admin_usage,
     audit,
+    budgets,
+    calculator,
     demo,
     dify_apps,
+    dify_events,
+    grants,
+    holds,
     keys,
     langfuse,
     metrics,
+    models,
     nodes,
     oidc_sign_in,
     openapi,
     own_account,
     pages,
+    points_history,
     providers,
+    rates,
+    redeem,
     refusals,
     sessions,
     teams,
+    user_points,
     users,
+    wallets,
 )
 from tallygate.control.parts import Parts
 from tallygate.control.people import People
@@ -32,7 +43,9 @@ from tallygate.control.roles import need_of
 # All of them behind one door; roles.py says what each call needs.
 GUARDED = (
     *(admin_keys, admin_usage, keys, providers, nodes, audit, metrics),
-    *(users, teams, own_account, sessions, oidc_sign_in, dify_apps),
+    *(users, teams, own_account, user_points, points_history, sessions, oidc_sign_in),
+    *(wallets, grants, holds, redeem, budgets, models, rates, calculator),
+    *(dify_apps, dify_events, langfuse),
 )
 
 
@@ -72,7 +85,6 @@ def build_bare(parts: Parts) -> FastAPI:
     application.include_router(guarded)
     application.include_router(pages.routes(parts, application))
     application.include_router(demo.routes(system_ms))
-    application.include_router(langfuse.routes(parts))
     openapi.install(application)
 
     @application.get("/openapi.json", include_in_schema=False)

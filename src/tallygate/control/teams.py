@@ -75,7 +75,7 @@ def _teams(router: APIRouter, parts: Parts) -> None:
         async with parts.database.reading() as tx:
             found, total = await teams.page(tx, limit=size, offset=start)
         following = str(start + size) if start + size < total else None
-        items = [_team(view) for view in found]
+        items = [team(view) for view in found]
         return bodies.answer(lists.Page(items=items, total=total, next=following))
 
     @router.post("", **described(Team, status=201, body=NewTeam))
@@ -83,21 +83,21 @@ def _teams(router: APIRouter, parts: Parts) -> None:
         """Make a team."""
         body = await bodies.read(request, NewTeam)
         change = CreateTeam(name=body.name, id=body.id)
-        return bodies.answer(_team(await order(parts.clerk, request, change, TeamView)), 201)
+        return bodies.answer(team(await order(parts.clerk, request, change, TeamView)), 201)
 
     @router.get("/{id}", **described(Team))
     async def show_team(id: str) -> Response:
         """One team."""
         async with parts.database.reading() as tx:
             view = await teams.find(tx, id)
-        return bodies.answer(_team(_there(view)))
+        return bodies.answer(team(_there(view)))
 
     @router.patch("/{id}", **described(Team, body=TeamChange))
     async def change_team(request: Request, id: str) -> Response:
         """Rename a team."""
         body = await bodies.read(request, TeamChange)
         change = PatchTeam(id=id, name=body.name)
-        return bodies.answer(_team(await order(parts.clerk, request, change, TeamView)))
+        return bodies.answer(team(await order(parts.clerk, request, change, TeamView)))
 
     @router.delete("/{id}", **described(DeletedTeam))
     async def delete_team(request: Request, id: str) -> Response:
@@ -123,13 +123,13 @@ def _members(router: APIRouter, parts: Parts) -> None:
         """Take an account into a team."""
         body = await bodies.read(request, NewMember)
         change = AddMember(team_id=id, account_id=body.user_id)
-        return bodies.answer(_team(await order(parts.clerk, request, change, TeamView)), 201)
+        return bodies.answer(team(await order(parts.clerk, request, change, TeamView)), 201)
 
     @router.delete("/{id}/members/{user_id}", **described(Team))
     async def remove_member(request: Request, id: str, user_id: str) -> Response:
         """Take an account out of a team."""
         change = RemoveMember(team_id=id, account_id=user_id)
-        return bodies.answer(_team(await order(parts.clerk, request, change, TeamView)))
+        return bodies.answer(team(await order(parts.clerk, request, change, TeamView)))
 
 
 def _there(view: TeamView | None) -> TeamView:
@@ -138,6 +138,6 @@ def _there(view: TeamView | None) -> TeamView:
     return view
 
 
-def _team(view: TeamView) -> Team:
+def team(view: TeamView) -> Team:
     created_at = bodies.rfc3339(view.created_ms) or ""
     return Team(id=view.id, name=view.name, members=view.members, created_at=created_at)

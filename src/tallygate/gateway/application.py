@@ -13,6 +13,7 @@ from tallygate.gateway.answers import Shape, json_answer, refusal_answer
 from tallygate.gateway.claims import Claims
 from tallygate.gateway.deliver import Deliveries
 from tallygate.gateway.delivery_door import door_of
+from tallygate.gateway.dify_exchange import DifyExchange
 from tallygate.gateway.exchange import MeteredExchange
 from tallygate.gateway.known_keys import KnownKeys
 from tallygate.gateway.lease_book import LeaseBook
@@ -20,6 +21,7 @@ from tallygate.gateway.models import ModelsExchange
 from tallygate.gateway.options import Options
 from tallygate.gateway.plain import PlainExchange
 from tallygate.gateway.plan import Plan, Service, client_address, is_trusted, parse_networks
+from tallygate.gateway.price_list import PriceList
 from tallygate.gateway.record import Recorder
 from tallygate.gateway.upstreams import Upstreams
 from tallygate.telemetry.counters import Counters
@@ -58,6 +60,7 @@ class Gateway:
     ) -> None:
         self._loop = loop
         self.book = book
+        self.prices = PriceList()
         self.keys = keys
         self.claims = claims
         self.recorder = recorder
@@ -143,6 +146,7 @@ class Gateway:
 
     def providers_changed(self) -> None:
         self._plans_version += 1
+        self.prices.providers_changed()
 
     # --- what wire asks ---
 
@@ -160,6 +164,11 @@ class Gateway:
                 self._refuse(connection, head, plan.shape, _LOOP)
             else:
                 MeteredExchange(self, connection, head, plan, body).start()
+        elif service is Service.DIFY:
+            if plan.is_loop:
+                self._refuse(connection, head, plan.shape, _LOOP)
+            else:
+                DifyExchange(self, connection, head, plan).start(body)
         elif service is _CONTROL:
             if self._is_internal(plan):
                 self._refuse(connection, head, plan.shape, _NOT_FOUND)
@@ -178,7 +187,7 @@ class Gateway:
         plan = head.memo
         if plan is None or plan.version != self._plans_version:
             plan = head.memo = Plan(head, self._plans_version, self._via)
-        if plan.service in (Service.METERED, Service.PASSTHROUGH):
+        if plan.service in (Service.METERED, Service.PASSTHROUGH, Service.DIFY):
             if plan.no_key is not None:
                 raise plan.no_key
             if self.keys.is_unknown(plan.key_hash, self.now_ms()):

@@ -11,6 +11,8 @@ from tallygate.core.ports import (
     Found,
     FromClerk,
     Gauges,
+    PriceBook,
+    Priced,
     Recall,
     Refreshed,
     Reload,
@@ -131,6 +133,9 @@ class Parts:
             self.gateway.models_refreshed(message.id)
         elif isinstance(message, Reload):
             self._apply(message.snapshot)
+        elif isinstance(message, PriceBook):
+            self.gateway.prices.apply(message.book)
+            self._link.send(Priced(message.number))
         elif isinstance(message, Welcome):
             self._welcome_again(message)
 

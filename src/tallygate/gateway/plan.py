@@ -13,6 +13,7 @@ from tallygate.core.provider import Protocol
 from tallygate.core.request import Dialect
 from tallygate.gateway.answers import Shape
 from tallygate.gateway.delivery_head import WEBHOOK_PATH, DeliveryHead
+from tallygate.gateway.dify_path import dify_path
 from tallygate.gateway.known_keys import KnownKey
 from tallygate.gateway.upstreams import Upstream
 from tallygate.wire.head import RequestHead
@@ -25,6 +26,7 @@ class Service(enum.Enum):
 
     METERED = "a metered call"
     PASSTHROUGH = "a call that is only counted"
+    DIFY = "a call of a Dify app that is not metered"
     MODELS = "the list of models"
     HEALTH = "liveness"
     READINESS = "readiness"
@@ -49,6 +51,7 @@ class Plan:
         "agent",
         "delivery",
         "dialect",
+        "dify",
         "forwarded_for",
         "idempotency_key",
         "is_loop",
@@ -73,10 +76,15 @@ class Plan:
         self.protocol = Protocol.OPENAI
         self.shape = Shape.OWN
         self.delivery: DeliveryHead | None = None
+        self.dify = dify_path(head)
         if self.service is Service.WEBHOOK:
             self.shape = Shape.WEBHOOK
             self.delivery = DeliveryHead(head)
-        if self.service in (Service.METERED, Service.PASSTHROUGH, Service.MODELS):
+        elif self.dify is not None:
+            self.dialect = self.dify.dialect(head.method)
+            self.service = Service.DIFY if self.dialect is None else Service.METERED
+            self.shape = Shape.DIFY
+        elif self.service in (Service.METERED, Service.PASSTHROUGH, Service.MODELS):
             self.shape = Shape.OPENAI
         if self.dialect is Dialect.ANTHROPIC_MESSAGES:
             self.protocol = Protocol.ANTHROPIC
