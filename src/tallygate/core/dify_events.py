@@ -38,6 +38,7 @@ class Rules(msgspec.Struct, frozen=True):
 
     age_ms_max: int | None  # None: an operator sends it in again, whatever its age
     user: str = ""  # for events that name none
+    source: Source = Source.WEBHOOK
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -120,7 +121,7 @@ def _plain_event(payload: bytes, now_ms: int, rules: Rules) -> Event | None:
     if (total is not None and total != read + written) or read + written > TOKENS_MAX:
         return None
     return Event(
-        source=Source.WEBHOOK,
+        source=rules.source,
         instance=DEFAULT_INSTANCE,
         aliases=(("message", data.message_id),),
         account_id=data.user_id,
@@ -240,7 +241,7 @@ def _used(
     model = named(inner, top, "model_name", "modelName", "model")
     kind, first_id = aliases[0]
     return Event(
-        source=Source.WEBHOOK,
+        source=rules.source,
         instance=DEFAULT_INSTANCE,
         aliases=aliases,
         account_id=rules.user if user is None or user == "" else read_id(user, "user_id"),
