@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from pydantic import SecretStr
+
 from tallygate.clerk.local import LocalClerk
 from tallygate.clerk.options import Options
 from tallygate.cli.failures import Fault, as_faults
@@ -96,6 +98,10 @@ class Session(Place):
             notify_webhook_url=_secret(settings.notify_webhook_url),
             notify_webhook_secret=_secret(settings.notify_webhook_secret),
         )
+
+
+def _secret(setting: SecretStr | None) -> str | None:
+    return setting.get_secret_value() if setting else None
 
 
 def open_session(data: Path | None) -> Session:
