@@ -10,6 +10,9 @@ from tallygate.control import (
     audit,
     budgets,
     calculator,
+    charges,
+    consumption,
+    dead_letters,
     demo,
     dify_apps,
     dify_events,
@@ -45,7 +48,7 @@ GUARDED = (
     *(admin_keys, admin_usage, keys, providers, nodes, audit, metrics),
     *(users, teams, own_account, user_points, points_history, sessions, oidc_sign_in),
     *(wallets, grants, holds, redeem, budgets, models, rates, calculator),
-    *(dify_apps, dify_events, langfuse),
+    *(dify_apps, dify_events, langfuse, charges, dead_letters, consumption),
 )
 
 

@@ -14,6 +14,8 @@ import msgspec
 from tallygate.clerk.commands import (
     accounts,
     budgets,
+    charges,
+    dead_letters,
     dify,
     holds,
     imports,
@@ -58,6 +60,8 @@ HANDLERS: Handlers = {
     **holds.HANDLERS,
     **redeem.HANDLERS,
     **budgets.HANDLERS,
+    **charges.HANDLERS,
+    **dead_letters.HANDLERS,
     **dify.HANDLERS,
     **accounts.HANDLERS,
 }
