@@ -171,6 +171,7 @@ class Billing:
     def _settle_down(self, batch: list[Asked], done: Done, now_s: float) -> None:
         """Answer what is decided; ask gateways for what is missing of the rest."""
         self.batches += 1
+        now_ms = self._clock.monotonic_ms()
         answers: dict[Peer, list[DeliveryAnswer]] = {}
         for asked in batch:
             short = done.short_wallets.get(asked.waiting)
@@ -187,7 +188,7 @@ class Billing:
                 done.answers[asked.waiting], is_batch=delivery.is_batch
             )
             answers.setdefault(asked.peer, []).append(DeliveryAnswer(asked.id, status, body))
-            self._note(asked, status)
+            self._note(asked, status, now_ms)
         for peer, some in answers.items():
             peer.send(Delivered(some))
 
@@ -196,12 +197,12 @@ class Billing:
             answer = delivery_answers.refused(refusal, asked.waiting.request_id)
             status, body = delivery_answers.encoded([answer], is_batch=False)
             asked.peer.send(Delivered([DeliveryAnswer(asked.id, status, body)]))
-            self._note(asked, status)
+            self._note(asked, status, self._clock.monotonic_ms())
 
-    def _note(self, asked: Asked, status: int) -> None:
+    def _note(self, asked: Asked, status: int, now_ms: int) -> None:
         self._held_bytes -= asked.held_bytes
         self.statuses[status] += 1
-        self.latencies_ms.append(max(0, self._clock.monotonic_ms() - asked.arrived_ms))
+        self.latencies_ms.append(max(0, now_ms - asked.arrived_ms))
 
 
 def _nothing(message: Deliver) -> Waiting:

@@ -17,8 +17,8 @@ from tallygate.clerk.barrier import Barrier
 from tallygate.clerk.billing import Billing
 from tallygate.clerk.book import BookKeeper
 from tallygate.clerk.claims import Claims
+from tallygate.clerk.cleaning import clean_usage
 from tallygate.clerk.clock import NodeClock
-from tallygate.clerk.commands.context import DAY_MS, bad
 from tallygate.clerk.commands.dispatch import Dispatch
 from tallygate.clerk.expiries import Expiries
 from tallygate.clerk.feed import Feed
@@ -39,7 +39,7 @@ from tallygate.core.commands import CleanUsage, Inspect, Settle
 from tallygate.core.errors import StoreUnavailable
 from tallygate.core.ports import Actor, Reload, Tick
 from tallygate.core.provider import Snapshot
-from tallygate.store import audit, feed, migrations, nodes, providers, usage
+from tallygate.store import feed, migrations, nodes, providers
 from tallygate.store.database import Database, Tx
 from tallygate.store.feed import Event
 from tallygate.tasks import Tasks
@@ -260,25 +260,7 @@ class Clerk:
         return {"stale": await self.barrier.settle(wanted.timeout_ms)}
 
     async def _clean_usage(self, wanted: CleanUsage, actor: Actor) -> dict[str, int]:
-        """Many small transactions: leases must not wait for a million deleted rows."""
-        if wanted.older_than_days < 1:
-            raise bad("older_than_days must be at least 1", "older_than_days")
-        before_ms = self.clock.now_ms() - wanted.older_than_days * DAY_MS
-        if wanted.is_dry_run:
-            async with self.db.reading() as tx:
-                return {"deleted": await usage.count_rows(tx, before_ms)}
-        total = 0
-        while deleted := await self.writer.do(
-            "clean usage", lambda tx, _: usage.clean(tx, before_ms)
-        ):
-            total += deleted
-        await self.writer.do(
-            "audit",
-            lambda tx, now_ms: audit.record(
-                tx, actor, wanted.NAME, "usage", None, {"deleted": total}, now_ms
-            ),
-        )
-        return {"deleted": total}
+        return await clean_usage(self.db, self.writer, self.clock.now_ms(), wanted, actor)
 
     async def _inspect(self, _: Inspect, __: Actor) -> dict[str, Any]:
         lives = list(self.settler.lives.values())

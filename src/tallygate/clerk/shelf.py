@@ -12,11 +12,11 @@ from tallygate.core.charging import Event
 from tallygate.core.dify import App
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.pricing import Book, Prices
-from tallygate.store import billed_apps, feed, prices
-from tallygate.store.billed_apps import BilledApp
+from tallygate.store import billed_apps, prices
+from tallygate.store.billed_apps import BilledApp, Marks
 from tallygate.store.database import Tx
 
-_UNREAD = -1
+_UNREAD = Marks(-1, -1)
 
 
 class Shelf:
@@ -24,28 +24,25 @@ class Shelf:
         self._keeper = keeper
         self._from_settings = _billed(options.settings_app)
         self.prices = Prices(Book())
-        self._version = _UNREAD
-        self._feed_seq = _UNREAD
+        self._marks = _UNREAD
         self._apps: dict[str, BilledApp] = {}
         self._is_elsewhere: dict[str, bool] = {}
 
     def forget(self) -> None:
         """Something may have changed: look again."""
-        self._version = self._feed_seq = _UNREAD
+        self._marks = _UNREAD
 
     async def refresh(self, tx: Tx, now_ms: int) -> None:
         """See to it that it is what the store says now."""
-        seq = await feed.latest(tx)
-        if seq != self._feed_seq:
+        marks = await billed_apps.marks(tx)
+        if marks.feed_seq != self._marks.feed_seq:
             self._take_apps(await billed_apps.read(tx))
-        version = await prices.book_version(tx)
         kept = self._keeper.prices
-        if kept is not None and kept.book.version == version:
+        if kept is not None and kept.book.version == marks.book_version:
             self.prices = kept
-        elif version != self._version:
+        elif marks.book_version != self._marks.book_version:
             self.prices = Prices(await prices.read_book(tx, now_ms))
-        self._version = version
-        self._feed_seq = seq
+        self._marks = marks
 
     def resolve(self, event: Event, app_name: str) -> Event:
         """The event with what its app says of it; Refusal if there is no such app."""

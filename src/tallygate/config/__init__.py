@@ -17,14 +17,13 @@ from pydantic import (
     SecretStr,
     ValidationError,
     field_validator,
-    model_validator,
 )
 
 from tallygate.config.accounts import AccountSettings
 from tallygate.config.billing import BillingSettings
-from tallygate.core.dify import DEFAULT_HOLD_POINTS, with_version
+from tallygate.config.dify import DifySettings
+from tallygate.config.notices import NoticeSettings
 from tallygate.core.limits import AMOUNT_MAX
-from tallygate.core.webhook_signature import key_of
 from tallygate.core.windows import zone_of
 
 PREFIX = "TALLYGATE_"
@@ -38,7 +37,7 @@ def _named(*names: str) -> AliasChoices:
     return AliasChoices(*names)
 
 
-class Settings(AccountSettings, BillingSettings):
+class Settings(AccountSettings, BillingSettings, DifySettings, NoticeSettings):
     """Everything an operator can set."""
 
     model_config = ConfigDict(
@@ -68,19 +67,6 @@ class Settings(AccountSettings, BillingSettings):
         "https://api.deepseek.com/v1",
         validation_alias=_named("TALLYGATE_DEEPSEEK_BASE_URL", "DEEPSEEK_BASE_URL"),
     )
-    dify_api_url: str = Field(
-        "", validation_alias=_named("TALLYGATE_DIFY_API_URL", "VITE_DIFY_API_URL")
-    )
-    dify_api_key: SecretStr | None = Field(
-        None, validation_alias=_named("TALLYGATE_DIFY_API_KEY", "VITE_DIFY_API_KEY")
-    )
-    dify_model: str = Field("", max_length=256, validation_alias=_named("TALLYGATE_DIFY_MODEL"))
-    dify_hold_points: int = Field(
-        DEFAULT_HOLD_POINTS, ge=0, le=10**9, validation_alias=_named("TALLYGATE_DIFY_HOLD_POINTS")
-    )
-    dify_trace_quiet_s: int = Field(
-        10, ge=0, le=3600, validation_alias=_named("TALLYGATE_DIFY_TRACE_QUIET_S")
-    )
     daily_req_limit: int = Field(
         200,
         ge=0,
@@ -89,13 +75,6 @@ class Settings(AccountSettings, BillingSettings):
     )
     public_models: bool = Field(False, validation_alias=_named("TALLYGATE_PUBLIC_MODELS"))
     keep_sealed_keys: bool = Field(True, validation_alias=_named("TALLYGATE_KEEP_SEALED_KEYS"))
-    notify_urls: SecretStr | None = Field(None, validation_alias=_named("TALLYGATE_NOTIFY_URLS"))
-    notify_webhook_url: SecretStr | None = Field(
-        None, validation_alias=_named("TALLYGATE_NOTIFY_WEBHOOK_URL")
-    )
-    notify_webhook_secret: SecretStr | None = Field(
-        None, validation_alias=_named("TALLYGATE_NOTIFY_WEBHOOK_SECRET")
-    )
     trusted_proxies: str = Field("", validation_alias=_named("TALLYGATE_TRUSTED_PROXIES"))
     console_host: str = Field("", validation_alias=_named("TALLYGATE_CONSOLE_HOST"))
 
@@ -188,13 +167,6 @@ class Settings(AccountSettings, BillingSettings):
             raise ValueError("use a URL that starts with http:// or https://")
         return value.rstrip("/")
 
-    @field_validator("dify_api_url")
-    @classmethod
-    def _dify_url(cls, value: str) -> str:
-        if value and not value.startswith(("http://", "https://")):
-            raise ValueError("use a URL that starts with http:// or https://")
-        return with_version(value) if value else ""
-
     @field_validator("database_url")
     @classmethod
     def _postgresql_url(cls, value: SecretStr | None) -> SecretStr | None:
@@ -202,28 +174,6 @@ class Settings(AccountSettings, BillingSettings):
         if url and not url.startswith(("postgresql://", "postgres://")):
             raise ValueError("use a URL that starts with postgresql:// or postgres://")
         return value
-
-    @field_validator("notify_webhook_url")
-    @classmethod
-    def _webhook_url(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not value.get_secret_value().startswith(("http://", "https://")):
-            raise ValueError("use a URL that starts with http:// or https://")
-        return value
-
-    @field_validator("notify_webhook_secret")
-    @classmethod
-    def _webhook_secret(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            key_of(value.get_secret_value())
-        return value
-
-    @model_validator(mode="after")
-    def _signed_webhook(self) -> "Settings":
-        if self.notify_webhook_url is not None and self.notify_webhook_secret is None:
-            raise ValueError(
-                "TALLYGATE_NOTIFY_WEBHOOK_SECRET is needed beside TALLYGATE_NOTIFY_WEBHOOK_URL"
-            )
-        return self
 
     @property
     def run_folder(self) -> Path:

@@ -178,7 +178,13 @@ def micros_of(picos: int, currency: Currency, micros_per_usd: int) -> int:
 
 def cost(counts: Mapping[str, int], price: Price, rate: Rate | None) -> Cost:
     """What this use costs under these versions."""
-    return cost_of_parts(((counts, price),), rate)
+    per_usd = 0 if rate is None else rate.micros_per_usd
+    assert price.currency is _POINTS or per_usd, "a price in US dollars needs a rate"
+    micros = micros_of(picos_of(counts, price), price.currency, per_usd)
+    # Output is rounded down, so that what is shown for input and output adds up.
+    output = output_picos_of(counts, price)
+    output = output // _PICOS_PER_MICRO if price.currency is _POINTS else output * per_usd // PICOS
+    return Cost(micros, min(output, micros))
 
 
 def cost_of_parts(parts: Iterable[tuple[Mapping[str, int], Price]], rate: Rate | None) -> Cost:

@@ -35,7 +35,7 @@ def entry_of(
     if exchange.tariff is None:
         counts, source = measure(exchange, status, meter)
     else:
-        bill = bill_of(exchange, status, meter)
+        bill = exchange.bill or bill_of(exchange, status, meter)
         counts, source, charge = bill.counts, bill.source, bill.charge
         micros = 0 if charge is None else charge.micros
     tokens = counts.get(INPUT_TOKENS, 0) + counts.get(OUTPUT_TOKENS, 0) if counts else 0

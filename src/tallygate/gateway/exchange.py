@@ -11,6 +11,7 @@ from tallygate.core.entry import Attempt
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.provider import Deadlines
 from tallygate.core.request import MeteredRequest
+from tallygate.core.tariff import Tariff
 from tallygate.gateway import forward, route
 from tallygate.gateway.admit import OverLimit, Taken, admit, over_limit_refusal
 from tallygate.gateway.answers import refusal_answer
@@ -20,7 +21,6 @@ from tallygate.gateway.identify import check_key
 from tallygate.gateway.known_keys import KnownKey
 from tallygate.gateway.lease import Lease
 from tallygate.gateway.plan import Plan, unknown_key
-from tallygate.gateway.price_list import Tariff
 from tallygate.gateway.relay import Relay
 from tallygate.gateway.upstreams import Upstream
 from tallygate.gateway.verdicts import is_given_back

@@ -3,42 +3,14 @@
 A request keeps the tariff that was in force when it was let through, whatever changes meanwhile.
 """
 
-from collections.abc import Mapping
 from typing import Final
 
-from tallygate.core.entry import Charge
 from tallygate.core.errors import Code, Refusal
-from tallygate.core.pricing import Book, Currency, Price, Prices, Rate, cost, reserve_micros
+from tallygate.core.pricing import Book, Prices
+from tallygate.core.tariff import Tariff
 
 NAMES_MAX: Final = 4096  # remembered: a client may ask for any name
-
-
-class Tariff:
-    """One version of a price with the rate that goes with it."""
-
-    __slots__ = ("is_free", "price", "rate")
-
-    def __init__(self, price: Price, rate: Rate | None) -> None:
-        self.price = price
-        self.rate = rate if price.currency is Currency.USD else None
-        parts = (price.input_picos, price.output_picos, price.request_picos)
-        cached = (price.cache_read_picos, price.cache_write_picos)
-        self.is_free = not any(parts) and not any(cached)
-
-    def __repr__(self) -> str:
-        return f"<Tariff {self.price.model} price={self.price.id}>"
-
-    def at_most(self, input_tokens: int, output_tokens: int) -> int:
-        """What a request may cost; 0 only of a model that costs nothing."""
-        if self.is_free:
-            return 0
-        return max(1, reserve_micros(input_tokens, output_tokens, self.price, self.rate))
-
-    def charge(self, wallet_id: int, counts: Mapping[str, int]) -> Charge:
-        """What a request did cost."""
-        found = cost(counts, self.price, self.rate)
-        rate_id = self.rate.id if self.rate is not None else 0
-        return Charge(wallet_id, self.price.id, rate_id, found.micros, found.output_micros)
+_NEVER_MS: Final = 1 << 62
 
 
 class PriceList:
@@ -46,34 +18,31 @@ class PriceList:
 
     def __init__(self) -> None:
         self._prices: Prices | None = None
-        self._names: dict[str, str] = {}
-        self._tariffs: dict[int, Tariff] = {}
+        self._found: dict[str, Tariff] = {}
+        self._turns_ms = 0  # when the next price takes effect, and what was found is out of date
 
     def apply(self, book: Book) -> None:
         self._prices = Prices(book)
-        self._names.clear()
-        self._tariffs.clear()
+        self._turns_ms = 0
 
     def providers_changed(self) -> None:
         """What a provider calls a model may be something else now."""
-        self._names.clear()
+        self._turns_ms = 0
 
     def tariff(self, model: str, provider_model: str, wall_ms: int) -> Tariff:
         """By the name that was asked for, or else by the provider's name for it; or a Refusal."""
+        if wall_ms < self._turns_ms and model in self._found:
+            return self._found[model]
         prices = self._prices
         if prices is None:
             raise Refusal(Code.STORE_UNAVAILABLE, "The prices are not known here yet; try again.")
-        name = self._names.get(model)
-        if name is None:
-            name = self._resolve(prices, model, provider_model)
-        price = prices.find(name, wall_ms)
-        if price is None:
-            raise _refusal(model, "has no price here")
-        tariff = self._tariffs.get(price.id)
-        if tariff is None:
-            tariff = self._tariffs[price.id] = Tariff(price, prices.book.rate)
-        if tariff.rate is None and price.currency is Currency.USD:
-            raise _refusal(model, "has a price in US dollars, and no exchange rate is set")
+        if wall_ms >= self._turns_ms:
+            self._found.clear()
+            upcoming = [one.effective_ms for one in prices.book.prices]
+            self._turns_ms = min((ms for ms in upcoming if ms > wall_ms), default=_NEVER_MS)
+        tariff = self._find(prices, model, provider_model, wall_ms)
+        if len(self._found) < NAMES_MAX:
+            self._found[model] = tariff
         return tariff
 
     def request_tariff(self, route: str, wall_ms: int) -> Tariff:
@@ -83,12 +52,16 @@ class PriceList:
             raise _refusal(route, "is not metered and has no price per request")
         return tariff
 
-    def _resolve(self, prices: Prices, model: str, provider_model: str) -> str:
+    @staticmethod
+    def _find(prices: Prices, model: str, provider_model: str, wall_ms: int) -> Tariff:
         known = [name for name in (model, provider_model) if prices.is_known(name)]
-        name = known[0] if known else model
-        if len(self._names) < NAMES_MAX:
-            self._names[model] = name
-        return name
+        price = prices.find(known[0] if known else model, wall_ms)
+        if price is None:
+            raise _refusal(model, "has no price here")
+        tariff = Tariff(price, prices.book.rate)
+        if not tariff.is_usable:
+            raise _refusal(model, "has a price in US dollars, and no exchange rate is set")
+        return tariff
 
 
 def _refusal(model: str, why: str) -> Refusal:

@@ -31,7 +31,7 @@ def find_way(exchange: "MeteredExchange", key: Key, wall_ms: int) -> None:
     if key.wallet_id:
         tariff = exchange.tariff = gateway.prices.tariff(model, found[0][1], wall_ms)
         tokens_in = request.input_tokens_estimate
-        exchange.micros_at_most = tariff.at_most(tokens_in, max(0, tokens - tokens_in))
+        exchange.micros_at_most = tariff.at_most(tokens_in, tokens - tokens_in)
 
 
 def read(dialect: Dialect, body: bytes, key: Key) -> MeteredRequest:

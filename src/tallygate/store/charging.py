@@ -6,7 +6,6 @@ change meanwhile. Events are taken in turn and in memory; what came of them is w
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -37,8 +36,7 @@ _CHARGED, _NOTED = State.CHARGED.value, State.NOTED.value
 _UNPAID, _REVIEW = State.UNPAID.value, State.REVIEW.value
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What became of an event. `row` is its charge as it stands now, unless it was refused.
 
     `wallet_id` above 0: undecided, for the money that is missing is leased by gateways; nothing

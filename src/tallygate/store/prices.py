@@ -39,8 +39,11 @@ async def take_book(tx: Tx) -> int:
     return int(version)
 
 
+BOOK_VERSION = sa.select(price_book.c.version).scalar_subquery()
+
+
 async def book_version(tx: Tx) -> int:
-    return int(await tx.scalar(sa.select(price_book.c.version)) or 0)
+    return int(await tx.scalar(sa.select(BOOK_VERSION)) or 0)
 
 
 async def read_book(tx: Tx, now_ms: int) -> Book:
