@@ -19,8 +19,9 @@ from tallygate.control.refusals import ErrorAnswer
 _REFERENCE = "#/components/schemas/{name}"
 _SCHEMAS = "x-tallygate-schemas"  # what a route refers to; moved to where schemas belong
 DESCRIPTION = """One gate for every token. Send the admin token as `Authorization: Bearer` or
-`X-Admin-Token`, or sign in with `POST /api/session`; a member's API key opens `/api/user`. Every changing call takes an `Idempotency-Key`: the same key with the same payload
-is answered with the first result, with another payload it is refused (409)."""
+`X-Admin-Token`, or sign in with `POST /api/session`; a member's API key opens `/api/user`. Every
+changing call takes an `Idempotency-Key`: the same key with the same payload is answered with the
+first result, with another payload it is refused (409)."""
 
 
 def described(
