@@ -12,7 +12,7 @@ import ssl
 import sys
 import threading
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -66,8 +66,9 @@ class Stats:
 class Connection(asyncio.Protocol):
     """One connection; requests on it are answered one after the other."""
 
-    def __init__(self, stats: Stats) -> None:
+    def __init__(self, stats: Stats, answer: Callable[[Exchange], None] = behave) -> None:
         self.stats = stats
+        self.answer = answer
         self.number = 0
         self.parser = httptools.HttpRequestParser(self)
         self.transport: asyncio.Transport | None = None
@@ -143,7 +144,7 @@ class Connection(asyncio.Protocol):
             self.stats.running += 1
             self.stats.total += 1
             self.stats.requests[seen.key, seen.path] += 1
-            behave(exchange)
+            self.answer(exchange)
 
     def finish(self) -> None:
         """The answer ended; called from within the behaviour or later from a timer."""
@@ -163,6 +164,8 @@ class Connection(asyncio.Protocol):
 
 class FakeUpstream:
     """The listening upstream. `stats` may be read from anywhere."""
+
+    answer = staticmethod(behave)
 
     def __init__(self) -> None:
         self.stats = Stats()
@@ -185,7 +188,7 @@ class FakeUpstream:
         self.port = self.server.sockets[0].getsockname()[1]
 
     def _connection(self) -> Connection:
-        connection = Connection(self.stats)
+        connection = Connection(self.stats, self.answer)
         self.connections = [one for one in self.connections if not _is_closed(one)]
         self.connections.append(connection)
         return connection

@@ -8,11 +8,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from tallygate.core.errors import StoreRefused
-from tallygate.store import keeper_schema, schema
+from tallygate.store import keeper_schema, money_schema, people_schema, schema, tables
 from tallygate.store.database import Database
 from tallygate.store.migrations import VERSION_TABLE, check_schema, migrate, store_uuid
 
 pytestmark = pytest.mark.anyio
+
+ALL = (schema, people_schema, money_schema, keeper_schema)  # who is imported is in the metadata
 
 
 async def set_row(store: Database, **values: int) -> None:
@@ -27,7 +29,7 @@ async def test_migrations_build_exactly_the_schema_that_the_code_speaks(store: D
         ours = {"include_name": lambda name, kind, _: kind != "table" or name != VERSION_TABLE}
         options = {"compare_type": True, "compare_server_default": True, **ours}
         context = MigrationContext.configure(connection, opts=options)
-        return list(compare_metadata(context, keeper_schema.credential.metadata))
+        return list(compare_metadata(context, tables.metadata))
 
     async with store.reading() as tx:
         assert await tx.run_sync(differences) == []

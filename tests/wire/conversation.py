@@ -43,6 +43,9 @@ class Wire(asyncio.Transport):
         known = {"peername": ("192.0.2.1", 1234), "socket": self.socket}
         return known.get(name, default)
 
+    def get_write_buffer_size(self) -> int:
+        return len(self.unsent)
+
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         self._high = high or 0
 

@@ -633,6 +633,22 @@ def test_a_whole_answer_that_its_client_does_not_read_in_time_ends_by_a_reset() 
     assert talk.wire.socket.resets
 
 
+@pytest.mark.parametrize("is_read", [False, True])
+def test_lingering_after_a_whole_answer_ends_by_a_reset_only_if_it_was_not_all_sent(
+    *, is_read: bool
+) -> None:
+    talk = relaying_to_the_end()
+    talk.client_says(get("/b"))
+    if not is_read:
+        talk.client_stops_reading()
+    talk.application_writes(b", and the rest")
+    talk.application_finishes()
+    assert talk.wire.is_eof_sent
+    talk.time_passes(parting.LINGER_MS)
+    assert talk.wire.is_aborted
+    assert talk.wire.socket.resets is not is_read
+
+
 def test_an_answer_that_shows_its_end_is_broken_off_without_a_reset() -> None:
     talk = Conversation(at_once=False)
     talk.client_says(get("/a"))

@@ -61,6 +61,7 @@ def _clerk() -> Run:
             **brief,
             "database_url": facts.location.url,
             "settings_provider": facts.provider,
+            "settings_app": facts.dify_app,
         }
         service.run(fill(Options, told), handshake.listener(), handshake)
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from tallygate.app import first_prices
+from tallygate.core.dify import App, app_of_settings
 from tallygate.core.errors import StoreRefused, StoreUnavailable
 from tallygate.core.provider import Provider
 from tallygate.store import providers, quota_proxy
@@ -33,6 +35,10 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     keep_sealed_keys: bool
     deepseek_api_key: str | None
     deepseek_base_url: str
+    dify_api_url: str = ""
+    dify_api_key: str | None = None
+    dify_model: str = ""
+    dify_hold_points: int = 0
 
     def __repr__(self) -> str:
         return f"<Facts {self.data}>"  # two of them are secrets
@@ -41,6 +47,12 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     def location(self) -> Location:
         old = Path(self.sqlite_db_path) if self.sqlite_db_path else None
         return locate(Path(self.data), self.database_url, old)
+
+    @property
+    def dify_app(self) -> App | None:
+        """The app that TALLYGATE_DIFY_API_URL and TALLYGATE_DIFY_API_KEY stand for."""
+        hold_points = self.dify_hold_points
+        return app_of_settings(self.dify_api_url, self.dify_api_key, self.dify_model, hold_points)
 
     @property
     def provider(self) -> Provider | None:
@@ -68,6 +80,7 @@ async def _prepare(facts: Facts, location: Location, master_key: bytes) -> None:
     await database.open()
     try:
         await migrate(database)
+        await first_prices.set_up(database)
         if location.takes_over is not None:
             await _take_over(database, facts, location, master_key)
     finally:

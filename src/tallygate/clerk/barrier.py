@@ -29,14 +29,14 @@ class Barrier:
         options: Options,
         writer: Writer,
         settler: Settler,
-        find_journals: Callable[[], Awaitable[None]],
+        prepare: Callable[[], Awaitable[None]],
     ) -> None:
         self._db = db
         self._clock = clock
         self._options = options
         self._writer = writer
         self._settler = settler
-        self._find_journals = find_journals
+        self._prepare = prepare
         self.is_retired = False  # somebody gave this node up while it lives
         self.others: list[Node] = []  # other nodes in use, as of the last heartbeat
 
@@ -71,8 +71,7 @@ class Barrier:
         )
 
     async def _settle_here(self) -> None:
-        """A journal that appeared a moment ago counts as well."""
-        await self._find_journals()
+        await self._prepare()
         await self._settler.barrier()
 
     async def beat(self) -> None:

@@ -14,6 +14,7 @@ from tallygate.clerk.peers import Peer
 from tallygate.clerk.writer import Rank, Writer
 from tallygate.core.ports import Answer, Ask, Recall, Sync, Synced
 from tallygate.store import leases
+from tallygate.store.counters import lock_order
 from tallygate.store.database import Tx
 from tallygate.store.leases import BootEnded, LeaseState
 
@@ -48,6 +49,7 @@ class _Waiting:
             need=state.shortage,
             granted=state.granted,
             returned=ask.returned if ask.lease_id == state.lease_id else 0,
+            least=ask.least,
         )
 
     def counter_at(self, place: int) -> Counter:
@@ -190,14 +192,8 @@ class Leases:
         Nothing is changed but the store: the transaction may yet fail, and be tried again.
         """
         done = _Done()
-        work = [
-            (waiting.counter_at(place), waiting.sync.asks[place].need > 0, waiting.order, place)
-            for waiting in batch
-            for place in waiting.open
-        ]
-        by_order = {waiting.order: waiting for waiting in batch}
-        for _, _, order, place in sorted(work):
-            waiting = by_order[order]
+        work = [(waiting, place) for waiting in batch for place in waiting.open]
+        for waiting, place in sorted(work, key=_turn):
             peer = waiting.peer
             boot_id = peer.boot_id or done.boot_ids.get(peer, 0)
             if not boot_id:
@@ -285,12 +281,18 @@ class Leases:
         peer.send(Recall([counter]))
 
 
+def _turn(work: tuple[_Waiting, int]) -> tuple[tuple[bool, int, int], bool, int, int]:
+    waiting, place = work
+    need = waiting.sync.asks[place].need
+    return lock_order(waiting.counter_at(place)), need > 0, waiting.order, place
+
+
 def _answer(state: LeaseState) -> Answer:
     return Answer(
         lease_id=state.lease_id,
         generation=state.generation,
         granted=state.granted,
         is_short=state.shortage > 0,
-        is_final=state.shortage > 0 and not state.leased_elsewhere,
+        is_final=state.is_final,
         used=state.used,
     )

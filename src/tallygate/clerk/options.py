@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 
+from tallygate.core.dify import App
 from tallygate.core.provider import Provider
 
 
@@ -18,13 +19,23 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     time_zone: str = "UTC"
     default_daily_limit: int = 200
     keep_sealed_keys: bool = True
+    member_keys_max: int = 20
     journal_keep_h: int = 24
     journal_bytes_max: int = 4 << 30
     feed_keep_h: int = 24
     idempotency_keep_h: int = 24
     drain_timeout_s: float = 10.0
     settings_provider: Provider | None = None
+    settings_app: App | None = None  # of Dify
+    dify_trace_quiet_s: int = 10
     control_socket: str = ""
+    notify_urls: str | None = None
+    notify_webhook_url: str | None = None
+    notify_webhook_secret: str | None = None
+    charge_micros_max: int = 1_000_000_000_000
+    dify_overdraft: str = "reject"
+    dify_max_age_days: int = 30
+    dify_browser_trust: str = "hint"
 
     def __repr__(self) -> str:
         return f"<Options {self.node_name} {self.data}>"
@@ -32,6 +43,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def journals(self) -> Path:
         return Path(self.data) / "journal"
+
+    @property
+    def may_overdraw(self) -> bool:
+        """Whether a wallet without enough money is charged down to its floor."""
+        return self.dify_overdraft == "overdraw"
 
     @property
     def corrupt(self) -> Path:

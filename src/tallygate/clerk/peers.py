@@ -15,7 +15,16 @@ log = structlog.get_logger("tallygate.clerk")
 class Peer:
     """One connection. It is a worker's from its Hello on; `boot_id` is the store's name of it."""
 
-    __slots__ = ("boot", "boot_id", "channel", "gauges", "is_dismissed", "pid", "slot")
+    __slots__ = (
+        "book_number",
+        "boot",
+        "boot_id",
+        "channel",
+        "gauges",
+        "is_dismissed",
+        "pid",
+        "slot",
+    )
 
     def __init__(self) -> None:
         self.channel: Channel | None = None
@@ -25,6 +34,7 @@ class Peer:
         self.boot_id = 0
         self.gauges: Gauges | None = None
         self.is_dismissed = False
+        self.book_number = 0  # of the prices that it charges by
 
     def __repr__(self) -> str:
         return f"<Peer {self.slot}/{self.boot}>" if self.is_worker else "<Peer operator>"

@@ -14,6 +14,7 @@ from tallygate.clerk.clock import monotonic_ms
 from tallygate.clerk.options import Options
 from tallygate.core.errors import StoreUnavailable
 from tallygate.core.provider import Provider, Snapshot
+from tallygate.store import dify_apps
 from tallygate.store import providers as rows
 from tallygate.store.database import Database
 
@@ -52,6 +53,9 @@ class Providers:
             loaded, shut = await rows.snapshot(
                 tx, options.master_key, options.settings_provider, rows.demo(options.control_socket)
             )
+            apps, shut_apps = await dify_apps.load(tx, options.master_key, options.settings_app)
+        loaded = msgspec.structs.replace(loaded, apps=apps)
+        shut += [f"the Dify app {name}" for name in shut_apps]
         self._is_stale = False
         self._configured = loaded
         if shut and shut != self._shut:
@@ -102,10 +106,12 @@ class Providers:
 
     def _publish(self) -> None:
         providers = tuple(self._with_list(provider) for provider in self._configured.providers)
-        if providers == self.snapshot.providers and self.snapshot.version:
+        apps = self._configured.apps
+        now = (self.snapshot.providers, self.snapshot.apps)
+        if (providers, apps) == now and self.snapshot.version:
             return
         version = max(self._configured.version, self.snapshot.version) + 1
-        self.snapshot = Snapshot(version, providers)
+        self.snapshot = Snapshot(version, providers, apps)
         self._on_change(self.snapshot)
 
     def _with_list(self, provider: Provider) -> Provider:

@@ -11,6 +11,7 @@ import structlog
 from tallygate.clerk.clerk import Clerk
 from tallygate.clerk.options import Options
 from tallygate.clerk.peers import Peer
+from tallygate.core.deliveries import Deliver
 from tallygate.core.errors import Code, Refusal, StoreUnavailable
 from tallygate.core.ports import (
     Claim,
@@ -21,6 +22,7 @@ from tallygate.core.ports import (
     Gauges,
     Hello,
     LookUp,
+    Priced,
     Refreshed,
     Result,
     Sync,
@@ -144,8 +146,12 @@ class Desk:
         match message:
             case Sync() if peer.is_worker:
                 clerk.leases.sync(peer, message)
+            case Deliver() if peer.is_worker:
+                clerk.billing.deliver(peer, message)
             case LookUp():
                 clerk.lookups.look_up(peer, message)
+            case Priced() if peer.is_worker:
+                clerk.book.heard(peer, message.number)
             case Gauges():
                 peer.gauges = message
             case Fulfil():
@@ -176,6 +182,7 @@ class Desk:
                 clerk.providers.snapshot,
             )
         )
+        clerk.book.tell(peer)
         # Its journal is made after its first Welcome: who has one has been here before.
         if (clerk.options.journals / str(hello.slot) / str(hello.boot)).exists():
             clerk.feed.catch_up(peer)

@@ -1,17 +1,18 @@
-"""What piles up is taken away: old feed events, idempotency records, settled segments."""
+"""What piles up is taken away: old feed events, idempotency records, sessions, settled segments."""
 
 import asyncio
 from collections.abc import Callable
 
 import structlog
 
+from tallygate.clerk.notices import KEEP_MS
 from tallygate.clerk.options import Options
 from tallygate.clerk.settle import Settler
 from tallygate.clerk.writer import Writer
 from tallygate.core.errors import StoreUnavailable
 from tallygate.journal.folder import BootFolder, boot_folders
 from tallygate.journal.retention import drop_ended, prune
-from tallygate.store import feed, idempotency
+from tallygate.store import feed, idempotency, notices, sessions
 from tallygate.store.database import Tx
 
 EVERY_S = 60.0
@@ -53,6 +54,8 @@ class Upkeep:
     async def _prune_rows(self, tx: Tx, now_ms: int) -> None:
         await feed.prune(tx, now_ms - self._options.feed_keep_h * HOUR_MS)
         await idempotency.clean(tx, now_ms)
+        await notices.clean(tx, now_ms - KEEP_MS)
+        await sessions.clean(tx, now_ms)
 
     def _prune_journal(self, folder: BootFolder) -> None:
         options, life = self._options, self._settler.lives.get((folder.slot, folder.boot))

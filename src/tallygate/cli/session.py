@@ -4,15 +4,18 @@ Beside a running server changes go through its clerk. Without one, a clerk is ru
 for the one command, under the node's lock, so that no server starts meanwhile.
 """
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from pydantic import SecretStr
+
 from tallygate.clerk.local import LocalClerk
 from tallygate.clerk.options import Options
-from tallygate.cli.failures import Fault
+from tallygate.cli.failures import Fault, as_faults
 from tallygate.cli.place import ACTOR, Place, facts_of, load_settings
 from tallygate.core.commands import Arguments
 from tallygate.core.provider import Provider
@@ -26,7 +29,9 @@ T = TypeVar("T")
 class Order(Protocol):
     """Runs a command and reads its value as `kind`."""
 
-    def __call__(self, arguments: Arguments, kind: type[T], /) -> Awaitable[T]: ...
+    def __call__(
+        self, arguments: Arguments, kind: type[T], key: str | None = None, /
+    ) -> Awaitable[T]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +48,16 @@ class Session(Place):
         return facts_of(self.settings).provider
 
     async def order(
-        self, arguments: Arguments, kind: type[T], *, deadline_s: float | None = None
+        self,
+        arguments: Arguments,
+        kind: type[T],
+        *,
+        deadline_s: float | None = None,
+        idempotency_key: str | None = None,
     ) -> T:
         """Let a clerk run one command."""
         async with self.clerk(deadline_s=deadline_s) as order:
-            return await order(arguments, kind)
+            return await order(arguments, kind, idempotency_key)
 
     @contextlib.asynccontextmanager
     async def clerk(self, *, deadline_s: float | None = None) -> AsyncIterator[Order]:
@@ -55,13 +65,15 @@ class Session(Place):
         self.require_store()
         if self.is_served:
             async with Caller(self.settings.socket_path("clerk")) as caller:
-                yield lambda arguments, kind: caller.command(
-                    arguments, ACTOR, into=kind, deadline_s=deadline_s
+                yield lambda arguments, kind, key=None: caller.command(
+                    arguments, ACTOR, key, into=kind, deadline_s=deadline_s
                 )
             return
         with _unserved(self.lock):
             async with LocalClerk(self._options()) as clerk:
-                yield lambda arguments, kind: clerk.command(arguments, ACTOR, into=kind)
+                yield lambda arguments, kind, key=None: clerk.command(
+                    arguments, ACTOR, key, into=kind
+                )
 
     def _options(self) -> Options:
         node = folder.identify(self.settings.data)
@@ -75,18 +87,33 @@ class Session(Place):
             time_zone=settings.time_zone,
             default_daily_limit=settings.daily_req_limit,
             keep_sealed_keys=settings.keep_sealed_keys,
+            member_keys_max=settings.member_keys_max,
             journal_keep_h=settings.journal_keep_h,
             journal_bytes_max=settings.journal_bytes_max,
             feed_keep_h=settings.feed_keep_h,
             idempotency_keep_h=settings.idempotency_keep_h,
             settings_provider=self.provider,
             control_socket=str(settings.socket_path("control")),
+            notify_urls=_secret(settings.notify_urls),
+            notify_webhook_url=_secret(settings.notify_webhook_url),
+            notify_webhook_secret=_secret(settings.notify_webhook_secret),
         )
+
+
+def _secret(setting: SecretStr | None) -> str | None:
+    return setting.get_secret_value() if setting else None
 
 
 def open_session(data: Path | None) -> Session:
     settings = load_settings(data)
     return Session(settings, facts_of(settings).location)
+
+
+def order(data: Path | None, arguments: Arguments, kind: type[T], once: str | None = None) -> T:
+    """One command of an operator, from its folder to its value; `once` is its idempotency key."""
+    with as_faults():
+        session = open_session(data)
+        return asyncio.run(session.order(arguments, kind, idempotency_key=once))
 
 
 @contextlib.contextmanager

@@ -25,6 +25,8 @@ class Source(enum.StrEnum):
     HOLD = "hold"  # an amount that was held and then captured; no event
 
 
+_RUN: Final = ":run"
+
 # Who is believed when two disagree.
 RANK: Final[dict[str, int]] = {
     Source.GATEWAY.value: 4,
@@ -67,8 +69,19 @@ class Told(msgspec.Struct, frozen=True, array_like=True):
     output_tokens: int
 
 
+class Trust(enum.StrEnum):
+    """What a browser's word is worth: anybody can forge it."""
+
+    OFF = "off"  # not taken
+    HINT = "hint"  # recorded and shown; a server-side source has to confirm it
+    CHARGE = "charge"
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """A use, as one source reports it."""
+    """A use, as one source reports it.
+
+    `is_run`: the end of a workflow's run says so, which knows less than the end of its message.
+    """
 
     source: Source
     instance: str
@@ -82,6 +95,18 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     conversation_id: str = ""
     message_id: str = ""
     parts: tuple[tuple[str, dict[str, int]], ...] = ()  # if it used several models
+    is_run: bool = False
+    is_billed_elsewhere: bool = False  # the model's own call is charged; this one is only noted
+
+    @property
+    def reporter(self) -> str:
+        """Who of this source says so."""
+        return self.source.value + _RUN if self.is_run else self.source.value
+
+    @property
+    def tokens(self) -> int:
+        counts = self.counts
+        return counts.get(INPUT_TOKENS, 0) + counts.get(OUTPUT_TOKENS, 0)
 
     @property
     def told(self) -> Told:
@@ -92,15 +117,35 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Known(msgspec.Struct, kw_only=True):
-    """A charge that an event was found to have already."""
+    """A charge that an event was found to have already.
+
+    `reports` are what others than its source said of it; if a workflow's run made the charge, that
+    is among them too.
+    """
 
     id: int
     state: State
     source: Source
     told: Told
-    reports: dict[str, Told]  # of other sources
+    reports: dict[str, Told]  # by reporter
     micros: int
     refunded_micros: int
+
+    @property
+    def reporter(self) -> str:
+        """Whose word the charge is by now."""
+        source = self.source.value
+        is_of_run = source not in self.reports and self.reports.get(source + _RUN) == self.told
+        return source + _RUN if is_of_run else source
+
+    @property
+    def rank(self) -> int:
+        """The best of those who say what is charged."""
+        agreeing = [rank_of(who) for who, told in self.reports.items() if told == self.told]
+        return max(rank_of(self.reporter), *agreeing) if agreeing else rank_of(self.reporter)
+
+    def said_by(self, reporter: str) -> Told | None:
+        return self.told if reporter == self.reporter else self.reports.get(reporter)
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -108,30 +153,51 @@ class Policy(msgspec.Struct, frozen=True):
 
     charge_micros_max: int
     may_overdraw: bool  # down to the wallet's floor
+    browser_trust: Trust = Trust.HINT
+    is_owed: bool = False  # we let it through: it is taken whatever the balance is by now
+
+
+def rank_of(reporter: str) -> int:
+    """The end of a message is better than the end of its run, of the same source."""
+    source = reporter.removesuffix(_RUN)
+    return 2 * RANK[source] - (source != reporter)
 
 
 def judge_known(event: Event, known: Known) -> Verdict:
     """What an event means that has a charge already."""
-    told = event.told
-    earlier = known.told if event.source is known.source else known.reports.get(event.source.value)
+    told, reporter = event.told, event.reporter
+    earlier = known.said_by(reporter)
     if told.account_id != known.told.account_id:
         return Verdict.CONFLICT  # no money moves from one person to another
     if earlier is not None and earlier != told:
         return Verdict.CONFLICT
-    if known.state is State.UNPAID and event.source is known.source:
+    if known.state is State.UNPAID and told == known.told:
         return Verdict.CHARGE  # delivered again: perhaps there is money now
     if earlier is not None:
         return Verdict.REPEAT
-    if RANK[event.source.value] <= RANK[known.source.value]:
+    if told == known.told or rank_of(reporter) <= known.rank:
         return Verdict.NOTE
-    return Verdict.NOTE if told == known.told else Verdict.ADJUST
+    return Verdict.ADJUST
 
 
 def judge_cost(cost: Cost, free_micros: int, floor_micros: int, policy: Policy) -> Verdict:
     """Whether this much may be taken from a wallet; size is looked at before the balance."""
     if cost.micros > policy.charge_micros_max:
         return Verdict.REVIEW
+    if policy.is_owed:
+        return Verdict.CHARGE
     down_to_micros = floor_micros if policy.may_overdraw else 0
-    if free_micros - cost.micros < down_to_micros:
+    if cost.micros and free_micros - cost.micros < down_to_micros:
         return Verdict.UNPAID
     return Verdict.CHARGE
+
+
+def consumption_id(charge_id: int) -> str:
+    """How a charge is named to whoever reported it."""
+    return f"cons_{charge_id}"
+
+
+def charge_id_of(text: str) -> int | None:
+    """The charge of that name, which may be its number alone."""
+    digits = text.removeprefix("cons_")
+    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 19 else None

@@ -30,6 +30,7 @@ class Code(enum.StrEnum):
     IMPOSSIBLE = "impossible"
     RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
     INSUFFICIENT_QUOTA = "insufficient_quota"
+    MODEL_NOT_PRICED = "model_not_priced"
     INSUFFICIENT_BALANCE = "insufficient_balance"
     OVERLOADED = "overloaded"
     STORE_UNAVAILABLE = "store_unavailable"
@@ -40,6 +41,18 @@ class Code(enum.StrEnum):
     UPSTREAM_MISBEHAVED = "upstream_misbehaved"
     UPSTREAM_REFUSED = "upstream_refused"
     INTERNAL = "internal_error"
+    # Of deliveries that say what somebody used.
+    WEBHOOK_CLOSED = "webhook_closed"
+    INVALID_SIGNATURE = "invalid_signature"
+    EVENT_CONFLICT = "event_conflict"
+    EVENT_TOO_OLD = "event_too_old"
+    EVENT_IN_FUTURE = "event_in_future"
+    TOKEN_TOTAL_MISMATCH = "token_total_mismatch"  # noqa: S105 - a code, not a secret
+    TOKENS_OUT_OF_RANGE = "tokens_out_of_range"
+    USAGE_MISSING = "usage_missing"
+    UNKNOWN_USER = "unknown_user"
+    UNKNOWN_MODEL = "unknown_model"
+    NO_EXCHANGE_RATE = "no_exchange_rate"
 
 
 STATUS: dict[Code, int] = {
@@ -63,6 +76,7 @@ STATUS: dict[Code, int] = {
     Code.IMPOSSIBLE: 422,
     Code.RATE_LIMIT_EXCEEDED: 429,
     Code.INSUFFICIENT_QUOTA: 429,
+    Code.MODEL_NOT_PRICED: 422,
     Code.INSUFFICIENT_BALANCE: 402,
     Code.OVERLOADED: 503,
     Code.STORE_UNAVAILABLE: 503,
@@ -73,6 +87,17 @@ STATUS: dict[Code, int] = {
     Code.UPSTREAM_MISBEHAVED: 502,
     Code.UPSTREAM_REFUSED: 502,
     Code.INTERNAL: 500,
+    Code.WEBHOOK_CLOSED: 403,
+    Code.INVALID_SIGNATURE: 401,
+    Code.EVENT_CONFLICT: 409,
+    Code.EVENT_TOO_OLD: 422,
+    Code.EVENT_IN_FUTURE: 422,
+    Code.TOKEN_TOTAL_MISMATCH: 422,
+    Code.TOKENS_OUT_OF_RANGE: 422,
+    Code.USAGE_MISSING: 422,
+    Code.UNKNOWN_USER: 422,
+    Code.UNKNOWN_MODEL: 422,
+    Code.NO_EXCHANGE_RATE: 422,
 }
 
 

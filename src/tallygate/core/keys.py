@@ -13,6 +13,7 @@ ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 RANDOM_LENGTH = 30
 CHECK_LENGTH = 6
 KEY_LENGTH_MAX = 512
+ID_LENGTH = 22  # base62 digits that hold 128 bits
 
 _OWN_SHAPE = re.compile(rb"(?:roc|ntk)_[0-9A-Za-z]{36}\Z")
 
@@ -37,6 +38,11 @@ def make_key(kind: Kind, entropy: bytes) -> str:
     assert len(entropy) >= 24, "a key needs 24 bytes of entropy"
     body = f"{kind.value}_{_base62(int.from_bytes(entropy, 'big'), RANDOM_LENGTH)}"
     return body + check_digits(body.encode())
+
+
+def make_id(prefix: str, entropy: bytes) -> str:
+    """A name for something that nobody has named: as hard to guess as its entropy."""
+    return f"{prefix}_{_base62(int.from_bytes(entropy, 'big'), ID_LENGTH)}"
 
 
 def check_digits(body: bytes) -> str:

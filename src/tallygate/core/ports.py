@@ -8,7 +8,9 @@ from typing import Protocol as Port
 
 import msgspec
 
+from tallygate.core.deliveries import Deliver, Delivered
 from tallygate.core.limits import Limit
+from tallygate.core.pricing import Book
 from tallygate.core.provider import Snapshot
 
 
@@ -26,6 +28,7 @@ class Key(msgspec.Struct, array_like=True, gc=False):
     addresses: tuple[str, ...] | None  # CIDRs
     scopes: tuple[str, ...]
     limits: tuple[Limit, ...]  # sorted by id
+    wallet_id: int = 0  # of the account that pays for its use; 0: nobody does
 
 
 # --- gateway → clerk ---
@@ -47,8 +50,10 @@ class LookUp(msgspec.Struct, array_like=True, tag="lookup"):
 class Ask(msgspec.Struct, array_like=True, gc=False):
     """The state of one lease as its worker sees it, and how many units it needs now.
 
-    `lease_id` 0 opens a lease. `need` is what must be available beyond what the worker already
-    holds. `is_closing`: nothing is reserved any more and nothing will be.
+    `limit_id` is minus a wallet's id where micro-points are leased. `lease_id` 0 opens a lease.
+    `need` is what must be available beyond what the worker already holds, of it `least` what the
+    most modest of those who wait needs; less than that is of no use (wallets only, 0: as `need`).
+    `is_closing`: nothing is reserved any more and nothing will be.
     """
 
     limit_id: int
@@ -58,6 +63,7 @@ class Ask(msgspec.Struct, array_like=True, gc=False):
     granted: int
     returned: int
     is_closing: bool = False
+    least: int = 0
 
 
 class Sync(msgspec.Struct, array_like=True, tag="sync"):
@@ -106,6 +112,12 @@ class Gauges(msgspec.Struct, array_like=True, tag="gauges"):
     values: bytes
 
 
+class Priced(msgspec.Struct, array_like=True, tag="priced"):
+    """From now on, requests are charged by the book of this number."""
+
+    number: int
+
+
 # --- clerk → gateway ---
 
 
@@ -129,7 +141,11 @@ class Found(msgspec.Struct, array_like=True, tag="found"):
 
 
 class Answer(msgspec.Struct, array_like=True, gc=False):
-    """One lease after a Sync. `used` is spent + leased of the counter, `amount` its limit."""
+    """One lease after a Sync.
+
+    `used` is spent + leased of the counter. Of a wallet it is what this lease holds minus the
+    balance, so that the worker knows the balance at any time: available + reserved - used.
+    """
 
     lease_id: int
     generation: int
@@ -200,6 +216,13 @@ class Reload(msgspec.Struct, array_like=True, tag="reload"):
     snapshot: Snapshot
 
 
+class PriceBook(msgspec.Struct, array_like=True, tag="book"):
+    """All prices and the rate, whole; answered by `Priced` with the same number."""
+
+    number: int
+    book: Book
+
+
 class Leave(msgspec.Struct, array_like=True, tag="leave"):
     """This worker's life is over in the store: end, so that a new one can begin."""
 
@@ -234,17 +257,21 @@ class Result(msgspec.Struct, array_like=True, tag="result"):
     value: bytes  # msgpack
 
 
-FromWorker = Hello | LookUp | Sync | FetchModels | Claim | Fulfil | Gauges | Command
+FromWorker = (
+    Hello | LookUp | Sync | FetchModels | Claim | Fulfil | Deliver | Gauges | Priced | Command
+)
 FromClerk = (
     Welcome
     | Found
     | Synced
     | Refreshed
     | Claimed
+    | Delivered
     | Changes
     | Recall
     | Tick
     | Reload
+    | PriceBook
     | Leave
     | Result
 )

@@ -4,6 +4,8 @@ import enum
 
 import msgspec
 
+from tallygate.core.dify import App
+
 
 class Protocol(enum.StrEnum):
     """Which API a provider speaks."""
@@ -47,3 +49,4 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
 
     version: int
     providers: tuple[Provider, ...]
+    apps: tuple[App, ...] = ()  # of Dify

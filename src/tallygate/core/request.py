@@ -5,12 +5,12 @@ that two parsers could read differently (twice there, or in another spelling) is
 the upstream's parser is not ours. Rewrites are spliced in, so every other byte stays as sent.
 """
 
-import enum
 from collections.abc import Iterable
 from typing import Final, NoReturn
 
 import msgspec
 
+from tallygate.core.dialect import Dialect as Dialect
 from tallygate.core.json_members import (
     MEMBERS_MAX,
     NAMES_LENGTH_MAX,
@@ -41,16 +41,6 @@ _PLAIN_DIGITS: Final = 10
 _NULL: Final = b"null"
 _ASK_USAGE: Final = b'{"include_usage":true}'
 _GUARDED: Final = frozenset({"model", "stream", "stream_options", "n"})
-
-
-class Dialect(enum.StrEnum):
-    """The protocol that a request speaks."""
-
-    OPENAI_CHAT = "openai_chat"
-    OPENAI_COMPLETIONS = "openai_completions"
-    OPENAI_EMBEDDINGS = "openai_embeddings"
-    OPENAI_RESPONSES = "openai_responses"
-    ANTHROPIC_MESSAGES = "anthropic_messages"
 
 
 # Only what the dialect itself obeys bounds the output; a stranger's member promises nothing.
@@ -95,7 +85,7 @@ def read_request(dialect: Dialect, body: bytes) -> MeteredRequest:
         estimate = estimate_tokens(body)
     except InvalidUtf8 as error:
         raise BadRequest("The body is not valid UTF-8. Send JSON encoded as UTF-8.") from error
-    members = _decode_members(body)
+    members = decode_members(body)
     _refuse_ambiguity(body, members)
     is_stream = "stream" in members and _read_bool(members, "stream")
     wants_usage = "stream_options" in members and _read_wants_usage(members)
@@ -150,7 +140,7 @@ def _asking_options(raw: msgspec.Raw) -> bytes | None:
     return msgspec.json.encode({**kept, "include_usage": True})
 
 
-def _decode_members(body: bytes) -> dict[str, msgspec.Raw]:
+def decode_members(body: bytes) -> dict[str, msgspec.Raw]:
     try:
         if may_be_wide(body):
             raise BadRequest(_TOO_WIDE)

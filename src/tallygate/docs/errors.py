@@ -24,9 +24,13 @@ MEANINGS = {
     Code.TOO_LARGE: "The body is larger than allowed.",
     Code.IMPOSSIBLE: "Well formed, but it can not be done.",
     Code.RATE_LIMIT_EXCEEDED: "A limit that fills again soon is used up; `Retry-After` says when.",
-    Code.INSUFFICIENT_QUOTA: "A quota is used up; `Retry-After` says when its window ends.",
+    Code.INSUFFICIENT_QUOTA: "A quota is used up, and `Retry-After` says when its window ends; or "
+    "the wallet that pays for the key does not cover what the request may cost.",
+    Code.MODEL_NOT_PRICED: "A wallet pays for this key, and the model has no active price, or no "
+    "exchange rate for it; the operator can set one.",
     Code.INSUFFICIENT_BALANCE: "The wallet holds less than that; what is held or leased to "
-    "gateways is spoken for.",
+    "gateways is spoken for. A reported event is recorded as unpaid, and tried again when it comes "
+    "again.",
     Code.OVERLOADED: "This node holds all that it may hold; try again.",
     Code.STORE_UNAVAILABLE: "The store does not answer, and nothing was decided; try again.",
     Code.JOURNAL_UNAVAILABLE: "What is answered could not be written down, so nothing is let "
@@ -38,6 +42,24 @@ MEANINGS = {
     Code.UPSTREAM_TIMEOUT: "The provider did not answer in time; the request was not counted.",
     Code.UPSTREAM_MISBEHAVED: "What the provider answered is no HTTP that can be passed on.",
     Code.INTERNAL: "An error of Tallygate's own; the log has it under the request's id.",
+    Code.WEBHOOK_CLOSED: "Nobody may deliver events: neither `TALLYGATE_DIFY_WEBHOOK_KEY` nor "
+    "`TALLYGATE_DIFY_WEBHOOK_SECRET` is set.",
+    Code.INVALID_SIGNATURE: "The delivery bears no signature, a wrong one, or one that is too old.",
+    Code.EVENT_CONFLICT: "The same event was reported with other numbers, or for another user; it "
+    "is kept as a dead letter.",
+    Code.EVENT_TOO_OLD: "The event is older than `TALLYGATE_DIFY_MAX_AGE_DAYS`; kept as a dead "
+    "letter.",
+    Code.EVENT_IN_FUTURE: "The event's time is more than five minutes ahead; kept as a dead "
+    "letter.",
+    Code.TOKEN_TOTAL_MISMATCH: "`total_tokens` is not the sum of its parts; kept as a dead letter.",
+    Code.TOKENS_OUT_OF_RANGE: "A count is negative, or above ten million in one event; kept as a "
+    "dead letter.",
+    Code.USAGE_MISSING: "The event should say what was used, and does not; kept as a dead letter.",
+    Code.UNKNOWN_USER: "No account has this id, or none was named; kept as a dead letter.",
+    Code.UNKNOWN_MODEL: "No active price is known for this model, or none was named; kept as a "
+    "dead letter.",
+    Code.NO_EXCHANGE_RATE: "The model's price is in US dollars and no rate is set; kept as a dead "
+    "letter.",
 }
 
 _HEAD = """# Error codes

@@ -25,13 +25,51 @@ MEANINGS = {
     "`<name>.tallygate.db` beside it.",
     "deepseek_api_key": "Makes a provider named `deepseek`.",
     "deepseek_base_url": "Where that provider is.",
+    "dify_api_url": "A Dify server's API, such as `https://api.dify.ai/v1`; with the key below it "
+    "makes the Dify app `default`, served at `/dify/v1/…`.",
+    "dify_api_key": "That app's API key (`app-…`).",
+    "dify_model": "The model whose price counts where that app's answers name none.",
+    "dify_hold_points": "The points that a call of that app sets aside until its cost is known.",
+    "dify_trace_quiet_s": "Seconds without news after which a trace that Dify exports is complete.",
     "daily_req_limit": "The daily limit of keys that are made without one.",
     "public_models": "Whether `GET /v1/models` answers without a key.",
     "keep_sealed_keys": "Whether a sealed copy of each key is kept, so that `GET /admin/keys` "
     "shows whole keys; otherwise it shows masked keys and ids.",
     "notify_urls": "Where notices go, as apprise writes it; several separated by spaces.",
+    "notify_webhook_url": "Where notices are posted, signed as Standard Webhooks has it.",
+    "notify_webhook_secret": "Signs those: `whsec_…` is base64, anything else raw bytes.",
     "trusted_proxies": "CIDRs, separated by commas, whose `X-Forwarded-For` is believed.",
     "console_host": "The only host name under which console and API answer; empty for any.",
+    "dify_webhook_key": "Whoever sends this key, as `Authorization: Bearer` or `X-API-Key`, may "
+    "deliver events to `/api/dify/webhook`. Without it and without a secret the webhook is closed.",
+    "dify_webhook_secret": "Deliveries must be signed with it: Standard Webhooks headers, or "
+    "`X-Signature: sha256=<hex>` of the raw body. `whsec_…` is base64, anything else is taken as "
+    "it is. With a key set too, both are needed.",
+    "dify_max_age_days": "Events older than this are refused.",
+    "dify_body_bytes_max": "The largest body of a delivery.",
+    "dify_overdraft": "When a balance is too small for an event: `reject` it (402, recorded as "
+    "unpaid), or `overdraw` down to the wallet's floor.",
+    "dify_browser_trust": "What a browser's report is worth: `off`, `hint` (shown, and charged "
+    "once a server-side source confirms it) or `charge`.",
+    "max_charge_points": "An event that costs more waits for an operator's review.",
+    "public_url": "Under which URL people reach this server, as in `https://gate.example.com`; "
+    "needed behind a proxy that changes the host, and for OpenID Connect.",
+    "session_idle_min": "Minutes after which a session that is not used ends.",
+    "session_max_h": "Hours after which every session ends.",
+    "member_keys_max": "API keys that a member may have of their own making; 0 for none.",
+    "oidc_issuer": "OpenID Connect: the provider's issuer URL; without it people sign in by "
+    "password only.",
+    "oidc_client_id": "The client that the provider knows this server as. Its redirect URI is "
+    "`<TALLYGATE_PUBLIC_URL>/api/session/oidc/callback`.",
+    "oidc_client_secret": "That client's secret; a public client has none.",
+    "oidc_scopes": "The scopes that are asked for.",
+    "oidc_domains": "Domains of email addresses, separated by commas, whose owners may sign in; "
+    "empty for everybody whom the provider lets in.",
+    "oidc_default_role": "The role of who signs in for the first time and is in none of the groups "
+    "of `TALLYGATE_OIDC_ROLES`; `none` refuses them.",
+    "oidc_role_claim": "The claim of the ID token that names a person's groups.",
+    "oidc_roles": "What groups mean here, as in `gate-admins=admin, support=operator`; the highest "
+    "role counts, and is set anew at each sign-in.",
     "log_level": "`debug`, `info`, `warning` or `error`; `debug` shows each quota decision.",
     "log_format": "`console`, `json`, or `auto`: console at a terminal, else JSON.",
     "metrics_port": (

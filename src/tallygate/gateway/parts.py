@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+from tallygate.core.deliveries import Delivered
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.ports import (
     Changes,
@@ -10,6 +11,8 @@ from tallygate.core.ports import (
     Found,
     FromClerk,
     Gauges,
+    PriceBook,
+    Priced,
     Recall,
     Refreshed,
     Reload,
@@ -88,6 +91,7 @@ class Parts:
             control=self._control,
             counters=self.counters,
             via=via,
+            deliver=link.send,
         )
         self.gateway.fetch_models = link.send
         self.front = _front(options, self.gateway)
@@ -123,10 +127,15 @@ class Parts:
             self._book.recall(message.counters)
         elif isinstance(message, Claimed):
             self.gateway.claims.answered(message)
+        elif isinstance(message, Delivered):
+            self.gateway.deliveries.answered(message)
         elif isinstance(message, Refreshed):
             self.gateway.models_refreshed(message.id)
         elif isinstance(message, Reload):
             self._apply(message.snapshot)
+        elif isinstance(message, PriceBook):
+            self.gateway.prices.apply(message.book)
+            self._link.send(Priced(message.number))
         elif isinstance(message, Welcome):
             self._welcome_again(message)
 
@@ -150,6 +159,7 @@ class Parts:
         self._book.reconnected()
         self._keys.reconnected()
         self.gateway.claims.reconnected()
+        self.gateway.deliveries.reconnected()
         self.gateway.clerk_returned()
 
     def _apply(self, snapshot: Snapshot) -> None:

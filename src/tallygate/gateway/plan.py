@@ -12,6 +12,8 @@ from tallygate.core.keys import hash_key, is_plausible, mask
 from tallygate.core.provider import Protocol
 from tallygate.core.request import Dialect
 from tallygate.gateway.answers import Shape
+from tallygate.gateway.delivery_head import WEBHOOK_PATH, DeliveryHead
+from tallygate.gateway.dify_path import dify_path
 from tallygate.gateway.known_keys import KnownKey
 from tallygate.gateway.upstreams import Upstream
 from tallygate.wire.head import RequestHead
@@ -24,9 +26,11 @@ class Service(enum.Enum):
 
     METERED = "a metered call"
     PASSTHROUGH = "a call that is only counted"
+    DIFY = "a call of a Dify app that is not metered"
     MODELS = "the list of models"
     HEALTH = "liveness"
     READINESS = "readiness"
+    WEBHOOK = "deliveries that say what somebody used"
     CONTROL = "everything else, relayed to the control plane"
 
 
@@ -45,7 +49,9 @@ class Plan:
 
     __slots__ = (
         "agent",
+        "delivery",
         "dialect",
+        "dify",
         "forwarded_for",
         "idempotency_key",
         "is_loop",
@@ -69,7 +75,16 @@ class Plan:
         self.dialect = _METERED.get(head.path)
         self.protocol = Protocol.OPENAI
         self.shape = Shape.OWN
-        if self.service in (Service.METERED, Service.PASSTHROUGH, Service.MODELS):
+        self.delivery: DeliveryHead | None = None
+        self.dify = dify_path(head)
+        if self.service is Service.WEBHOOK:
+            self.shape = Shape.WEBHOOK
+            self.delivery = DeliveryHead(head)
+        elif self.dify is not None:
+            self.dialect = self.dify.dialect(head.method)
+            self.service = Service.DIFY if self.dialect is None else Service.METERED
+            self.shape = Shape.DIFY
+        elif self.service in (Service.METERED, Service.PASSTHROUGH, Service.MODELS):
             self.shape = Shape.OPENAI
         if self.dialect is Dialect.ANTHROPIC_MESSAGES:
             self.protocol = Protocol.ANTHROPIC
@@ -123,6 +138,8 @@ def _service_of(head: RequestHead) -> Service:
         return Service.MODELS
     if path.startswith(b"/v1/") or path == b"/v1":
         return Service.PASSTHROUGH
+    if path == WEBHOOK_PATH:
+        return Service.WEBHOOK
     if path == b"/healthz":
         return Service.HEALTH
     if path == b"/readyz":
@@ -141,6 +158,11 @@ def client_address(peer: str, forwarded_for: bytes, trusted: Networks) -> str:
         if not _is_in(hop, trusted):
             return hop
     return hops[0]
+
+
+def is_trusted(peer: str, trusted: Networks) -> bool:
+    """Whether the connection is from one of our own proxies."""
+    return bool(trusted) and _is_in(peer, trusted)
 
 
 def is_address_allowed(address: str, allowed: tuple[str, ...]) -> bool:

@@ -17,6 +17,12 @@ Place = tuple[int, int]  # limit_id, window_s
 PLACES_MAX = 200  # in one query
 
 
+def lock_order(place: Place) -> tuple[bool, int, int]:
+    """Counters first, then wallets (limit ids below 0) by their own ids, as settling locks them."""
+    limit_id, window_s = place
+    return limit_id < 0, abs(limit_id), window_s
+
+
 @dataclass(slots=True)
 class Counter:
     """What is to be added to a counter; `generation` is the one it has now."""

@@ -15,12 +15,18 @@ from tallygate.core.limits import Limit
 from tallygate.core.ports import Key
 from tallygate.store import limits as limit_rows
 from tallygate.store.database import Tx
+from tallygate.store.money_schema import wallet
+from tallygate.store.people_schema import account
 from tallygate.store.schema import api_key, key_secret, limits
 
 ID_DIGITS_MAX = 18  # whatever is longer is no id of ours
 PAGE_MAX = 1000
 
 _encode = msgspec.json.encode
+_ACCOUNT_COLUMNS = (
+    wallet.c.id.label("wallet_id"),
+    account.c.is_active.label("is_account_active"),
+)
 
 
 def _json(value: Sequence[str] | None) -> str | None:
@@ -85,10 +91,16 @@ async def expire_secrets(tx: Tx, key_id: int, expires_ms: int) -> None:
 
 
 async def find_by_hash(tx: Tx, key_hash: bytes, now_ms: int) -> Key | None:
-    """What admission needs. None: no such secret, its grace is over, or its key is deleted."""
+    """What admission needs. None: no such secret, its grace is over, or its key is deleted.
+
+    The key of an account that is switched off is not active; a `user_id` that names no account
+    has no wallet, so its use is charged to nobody.
+    """
     query = (
-        sa.select(api_key, key_secret.c.expires_ms.label("secret_expires_ms"))
+        sa.select(api_key, key_secret.c.expires_ms.label("secret_expires_ms"), *_ACCOUNT_COLUMNS)
         .join(key_secret, key_secret.c.key_id == api_key.c.id)
+        .outerjoin(account, account.c.id == api_key.c.user_id)
+        .outerjoin(wallet, wallet.c.account_id == account.c.id)
         .where(key_secret.c.hash == key_hash, api_key.c.deleted_ms.is_(None))
     )
     row = (await tx.execute(query)).first()
@@ -105,7 +117,7 @@ async def find_by_hash(tx: Tx, key_hash: bytes, now_ms: int) -> Key | None:
         id=row.id,
         tenant_id=row.tenant_id,
         kind=row.kind,
-        is_active=row.is_active,
+        is_active=row.is_active and row.is_account_active is not False,
         expires_ms=min(ends, default=None),
         user_id=row.user_id,
         team_id=row.team_id,
@@ -113,6 +125,7 @@ async def find_by_hash(tx: Tx, key_hash: bytes, now_ms: int) -> Key | None:
         addresses=None if addresses is None else tuple(addresses),
         scopes=tuple(_strings(row.scopes) or ()),
         limits=tuple(await limit_rows.of_subjects(tx, subjects)),
+        wallet_id=row.wallet_id or 0,
     )
 
 
@@ -132,6 +145,11 @@ async def find_view(tx: Tx, key_or_id: str) -> KeyView | None:
 async def list_views(tx: Tx, limit: int | None = None, after_id: int = 0) -> list[KeyView]:
     """Keys that exist, by id; `after_id` is the last one of the page before. None: all of them."""
     return await _views(tx, api_key.c.id > after_id, limit)
+
+
+async def list_of_user(tx: Tx, user_id: str) -> list[KeyView]:
+    """The keys that exist and belong to this user, by id."""
+    return await _views(tx, api_key.c.user_id == user_id, None)
 
 
 async def _views(tx: Tx, condition: sa.ColumnElement[bool], limit: int | None) -> list[KeyView]:

@@ -1,8 +1,9 @@
 """Granting: one worker's view of one lease comes in, the store's answer to it goes out.
 
-A pure decision (`_decide`) between one locked read and guarded single-statement updates. Totals are
-cumulative on both sides, so an ask that was lost or repeated changes nothing. Waiting for others to
-give back units is the clerk's business: it asks again.
+A pure decision (lease_decision.py) between one locked read and guarded single-statement updates.
+Totals are cumulative on both sides, so an ask that was lost or repeated changes nothing. Waiting
+for others to give back units is the clerk's business: it asks again. A limit id below 0 is a
+wallet's.
 
 An ask that names a lease which is void (its counter was reset), closed or unknown to this store is
 answered as if it had named none: the answer then carries another `lease_id`, and the worker must
@@ -15,9 +16,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tallygate.core.leases import chunk, positive_part_change
 from tallygate.core.ports import Ask
+from tallygate.store import wallet_leases
 from tallygate.store.database import Tx
+from tallygate.store.lease_decision import Decision, Row, Source, decide
 from tallygate.store.schema import boot, counter, lease, limits
 
 
@@ -33,50 +35,16 @@ class LeaseState:
     generation: int
     granted: int
     shortage: int  # how much of the need is not covered
-    used: int  # spent + leased of the counter
+    used: int  # spent + leased of the counter; of a wallet see core/ports.py Answer
     leased_elsewhere: int  # what a recall may bring back
     amount: int | None
     is_limit_missing: bool = False  # the store never had such a limit; nothing can be granted
-
-
-@dataclass(frozen=True, slots=True)
-class _Counter:
-    generation: int
-    spent: int
-    leased: int
-    amount: int | None  # None also for a deleted limit: it refuses nobody any more
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    id: int
-    boot_id: int
-    generation: int
-    granted: int
-    returned: int
-    spent: int
-    journaled: int
-    is_closing: bool
+    may_grow: bool = False  # a wallet: it may be topped up any time
 
     @property
-    def outstanding(self) -> int:
-        return self.granted - self.returned - self.spent
-
-    @property
-    def is_untouched(self) -> bool:
-        """As it was opened: the worker may never have heard of it."""
-        return not (self.returned or self.spent or self.journaled or self.is_closing)
-
-
-@dataclass(frozen=True, slots=True)
-class _Decision:
-    row: _Row | None  # the lease it is about; None: a new one if something is granted
-    abandoned: int  # an open lease that its worker has forgotten, 0: none
-    returned: int  # more than before
-    grant: int  # below 0: taken back from a closing lease that never saw it
-    change: int  # of the counter's leased
-    shortage: int
-    leased_elsewhere: int
+    def is_final(self) -> bool:
+        """Short, and until the window ends nothing can come back."""
+        return self.shortage > 0 and not self.leased_elsewhere and not self.may_grow
 
 
 _COUNTER = (
@@ -134,31 +102,48 @@ async def sync(tx: Tx, boot_id: int, ask: Ask, now_ms: int) -> LeaseState:
     """Bring the store and one worker to one view of one lease, and grant what it needs."""
     if not ask.lease_id and ask.need:
         await _require_live(tx, boot_id)
-    found = await _lock_counter(tx, ask)
+    found = await _lock_source(tx, ask, now_ms)
     if found is None:
         return LeaseState(0, 0, 0, ask.need, 0, 0, 0, is_limit_missing=True)
     place = {"limit": ask.limit_id, "window": ask.window_s}
-    rows = [_Row(*list(row)) for row in await tx.execute(_LEASES, place)]
-    decision = _decide(found, rows, boot_id, ask)
+    rows = [Row(*list(row)) for row in await tx.execute(_LEASES, place)]
+    decision = decide(found, rows, boot_id, ask)
     if decision.change:
-        change = {**place, "change": decision.change, "of_generation": found.generation}
-        guarded = _CHANGE_COUNTER
-        if decision.change > 0 and found.amount is not None:
-            guarded = _CHANGE_COUNTER_WITHIN
-            change["within"] = found.amount
-        changed = await tx.execute(guarded, change)
-        assert changed.rowcount == 1, "the counter was locked and the grant fits it"
+        await _change_source(tx, ask, found, decision.change)
     lease_id = await _write_lease(tx, boot_id, ask, found.generation, decision)
     row = decision.row
+    used = found.spent + found.leased + decision.change
     return LeaseState(
         lease_id=lease_id,
         generation=found.generation,
         granted=(row.granted if row else 0) + decision.grant,
         shortage=decision.shortage,
-        used=found.spent + found.leased + decision.change,
+        used=used if found.balance is None else decision.outstanding - found.balance,
         leased_elsewhere=decision.leased_elsewhere,
         amount=found.amount,
+        may_grow=found.balance is not None,
     )
+
+
+async def _lock_source(tx: Tx, ask: Ask, now_ms: int) -> Source | None:
+    if ask.limit_id < 0:
+        return await wallet_leases.lock(tx, -ask.limit_id, now_ms)
+    return await _lock_counter(tx, ask)
+
+
+async def _change_source(tx: Tx, ask: Ask, found: Source, change: int) -> None:
+    """What is leased of it, by one guarded statement."""
+    if ask.limit_id < 0:
+        await wallet_leases.change(tx, -ask.limit_id, change)
+        return
+    place = {"limit": ask.limit_id, "window": ask.window_s}
+    values = {**place, "change": change, "of_generation": found.generation}
+    guarded = _CHANGE_COUNTER
+    if change > 0 and found.amount is not None:
+        guarded = _CHANGE_COUNTER_WITHIN
+        values["within"] = found.amount
+    changed = await tx.execute(guarded, values)
+    assert changed.rowcount == 1, "the counter was locked and the grant fits it"
 
 
 async def _require_live(tx: Tx, boot_id: int) -> None:
@@ -167,7 +152,7 @@ async def _require_live(tx: Tx, boot_id: int) -> None:
         raise BootEnded(f"boot {boot_id} has ended")
 
 
-async def _lock_counter(tx: Tx, ask: Ask) -> _Counter | None:
+async def _lock_counter(tx: Tx, ask: Ask) -> Source | None:
     place = {"limit": ask.limit_id, "window": ask.window_s}
     row = (await tx.execute(_COUNTER, place)).first()
     if row is None:
@@ -176,54 +161,10 @@ async def _lock_counter(tx: Tx, ask: Ask) -> _Counter | None:
     if row is None:
         return None
     amount = row.amount if row.deleted_ms is None else None
-    return _Counter(row.generation, row.spent, row.leased, amount)
+    return Source(row.generation, row.spent, row.leased, amount)
 
 
-def _decide(found: _Counter, rows: list[_Row], boot_id: int, ask: Ask) -> _Decision:
-    current = [row for row in rows if row.generation == found.generation]
-    row, abandoned = _lease_of(current, boot_id, ask)
-    is_known = row is not None and row.id == ask.lease_id
-    more = max(0, ask.returned - row.returned) if row and is_known else 0
-    unseen = row.granted - (ask.granted if is_known else 0) if row else 0
-    need = 0 if ask.is_closing else max(0, ask.need - max(0, unseen))
-    outstanding = row.outstanding if row else 0
-    # A closing worker will never hear of what it has not seen: that comes back too.
-    grant = -max(0, unseen) if ask.is_closing else 0
-    change = positive_part_change(outstanding, grant - more)
-    if need:
-        others = sum(1 for other in current if not other.is_closing and other != row)
-        used = found.spent + found.leased + change
-        remaining = need if found.amount is None else max(0, found.amount - used)
-        free = min(need, max(0, more - outstanding))  # a debt's units are paid for already
-        grant = free
-        if need > free:
-            grant += chunk(need - free, remaining, others + 1)
-        change = positive_part_change(outstanding, grant - more)
-    elsewhere = sum(
-        max(0, other.outstanding)
-        for other in current
-        if not other.is_closing and other != row and other.boot_id != boot_id
-    )
-    shortage = max(0, need - grant) if need else 0
-    return _Decision(row, abandoned, more, grant, change, shortage, elsewhere)
-
-
-def _lease_of(current: list[_Row], boot_id: int, ask: Ask) -> tuple[_Row | None, int]:
-    """The lease an ask is about, and the one its worker must have forgotten (0: none)."""
-    mine = [row for row in current if row.boot_id == boot_id]
-    if ask.lease_id or ask.is_closing:
-        row = next((row for row in mine if row.id == ask.lease_id), None)
-        if row is not None and (ask.is_closing or not row.is_closing):
-            return row, 0
-        if ask.is_closing:
-            return None, 0
-    row = next((row for row in mine if not row.is_closing), None)
-    if row is None or row.is_untouched:
-        return row, 0
-    return None, row.id
-
-
-async def _write_lease(tx: Tx, boot_id: int, ask: Ask, generation: int, decision: _Decision) -> int:
+async def _write_lease(tx: Tx, boot_id: int, ask: Ask, generation: int, decision: Decision) -> int:
     if decision.abandoned:
         left = {"lease": decision.abandoned, "grant": 0, "more": 0, "closing": True}
         await tx.later(_CHANGE_LEASE, left)
@@ -243,7 +184,7 @@ async def _write_lease(tx: Tx, boot_id: int, ask: Ask, generation: int, decision
             "is_closing": False,
         }
         return int(await tx.scalar(_NEW_LEASE, values))
-    if ask.is_closing and row.outstanding + decision.grant - decision.returned <= 0:
+    if ask.is_closing and decision.outstanding <= 0:
         await tx.later(_DROP_LEASE, {"lease": row.id})
     elif decision.grant or decision.returned or ask.is_closing != row.is_closing:
         totals = {"grant": decision.grant, "more": decision.returned}

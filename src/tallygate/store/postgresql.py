@@ -111,6 +111,11 @@ async def copy_many(
     await driver.copy_records_to_table(table, records=rows, columns=columns, schema_name=SCHEMA)
 
 
+async def update_many(driver: Any, sql: str, rows: Sequence[Sequence[Any]]) -> int:
+    status: str = await driver.execute(sql, *map(list, zip(*rows, strict=True)))
+    return int(status.rpartition(" ")[2])
+
+
 def domain_error(error: BaseException) -> Exception | None:
     if isinstance(error, OSError | asyncio.TimeoutError):
         return StoreUnavailable("the store can not be reached")

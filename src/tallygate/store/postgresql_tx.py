@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tallygate.store import postgresql
 from tallygate.store.guard import Guard
-from tallygate.store.tx import ROLLBACK_DEADLINE_S, Connections, Parameters, Tx
+from tallygate.store.tx import ROLLBACK_DEADLINE_S, BulkChange, Connections, Parameters, Tx
 
 COPY_ROWS_MIN = 64  # below, COPY's own round trips cost more than they save
 
@@ -46,6 +46,10 @@ class PostgresqlTx(Tx):
             insert = postgresql.copy_many
         async with Guard(self._deadline_s):
             await insert(self._driver, table, columns, rows)
+
+    async def _update(self, change: BulkChange, rows: Sequence[Sequence[Any]]) -> int:
+        async with Guard(self._deadline_s):
+            return await postgresql.update_many(self._driver, change.postgresql, rows)
 
     async def run_sync(self, function: Callable[[sa.Connection], Any]) -> Any:
         async with Guard(self._deadline_s):

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from tallygate.store.tables import big, table, tenant
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 4
 MIN_CODE = 1  # the oldest schema version that code may be written for and still use this store
 
 # One row: who this store is, which code may use it, and the last number of the change feed.
@@ -74,6 +74,7 @@ api_key = table(
     sa.Column("models", sa.Text),
     sa.Column("addresses", sa.Text),
     sa.Column("scopes", sa.Text, nullable=False),
+    sa.Index("api_key_of_user", "user_id"),
 )
 
 # A key has one secret, or two while a rotated one is in its grace.

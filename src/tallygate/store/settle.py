@@ -2,7 +2,8 @@
 
 The watermark of the journal moves in the same transaction, so an entry is on the books if and only
 if the watermark is behind it. Sums are made in Python: a thousand entries of one key change its
-counter once. Everything that several nodes may lock is locked in one order: boot, counters, keys.
+counter once. Everything that several nodes may lock is locked in one order: boot, counters,
+wallets, keys.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,10 +14,10 @@ import msgspec
 import sqlalchemy as sa
 
 from tallygate.core.entry import Entry, Use
-from tallygate.store import keys
+from tallygate.store import budgets, dify_charges, gateway_charges, keys
 from tallygate.store.closing import LostSummary as LostSummary
 from tallygate.store.closing import close_boot as close_boot
-from tallygate.store.counters import Counter, Lease, Place, lock_counters, write_counters
+from tallygate.store.counters import Lease, Place, lock_counters, write_counters
 from tallygate.store.database import Tx
 from tallygate.store.schema import attempt, boot, lease, usage
 
@@ -53,6 +54,8 @@ class _Sums:
     def add(self, use: Use, at_ms: int) -> None:
         used_ms = at_ms if use.spent else 0
         if not use.lease_id:
+            if use.limit_id < 0:  # a free model: nothing was leased of its wallet
+                return
             place = (use.limit_id, use.window_s)
             spent, before_ms = self.tallies.get(place, (0, 0))
             self.tallies[place] = (spent + use.spent, max(before_ms, used_ms))
@@ -83,7 +86,10 @@ async def settle(
             sums.add(use, entry.admitted_ms)
     await tx.insert_many(usage, [_usage_row(entry) for entry in entries], USAGE_COLUMNS)
     await tx.insert_many(attempt, list(_attempt_rows(entries)), _ATTEMPT_COLUMNS)
-    await _apply(tx, boot_id, sums)
+    freed = await _apply(tx, boot_id, sums)
+    await dify_charges.lock_payers(tx, entries, freed)
+    if spent := await gateway_charges.settle(tx, entries, freed, now_ms):
+        await budgets.note_spent(tx, spent, now_ms)
     await keys.touch_last_used(tx, used_ms)
 
 
@@ -118,7 +124,7 @@ def _usage_row(entry: Entry) -> tuple[object, ...]:
         *(counts.get(INPUT, 0), counts.get(OUTPUT, 0)),
         _encode(further).decode() if further else None,
         *(entry.address, entry.agent, entry.bytes_in, entry.bytes_out),
-        0,
+        entry.charge.micros if entry.charge is not None else 0,
     )
 
 
@@ -133,34 +139,39 @@ def _attempt_rows(entries: Iterable[Entry]) -> Iterable[tuple[object, ...]]:
             )
 
 
-async def _apply(tx: Tx, boot_id: int, sums: _Sums) -> None:
+async def _apply(tx: Tx, boot_id: int, sums: _Sums) -> dict[int, int]:
+    """Move leases and counters; what is leased of wallets no longer, by their ids."""
     generations: dict[Place, int] = dict.fromkeys(sums.tallies, 0)
     for _, limit_id, window_s, generation in sums.leases:
-        place = (limit_id, window_s)
-        generations[place] = max(generation, generations.get(place, 0))
+        if limit_id > 0:
+            place = (limit_id, window_s)
+            generations[place] = max(generation, generations.get(place, 0))
     counters = await lock_counters(tx, generations)
     known = await _load_leases(tx, boot_id, sums.leases)
+    freed: dict[int, int] = {}
     for named, total in sums.leases.items():
-        found = counters.get((named[1], named[2]))
-        is_void = found is None or found.generation != named[3]
-        _settle_lease(None if is_void else found, known.get(named), total)
+        limit_id, window_s, generation = named[1:]
+        held = known.get(named)
+        units = _settle_lease(held, total) if held is not None else 0
+        found = counters.get((limit_id, window_s))
+        if limit_id < 0:
+            freed[-limit_id] = freed.get(-limit_id, 0) + units
+        elif found is not None and found.generation == generation:  # else it was reset since
+            found.add(spent=total.spent, leased=-units, used_ms=total.used_ms)
     for place, (spent, used_ms) in sums.tallies.items():
         if (tallied := counters.get(place)) is not None:
             tallied.add(spent=spent, leased=0, used_ms=used_ms)
     await write_counters(tx, counters)
     await _write_leases(tx, {named[0]: held for named, held in known.items()})
+    return freed
 
 
-def _settle_lease(found: Counter | None, held: Lease | None, total: _LeaseSum) -> None:
-    """Move a sum from a lease to its counter; `found` None: the counter was reset since."""
-    freed = 0
-    if held is not None:
-        before = max(0, held.outstanding)
-        held.spent += total.spent
-        held.journaled += total.reserved
-        freed = before - max(0, held.outstanding)
-    if found is not None:
-        found.add(spent=total.spent, leased=-freed, used_ms=total.used_ms)
+def _settle_lease(held: Lease, total: _LeaseSum) -> int:
+    """Add a sum to a lease; how many units it holds no longer."""
+    before = max(0, held.outstanding)
+    held.spent += total.spent
+    held.journaled += total.reserved
+    return before - max(0, held.outstanding)
 
 
 async def _load_leases(tx: Tx, boot_id: int, sums: dict[_Named, _LeaseSum]) -> dict[_Named, Lease]:

@@ -18,7 +18,7 @@ from tallygate.core.errors import StoreUnavailable
 from tallygate.store import sqlite
 from tallygate.store.guard import Guard
 from tallygate.store.threads import ConnectionThread, Pool
-from tallygate.store.tx import ROLLBACK_DEADLINE_S, Connections, Parameters, Tx
+from tallygate.store.tx import ROLLBACK_DEADLINE_S, BulkChange, Connections, Parameters, Tx
 
 READERS_MAX = 4
 WAL_SWITCH_TRIES = 50
@@ -87,6 +87,10 @@ class SqliteTx(Tx):
     ) -> None:
         driver = self._thread.driver
         self._waiting.append(lambda: sqlite.insert_many(driver, table, columns, rows))
+
+    async def _update(self, change: BulkChange, rows: Sequence[Sequence[Any]]) -> int:
+        driver = self._thread.driver
+        return await self._hop(lambda: driver.executemany(change.sqlite, rows).rowcount)
 
     async def run_sync(self, function: Callable[[sa.Connection], Any]) -> Any:
         connection = self._thread.connection

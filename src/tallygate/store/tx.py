@@ -8,6 +8,7 @@ it was done with, and nothing of the transaction, or of the savepoint it is in, 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,6 +18,14 @@ ROLLBACK_DEADLINE_S = 2.0
 # Values are whatever a column takes, which SQLAlchemy does not type either.
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 Rows = Sequence[Mapping[str, Any]] | Sequence[Sequence[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class BulkChange:
+    """A change of many rows as each store takes it: parameters of one row, or whole columns."""
+
+    sqlite: str
+    postgresql: str
 
 
 class Tx(ABC):
@@ -56,6 +65,13 @@ class Tx(ABC):
     async def _insert(
         self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
     ) -> None: ...
+
+    async def update_many(self, change: BulkChange, rows: Sequence[Sequence[Any]]) -> int:
+        """Run one guarded change for many rows by the driver itself; how many it has changed."""
+        return await self._update(change, rows) if rows else 0
+
+    @abstractmethod
+    async def _update(self, change: BulkChange, rows: Sequence[Sequence[Any]]) -> int: ...
 
     @abstractmethod
     async def run_sync(self, function: Callable[[sa.Connection], Any]) -> Any:

@@ -12,8 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from tallygate.core.wallet import Lot, Wallet
-from tallygate.store.database import Tx
 from tallygate.store.money_schema import credit_grant, hold, ledger_entry, wallet
+from tallygate.store.tx import BulkChange, Tx
 
 NAMES_MAX = 500  # in one IN list
 
@@ -25,6 +25,10 @@ _COLUMNS = (
     *(wallet.c.id, wallet.c.tenant_id, wallet.c.account_id, wallet.c.balance_micros),
     *(wallet.c.held_micros, wallet.c.leased_micros, wallet.c.floor_micros, wallet.c.granted_micros),
 )
+_LOCK = sa.select(*_COLUMNS).order_by(wallet.c.id).with_for_update()
+_NAMES: sa.BindParameter[Any] = sa.bindparam("names", expanding=True)
+_OF_ACCOUNTS = _LOCK.where(wallet.c.account_id.in_(_NAMES))
+_OF_IDS = _LOCK.where(wallet.c.id.in_(_NAMES))
 _ENTRY_COLUMNS = tuple(column.name for column in ledger_entry.columns if column.name != "id")
 
 
@@ -37,23 +41,22 @@ async def open_wallet(tx: Tx, account_id: str, now_ms: int) -> int:
 
 async def lock_of(tx: Tx, account_ids: Iterable[str], now_ms: int) -> dict[str, Wallet]:
     """The wallets of these accounts, locked in the order of their ids; who has none is left out."""
-    found = await _lock(tx, wallet.c.account_id, sorted(set(account_ids)), now_ms)
+    found = await _lock(tx, _OF_ACCOUNTS, sorted(set(account_ids)), now_ms)
     return {one.account_id: one for one in found}
 
 
 async def lock_ids(tx: Tx, wallet_ids: Iterable[int], now_ms: int) -> dict[int, Wallet]:
-    found = await _lock(tx, wallet.c.id, sorted(set(wallet_ids)), now_ms)
+    found = await _lock(tx, _OF_IDS, sorted(set(wallet_ids)), now_ms)
     return {one.id: one for one in found}
 
 
-async def _lock(tx: Tx, column: sa.Column[Any], names: Sequence[Any], now_ms: int) -> list[Wallet]:
+async def _lock(tx: Tx, query: sa.Select[Any], names: Sequence[Any], now_ms: int) -> list[Wallet]:
     found: list[Wallet] = []
     with_grants: dict[int, Wallet] = {}
     with_holds: dict[int, Wallet] = {}
     rest = iter(names)
     while some := list(islice(rest, NAMES_MAX)):
-        query = sa.select(*_COLUMNS).where(column.in_(some)).order_by(wallet.c.id)
-        for row in await tx.execute(query.with_for_update()):
+        for row in await tx.execute(query, {"names": some}):
             *values, granted_micros = tuple(row)
             one = Wallet(*values)
             found.append(one)
@@ -97,18 +100,16 @@ async def _read_lots(tx: Tx, wallets: dict[int, Wallet], now_ms: int) -> None:
         one.expire(now_ms)
 
 
-_WRITE = (
-    sa.update(wallet)
-    .where(
-        wallet.c.id == sa.bindparam("of_wallet"),
-        wallet.c.balance_micros == sa.bindparam("from_balance"),
-        wallet.c.held_micros == sa.bindparam("from_held"),
-    )
-    .values(
-        balance_micros=sa.bindparam("to_balance"),
-        held_micros=sa.bindparam("to_held"),
-        granted_micros=wallet.c.granted_micros + sa.bindparam("more_granted", type_=sa.BigInteger),
-    )
+_WRITE = BulkChange(
+    "UPDATE wallet SET balance_micros = ?, held_micros = ?, granted_micros = granted_micros + ?"
+    " WHERE id = ? AND balance_micros = ? AND held_micros = ?",
+    "UPDATE wallet AS one SET balance_micros = to_balance, held_micros = to_held,"
+    " granted_micros = one.granted_micros + more_granted"
+    " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],"
+    " $6::bigint[])"
+    " AS wanted (to_balance, to_held, more_granted, of_wallet, from_balance, from_held)"
+    " WHERE one.id = of_wallet AND one.balance_micros = from_balance"
+    " AND one.held_micros = from_held",
 )
 _WRITE_LOT = (
     sa.update(credit_grant)
@@ -131,25 +132,24 @@ async def write(tx: Tx, wallets: Iterable[Wallet]) -> None:
         (lot.grant_id, lot.left_micros) for one in changed for lot in one.lots if lot.is_changed
     ]
     lapsed = [hold_id for one in changed for hold_id in one.lapsed_holds]
+    written = await tx.update_many(_WRITE, [_wallet_row(one) for one in changed])
+    assert written == len(changed), "a wallet was changed that was not locked"
     for one in changed:
-        amounts = [(entry.amount_micros, entry.held_micros) for entry in one.entries]
-        written = await tx.execute(
-            _WRITE,
-            {
-                "of_wallet": one.id,
-                "from_balance": one.balance_micros - sum(amount for amount, _ in amounts),
-                "from_held": one.held_micros - sum(held for _, held in amounts),
-                "to_balance": one.balance_micros,
-                "to_held": one.held_micros,
-                "more_granted": -one.drawn_micros,
-            },
-        )
-        assert written.rowcount == 1, "a wallet was changed that was not locked"
         one.written()
     if lots:
         await tx.execute(_WRITE_LOT, [{"of_grant": id_, "now_left": left} for id_, left in lots])
     if lapsed:
         await tx.execute(_LAPSE_HOLD, [{"of_hold": hold_id} for hold_id in lapsed])
+
+
+def _wallet_row(one: Wallet) -> tuple[int, ...]:
+    """What it becomes, and what it was when it was read."""
+    amount = sum(entry.amount_micros for entry in one.entries)
+    held = sum(entry.held_micros for entry in one.entries)
+    return (
+        *(one.balance_micros, one.held_micros, -one.drawn_micros),
+        *(one.id, one.balance_micros - amount, one.held_micros - held),
+    )
 
 
 def _entry_rows(one: Wallet) -> Iterable[tuple[object, ...]]:

@@ -46,7 +46,8 @@ def _close_when_sent(connection: "ClientConnection", transport: asyncio.Transpor
 
 def drop(connection: "ClientConnection", transport: asyncio.Transport) -> None:
     """End at once, whatever is still to be sent."""
-    if connection.ends_answer:
+    is_all_sent = connection.is_lingering and not transport.get_write_buffer_size()
+    if connection.ends_answer and not is_all_sent:
         end_by_reset(transport, is_wanted=True)
     transport.abort()
 
@@ -73,4 +74,4 @@ def linger_on(connection: "ClientConnection", received: int) -> None:
     """What still comes is dropped, within bounds."""
     connection.lingered_bytes += received
     if connection.lingered_bytes > LINGER_BYTES_MAX and connection.transport is not None:
-        connection.transport.abort()
+        drop(connection, connection.transport)

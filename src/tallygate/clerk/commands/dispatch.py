@@ -1,7 +1,8 @@
 """From a command's name to its value: one transaction with its audit row, events and idempotency.
 
 Three commands are not one transaction: settling waits for others, cleaning takes many small steps,
-and the clerk's own figures need no store. `Clerk` hands those in as `standing`.
+and the clerk's own figures need no store. `Clerk` hands those in as `standing`. A change of prices
+is one, but is answered only when whoever computes costs has heard of it.
 """
 
 import hashlib
@@ -11,11 +12,14 @@ from typing import Any
 import msgspec
 
 from tallygate.clerk.commands import (
+    accounts,
     budgets,
+    dify,
     holds,
     imports,
     keys,
     nodes,
+    prices,
     providers,
     redeem,
     usage,
@@ -25,8 +29,10 @@ from tallygate.clerk.commands.context import Context, Handler, Handlers
 from tallygate.clerk.options import Options
 from tallygate.clerk.writer import Writer
 from tallygate.core import commands as known
+from tallygate.core.dify_commands import TakeBrowserEvents
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.ports import Actor
+from tallygate.core.price_commands import PriceChange
 from tallygate.store import idempotency
 from tallygate.store.database import Tx
 from tallygate.store.idempotency import State
@@ -47,12 +53,20 @@ HANDLERS: Handlers = {
     known.DeleteProvider: providers.delete,
     known.RetireNode: nodes.retire,
     known.ImportQuotaProxy: imports.quota_proxy,
+    **prices.HANDLERS,
     **wallets.HANDLERS,
     **holds.HANDLERS,
     **redeem.HANDLERS,
     **budgets.HANDLERS,
+    **dify.HANDLERS,
+    **accounts.HANDLERS,
 }
-_STANDING: tuple[type[known.Arguments], ...] = (known.CleanUsage, known.Settle, known.Inspect)
+_STANDING: tuple[type[known.Arguments], ...] = (
+    known.CleanUsage,
+    known.Settle,
+    known.Inspect,
+    TakeBrowserEvents,
+)
 _TYPES = {kind.NAME: kind for kind in (*HANDLERS, *_STANDING)}
 
 
@@ -64,12 +78,14 @@ class Dispatch:
         entropy: Callable[[int], bytes],
         standing: Mapping[type[known.Arguments], Standing],
         on_events: Callable[[], None],
+        spread_prices: Callable[[], Awaitable[None]],
     ) -> None:
         self._writer = writer
         self._options = options
         self._entropy = entropy
         self._standing = standing
         self._on_events = on_events
+        self._spread_prices = spread_prices
 
     async def run(
         self, name: str, arguments: bytes, actor: Actor, idempotency_key: str | None
@@ -94,6 +110,8 @@ class Dispatch:
 
         value = await self._writer.do(name, work)
         self._on_events()
+        if issubclass(kind, PriceChange):
+            await self._spread_prices()
         return value
 
     async def _once(

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from tallygate.core.meters.anthropic import MessagesStream
 from tallygate.core.meters.body import BodyMeter
+from tallygate.core.meters.dify import DifyBody, DifyStream
 from tallygate.core.meters.openai import ChunkStream, ResponsesStream
 from tallygate.core.request import Dialect
 from tallygate.core.usage import Usage
@@ -36,6 +37,9 @@ def meter_for(
     dialect: Dialect, *, is_stream: bool, strips_usage_chunk: bool, input_tokens_estimate: int
 ) -> Meter:
     """The meter for an answer in `dialect`."""
+    if dialect.is_dify:
+        kind = DifyStream if is_stream else DifyBody
+        return kind(dialect, input_tokens_estimate)
     if not is_stream:
         return BodyMeter(dialect, input_tokens_estimate)
     match dialect:
@@ -45,3 +49,4 @@ def meter_for(
             return MessagesStream(input_tokens_estimate)
         case Dialect.OPENAI_CHAT | Dialect.OPENAI_COMPLETIONS | Dialect.OPENAI_EMBEDDINGS:
             return ChunkStream(input_tokens_estimate, strips_usage_chunk=strips_usage_chunk)
+    raise AssertionError(dialect)

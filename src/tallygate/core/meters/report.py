@@ -122,7 +122,7 @@ def last_report(tail: bytes) -> Report | None:
             _, end = _scan(tail[match.end() :].decode("latin-1"))
         except (ValueError, RecursionError):
             continue
-        report = _read_report(tail[match.end() : match.end() + end])
+        report = read_report(tail[match.end() : match.end() + end])
         if report is not None and report.says_anything:
             return report
     return None
@@ -195,7 +195,7 @@ def _read_loosely(payload: bytes | msgspec.Raw) -> Answer | None:
     return Answer(
         _read_text(members.get("type", nothing)),
         _read_text(members.get("model", nothing)),
-        _read_report(members.get("usage", nothing)),
+        read_report(members.get("usage", nothing)),
         members.get("error", nothing),
         members.get("choices", nothing),
         members.get("response", nothing),
@@ -210,7 +210,7 @@ def _read_text(raw: msgspec.Raw) -> str | None:
         return None
 
 
-def _read_report(raw: bytes | msgspec.Raw) -> Report | None:
+def read_report(raw: bytes | msgspec.Raw) -> Report | None:
     """The report in `raw`; of an unsound one, what is sound; None if it is no object."""
     try:
         return _report.decode(raw)

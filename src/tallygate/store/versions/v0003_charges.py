@@ -19,6 +19,8 @@ def upgrade() -> None:
 
 
 def _create_charges() -> None:
+    if op.get_bind().dialect.name == "postgresql":  # SQLite has one writer, who counts on
+        op.execute("CREATE SEQUENCE charge_id")
     op.create_table(
         "charge",
         sa.Column("id", big, autoincrement=False, nullable=False),
@@ -78,6 +80,8 @@ def _create_letters() -> None:
         sa.Column("tenant_id", big, server_default="1", nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("instance", sa.Text(), nullable=False),
+        sa.Column("app", sa.Text(), nullable=False),
+        sa.Column("account_id", sa.Text(), nullable=False),
         sa.Column("code", sa.Text(), nullable=False),
         sa.Column("message", sa.Text(), nullable=False),
         sa.Column("payload", sa.Text(), nullable=False),
@@ -131,6 +135,24 @@ def _create_dify() -> None:
         sa.UniqueConstraint("name"),
         sa.UniqueConstraint("trace_public"),
     )
+    op.create_table(
+        "dify_trace",
+        sa.Column("id", big, autoincrement=True, nullable=False),
+        sa.Column("tenant_id", big, server_default="1", nullable=False),
+        sa.Column("app_id", big, nullable=False),
+        sa.Column("trace_id", sa.Text(), nullable=False),
+        sa.Column("account_id", sa.Text(), nullable=False),
+        sa.Column("conversation_id", sa.Text(), nullable=False),
+        sa.Column("message_id", sa.Text(), nullable=False),
+        sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column("used", sa.Text(), nullable=False),
+        sa.Column("event_ms", big, nullable=False),
+        sa.Column("seen_ms", big, nullable=False),
+        sa.Column("due_ms", big, nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("app_id", "trace_id"),
+    )
+    op.create_index(op.f("ix_dify_trace_due_ms"), "dify_trace", ["due_ms"], unique=False)
     op.create_table(
         "past_usage",
         sa.Column("id", big, autoincrement=True, nullable=False),

@@ -12,7 +12,6 @@ from typing import Any
 
 from pydantic import (
     AliasChoices,
-    BaseModel,
     ConfigDict,
     Field,
     SecretStr,
@@ -20,6 +19,10 @@ from pydantic import (
     field_validator,
 )
 
+from tallygate.config.accounts import AccountSettings
+from tallygate.config.billing import BillingSettings
+from tallygate.config.dify import DifySettings
+from tallygate.config.notices import NoticeSettings
 from tallygate.core.limits import AMOUNT_MAX
 from tallygate.core.windows import zone_of
 
@@ -34,7 +37,7 @@ def _named(*names: str) -> AliasChoices:
     return AliasChoices(*names)
 
 
-class Settings(BaseModel):
+class Settings(AccountSettings, BillingSettings, DifySettings, NoticeSettings):
     """Everything an operator can set."""
 
     model_config = ConfigDict(
@@ -75,7 +78,6 @@ class Settings(BaseModel):
     )
     public_models: bool = Field(False, validation_alias=_named("TALLYGATE_PUBLIC_MODELS"))
     keep_sealed_keys: bool = Field(True, validation_alias=_named("TALLYGATE_KEEP_SEALED_KEYS"))
-    notify_urls: SecretStr | None = Field(None, validation_alias=_named("TALLYGATE_NOTIFY_URLS"))
     trusted_proxies: str = Field("", validation_alias=_named("TALLYGATE_TRUSTED_PROXIES"))
     console_host: str = Field("", validation_alias=_named("TALLYGATE_CONSOLE_HOST"))
 

@@ -1,0 +1,179 @@
+"""Charges as rows: found by the names of their events, written many at a time.
+
+A charge is changed only by whoever has locked its wallet. The names of events are unique in the
+store: when two nodes record one event for two wallets at once, the second one's transaction fails
+as a whole (`Raced`), and when it is run again it finds the charge.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Any, Final
+
+import asyncpg
+import msgspec
+import sqlalchemy as sa
+
+from tallygate.core.charging import Known, Source, State, Told
+from tallygate.core.errors import StoreUnavailable
+from tallygate.store.database import Tx
+from tallygate.store.money_schema import charge, event_alias
+
+_NAMES_MAX: Final = 500  # in one IN list
+
+Alias = tuple[str, str, str]  # instance, kind, id
+
+
+class Raced(StoreUnavailable):
+    """Another node recorded the same event meanwhile: run the transaction again."""
+
+
+class Row(msgspec.Struct, kw_only=True):
+    """A charge as it stands in the table; the order of the fields is that of the columns."""
+
+    id: int
+    tenant_id: int
+    account_id: str
+    wallet_id: int | None
+    state: str
+    source: str
+    instance: str
+    model: str
+    price_id: int | None
+    rate_id: int | None
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    micros: int
+    output_micros: int
+    refunded_micros: int
+    balance_micros: int
+    key_id: int
+    request_id: str
+    conversation_id: str
+    message_id: str
+    parts: str | None
+    reports: str | None
+    event_ms: int
+    at_ms: int
+
+    @property
+    def told(self) -> Told:
+        return Told(self.account_id, self.model, self.input_tokens, self.output_tokens)
+
+    @property
+    def known(self) -> Known:
+        return Known(
+            id=self.id,
+            state=State(self.state),
+            source=Source(self.source),
+            told=self.told,
+            reports=read_reports(self.reports),
+            micros=self.micros,
+            refunded_micros=self.refunded_micros,
+        )
+
+    def report(self, reporter: str, told: Told) -> None:
+        """Remember what somebody else said of it."""
+        reports = read_reports(self.reports) | {reporter: told}
+        self.reports = msgspec.json.encode(reports, order="sorted").decode()
+
+
+class Part(msgspec.Struct, array_like=True):
+    """One model of an event that used several, under the version that it was computed with."""
+
+    model: str
+    price_id: int
+    counts: dict[str, int]
+
+
+COLUMNS: Final = Row.__struct_fields__
+_SELECTED: Final = tuple(charge.c[name] for name in COLUMNS)
+_ALIASES: Final = ("instance", "kind", "event_id", "tenant_id", "charge_id")
+_reports = msgspec.json.Decoder(dict[str, Told])
+_parts = msgspec.json.Decoder(list[Part])
+
+
+def read_reports(text: str | None) -> dict[str, Told]:
+    return _reports.decode(text) if text else {}
+
+
+def read_parts(text: str | None) -> list[Part]:
+    return _parts.decode(text) if text else []
+
+
+def row_of(found: Sequence[Any]) -> Row:
+    """A row of the store that has our columns, in their order."""
+    return Row(**dict(zip(COLUMNS, found, strict=True)))
+
+
+async def find_by_aliases(tx: Tx, aliases: Iterable[Alias]) -> dict[Alias, Row]:
+    """The charges that bear any of these names, one object for each charge."""
+    wanted: dict[tuple[str, str], list[str]] = {}
+    for instance, kind, event_id in sorted(set(aliases)):
+        wanted.setdefault((instance, kind), []).append(event_id)
+    found: dict[Alias, int] = {}
+    for (instance, kind), event_ids in wanted.items():
+        rest = iter(event_ids)
+        while some := list(islice(rest, _NAMES_MAX)):
+            rows = await tx.execute(_FIND, {"of_instance": instance, "of_kind": kind, "ids": some})
+            for row in rows:
+                found[instance, kind, row.event_id] = row.charge_id
+    rows_by_id = await read_many(tx, found.values()) if found else {}
+    return {alias: rows_by_id[charge_id] for alias, charge_id in found.items()}
+
+
+_FIND = sa.select(event_alias.c.event_id, event_alias.c.charge_id).where(
+    event_alias.c.instance == sa.bindparam("of_instance"),
+    event_alias.c.kind == sa.bindparam("of_kind"),
+    event_alias.c.event_id.in_(sa.bindparam("ids", expanding=True)),
+)
+
+
+async def read_many(tx: Tx, charge_ids: Iterable[int]) -> dict[int, Row]:
+    rows: dict[int, Row] = {}
+    rest = iter(sorted(set(charge_ids)))
+    while some := list(islice(rest, _NAMES_MAX)):
+        for found in await tx.execute(sa.select(*_SELECTED).where(charge.c.id.in_(some))):
+            rows[found.id] = row_of(found)
+    return rows
+
+
+async def read(tx: Tx, charge_id: int) -> Row | None:
+    return (await read_many(tx, [charge_id])).get(charge_id)
+
+
+async def insert(tx: Tx, rows: Sequence[Row], aliases: Sequence[tuple[Alias, Row]]) -> None:
+    """New charges and the names of their events."""
+    names = [(*alias, row.tenant_id, row.id) for alias, row in sorted(aliases, key=_by_name)]
+    try:
+        await tx.insert_many(event_alias, names, _ALIASES)
+    except asyncpg.UniqueViolationError as error:
+        raise Raced("another node recorded the same event meanwhile") from error
+    await tx.insert_many(charge, [msgspec.structs.astuple(row) for row in rows], COLUMNS)
+
+
+def _by_name(named: tuple[Alias, Row]) -> Alias:
+    """Whoever inserts the same names does so in the same order, so nobody waits in a circle."""
+    return named[0]
+
+
+async def update(tx: Tx, rows: Iterable[Row]) -> None:
+    """Charges that were read, and changed since."""
+    changed = [{f"to_{name}": getattr(row, name) for name in _CHANGEABLE} for row in rows]
+    for values, row in zip(changed, rows, strict=True):
+        values["of_charge"] = row.id
+    if changed:
+        await tx.execute(_UPDATE, changed)
+
+
+_CHANGEABLE: Final = tuple(
+    name
+    for name in COLUMNS
+    if name not in ("id", "tenant_id", "account_id", "wallet_id", "instance", "key_id", "at_ms")
+)
+_UPDATE = (
+    sa.update(charge)
+    .where(charge.c.id == sa.bindparam("of_charge"))
+    .values({name: sa.bindparam(f"to_{name}") for name in _CHANGEABLE})
+)

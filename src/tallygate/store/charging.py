@@ -1,0 +1,290 @@
+"""Charging a batch of events in one transaction: each event once, whoever says so, how often.
+
+All wallets are locked first, in the order of their ids, so that two batches never wait for each
+other in a circle; then the charges that the events have already are read, which nobody else can
+change meanwhile. Events are taken in turn and in memory; what came of them is written in bulk.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from tallygate.core.charging import (
+    Event,
+    Policy,
+    Source,
+    State,
+    Trust,
+    Verdict,
+    consumption_id,
+    judge_cost,
+    judge_known,
+)
+from tallygate.core.errors import Code, Refusal
+from tallygate.core.pricing import Cost, Prices
+from tallygate.core.wallet import Wallet
+from tallygate.store import charge_ids, charge_rows, wallets
+from tallygate.store.charge_correction import correct, take_difference
+from tallygate.store.charge_pricing import priced, repriced
+from tallygate.store.charge_rows import Alias, Row
+from tallygate.store.database import Tx
+
+_HINT: Final = "hint"  # the kind of names that claim nothing
+
+_CHARGED, _NOTED = State.CHARGED.value, State.NOTED.value
+_UNPAID, _REVIEW = State.UNPAID.value, State.REVIEW.value
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of an event. `row` is its charge as it stands now, unless it was refused.
+
+    `wallet_id` above 0: undecided, for the money that is missing is leased by gateways; nothing
+    was written, and the event is to be charged again once they were asked for it.
+    """
+
+    verdict: Verdict | None
+    row: Row | None = None
+    refusal: Refusal | None = None
+    wallet_id: int = 0
+
+    @property
+    def deducted_micros(self) -> int:
+        """What the account was charged for the event, refunded or not."""
+        row = self.row
+        if row is None or row.state not in (_CHARGED, State.REFUNDED.value):
+            return 0
+        return row.micros
+
+
+async def charge_batch(
+    tx: Tx,
+    events: Sequence[Event],
+    book: Prices,
+    policy: Policy,
+    now_ms: int,
+    *,
+    may_recall: bool = False,
+) -> list[Outcome]:
+    """Charge, repeat, correct, note or refuse each of the events, in turn."""
+    locked = await wallets.lock_of(tx, {event.account_id for event in events}, now_ms)
+    known = await charge_rows.find_by_aliases(tx, _names(events))
+    ids = await charge_ids.allocate(tx, sum(1 for one in events if _key(one) not in known))
+    batch = _Batch(locked, known, iter(ids), book, policy, now_ms, may_recall)
+    outcomes = []
+    for event in events:
+        outcome = batch.take(event)
+        outcomes.append(outcome if outcome is not None else await batch.adjust(tx, event))
+    await batch.write(tx)
+    return outcomes
+
+
+def _names(events: Sequence[Event]) -> Iterator[Alias]:
+    for event in events:
+        for kind, event_id in event.aliases:
+            yield event.instance, kind, event_id
+            if event.source is Source.BROWSER:
+                yield event.instance, _HINT, event_id
+
+
+def _key(event: Event) -> Alias | None:
+    return (event.instance, *event.aliases[0]) if event.aliases else None
+
+
+class _Batch:
+    """The events of one transaction, and what they have come to so far."""
+
+    __slots__ = (
+        *("_aliases", "_book", "_changed", "_ids", "_known", "_may_recall", "_new", "_now_ms"),
+        *("_policy", "_waiting", "_wallets"),
+    )
+
+    def __init__(
+        self,
+        locked: dict[str, Wallet],
+        known: dict[Alias, Row],
+        ids: Iterator[int],
+        book: Prices,
+        policy: Policy,
+        now_ms: int,
+        may_recall: bool,
+    ) -> None:
+        self._wallets = locked
+        self._known = known
+        self._ids = ids
+        self._book = book
+        self._policy = policy
+        self._now_ms = now_ms
+        self._may_recall = may_recall
+        self._new: list[Row] = []
+        self._changed: dict[int, Row] = {}
+        self._aliases: list[tuple[Alias, Row]] = []
+        self._waiting: dict[Alias, Outcome] = {}
+
+    async def write(self, tx: Tx) -> None:
+        new_ids = {row.id for row in self._new}
+        await charge_rows.insert(tx, self._new, self._aliases)
+        await charge_rows.update(tx, [r for r in self._changed.values() if r.id not in new_ids])
+        await wallets.write(tx, self._wallets.values())
+
+    # --- one event ---
+
+    def take(self, event: Event) -> Outcome | None:
+        """What becomes of it; None if its charge has to be corrected."""
+        row = waiting = None
+        for kind, event_id in event.aliases:
+            name = (event.instance, kind, event_id)
+            row = row or self._known.get(name)
+            waiting = waiting or self._waiting.get(name)
+        if waiting is not None:
+            return waiting
+        if event.source is Source.BROWSER and self._policy.browser_trust is not Trust.CHARGE:
+            return self._hint(event, row)
+        return self._first(event) if row is None else self._again(event, row)
+
+    def _first(self, event: Event) -> Outcome:
+        wallet = self._wallets.get(event.account_id)
+        if wallet is None:
+            return Outcome(None, refusal=_unknown_user(event))
+        try:
+            row = priced(event, wallet, self._book, self._now_ms)
+        except Refusal as refusal:
+            return Outcome(None, refusal=refusal)
+        row.id = next(self._ids)
+        verdict: Verdict | None = Verdict.NOTE
+        if not event.is_billed_elsewhere:
+            verdict = self._judge(row, wallet)
+        if verdict is None:
+            return self._wait(event, wallet)
+        if verdict is Verdict.CHARGE:
+            self._charge(row, wallet)
+        row.state = _STATES[verdict]
+        row.balance_micros = wallet.balance_micros
+        self._new.append(row)
+        if event.is_run:
+            row.report(event.reporter, event.told)
+        self._learn_names(event, row)
+        return Outcome(verdict, row)
+
+    def _again(self, event: Event, row: Row) -> Outcome | None:
+        """An event that has its charge already."""
+        verdict = judge_known(event, row.known)
+        if verdict is Verdict.CONFLICT:
+            return Outcome(verdict, row, _conflict(row))
+        self._learn_names(event, row)
+        if verdict is Verdict.REPEAT:
+            return Outcome(verdict, row)
+        if verdict is Verdict.CHARGE:
+            return self._retry(event, row)
+        if verdict is Verdict.ADJUST and row.state not in _CLOSED:
+            return None
+        return self._note(event, row)
+
+    def _note(self, event: Event, row: Row) -> Outcome:
+        if event.reporter != row.known.reporter:
+            row.report(event.reporter, event.told)
+            self._changed[row.id] = row
+        return Outcome(Verdict.NOTE, row)
+
+    def _retry(self, event: Event, row: Row) -> Outcome:
+        """It was unpaid; it costs what it did then."""
+        self._note(event, row)
+        wallet = self._wallets[row.account_id]
+        verdict = self._judge(row, wallet)
+        if verdict is None:
+            return self._wait(event, wallet)
+        if verdict is Verdict.CHARGE:
+            self._charge(row, wallet)
+            row.state = _CHARGED
+            self._changed[row.id] = row
+        return Outcome(verdict, row)
+
+    def _hint(self, event: Event, row: Row | None) -> Outcome:
+        """A browser's word claims no name of the event: a server-side source will."""
+        if self._policy.browser_trust is Trust.OFF:
+            refusal = Refusal(Code.FORBIDDEN, "what browsers report is not taken here")
+            return Outcome(None, refusal=refusal)
+        hints = msgspec.structs.replace(
+            event,
+            aliases=tuple((_HINT, event_id) for _, event_id in event.aliases),
+            is_billed_elsewhere=True,
+        )
+        if row is None:
+            row = next((self._known[one] for one in _names([hints]) if one in self._known), None)
+        if row is None:
+            return self._first(hints)
+        if judge_known(event, row.known) is Verdict.CONFLICT:
+            return Outcome(Verdict.CONFLICT, row, _conflict(row))
+        return self._note(event, row)
+
+    def _judge(self, row: Row, wallet: Wallet) -> Verdict | None:
+        """None: it can be paid once gateways have given back what they leased."""
+        wanted = Cost(row.micros, row.output_micros)
+        verdict = judge_cost(wanted, wallet.free_micros, wallet.floor_micros, self._policy)
+        if verdict is Verdict.UNPAID and self._may_recall and wallet.leased_micros:
+            at_best = wallet.free_micros + wallet.leased_micros
+            if judge_cost(wanted, at_best, wallet.floor_micros, self._policy) is Verdict.CHARGE:
+                return None
+        return verdict
+
+    def _wait(self, event: Event, wallet: Wallet) -> Outcome:
+        outcome = Outcome(None, wallet_id=wallet.id)
+        for kind, event_id in event.aliases:
+            self._waiting[event.instance, kind, event_id] = outcome
+        return outcome
+
+    def _charge(self, row: Row, wallet: Wallet) -> None:
+        wallet.charge(row.micros, self._now_ms, row.id)
+        row.balance_micros = wallet.balance_micros
+
+    def _learn_names(self, event: Event, row: Row) -> None:
+        for kind, event_id in event.aliases:
+            name = (event.instance, kind, event_id)
+            if name not in self._known:
+                self._known[name] = row
+                self._aliases.append((name, row))
+
+    # --- a correction ---
+
+    async def adjust(self, tx: Tx, event: Event) -> Outcome:
+        """A better source disagrees: the charge becomes what it says, under the same versions."""
+        row = next(self._known[name] for name in _names([event]) if name in self._known)
+        wallet = self._wallets[row.account_id]
+        try:
+            wanted = await repriced(tx, event, row, wallet, self._book, self._now_ms)
+        except Refusal as refusal:
+            return Outcome(None, row, refusal)
+        if wanted.micros > self._policy.charge_micros_max:
+            return self._note(event, row)
+        before_micros = row.micros - row.refunded_micros
+        correct(row, wanted, event)
+        self._changed[row.id] = row
+        if row.state == _CHARGED:
+            take_difference(row, before_micros, wallet, event, self._now_ms)
+        elif row.state in (_UNPAID, _REVIEW):
+            verdict = self._judge(row, wallet) or Verdict.UNPAID
+            if verdict is Verdict.CHARGE:
+                self._charge(row, wallet)
+            row.state = _STATES[verdict]
+        return Outcome(Verdict.ADJUST, row)
+
+
+_STATES: Final = {
+    Verdict.CHARGE: _CHARGED,
+    Verdict.NOTE: _NOTED,
+    Verdict.UNPAID: _UNPAID,
+    Verdict.REVIEW: _REVIEW,
+}
+_CLOSED: Final = frozenset((State.REFUNDED.value, State.REJECTED.value))
+
+
+def _unknown_user(event: Event) -> Refusal:
+    named = f"no account is named {event.account_id!r}" if event.account_id else "name a user"
+    return Refusal(Code.UNKNOWN_USER, named, param="user_id")
+
+
+def _conflict(row: Row) -> Refusal:
+    return Refusal(
+        Code.EVENT_CONFLICT,
+        f"this event is {consumption_id(row.id)}, with other numbers or for another user",
+    )
