@@ -25,8 +25,6 @@ for name in ("fcntl", "pwd", "grp", "termios", "resource", "uvloop"):
 for name in ("O_CLOEXEC", "geteuid", "getuid", "fchmod", "fork", "sched_getaffinity"):
     if hasattr(os, name):
         delattr(os, name)
-import socket
-del socket.AF_UNIX
 from tallygate.cli import main
 main()
 """

@@ -10,6 +10,7 @@ from tallygate.control import (
     audit,
     budgets,
     calculator,
+    credentials,
     demo,
     dify_apps,
     dify_events,
@@ -46,6 +47,7 @@ GUARDED = (
     *(users, teams, own_account, user_points, points_history, sessions, oidc_sign_in),
     *(wallets, grants, holds, redeem, budgets, models, rates, calculator),
     *(dify_apps, dify_events, langfuse),
+    credentials,
 )
 
 

@@ -14,6 +14,7 @@ import msgspec
 from tallygate.clerk.commands import (
     accounts,
     budgets,
+    credentials,
     dify,
     holds,
     imports,
@@ -58,6 +59,7 @@ HANDLERS: Handlers = {
     **holds.HANDLERS,
     **redeem.HANDLERS,
     **budgets.HANDLERS,
+    **credentials.HANDLERS,
     **dify.HANDLERS,
     **accounts.HANDLERS,
 }
