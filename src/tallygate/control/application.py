@@ -12,6 +12,7 @@ from tallygate.control import (
     calculator,
     charges,
     consumption,
+    credentials,
     dead_letters,
     demo,
     dify_apps,
@@ -51,6 +52,7 @@ GUARDED = (
     *(users, teams, own_account, sessions, oidc_sign_in),
     *(wallets, grants, holds, redeem, budgets, models, rates, calculator),
     *(dify_apps, dify_events, langfuse, charges, dead_letters, consumption),
+    credentials,
 )
 
 
