@@ -206,6 +206,7 @@ class Parts:
         )
         counters.unhealthy = [one.provider.name for one in upstreams if not one.breaker.is_closed]
         self._link.send(Gauges(self._options.slot, self._options.boot, counters.encode()))
+        self.gateway.credential_use.tell(self._link.send)
 
 
 def _open_journal(options: Options, store_uuid: str) -> Journal:
