@@ -29,6 +29,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     settings_app: App | None = None  # of Dify
     dify_trace_quiet_s: int = 10
     control_socket: str = ""
+    port: int = 0  # of this node's gateways: where no route may lead
+    public_url: str = ""
+    console_host: str = ""
 
     def __repr__(self) -> str:
         return f"<Options {self.node_name} {self.data}>"

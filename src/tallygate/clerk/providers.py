@@ -1,4 +1,4 @@
-"""What gateways know of upstreams: the providers' rows, unsealed, and the models each one lists.
+"""What gateways know of upstreams: providers, apps and routes, unsealed; and the models listed.
 
 A list that can not be read is unknown (None), and the provider is used all the same. Secrets live
 only in the snapshot, whose members do not show them.
@@ -14,7 +14,7 @@ from tallygate.clerk.clock import monotonic_ms
 from tallygate.clerk.options import Options
 from tallygate.core.errors import StoreUnavailable
 from tallygate.core.provider import Provider, Snapshot
-from tallygate.store import dify_apps
+from tallygate.store import dify_apps, routes
 from tallygate.store import providers as rows
 from tallygate.store.database import Database
 
@@ -54,8 +54,10 @@ class Providers:
                 tx, options.master_key, options.settings_provider, rows.demo(options.control_socket)
             )
             apps, shut_apps = await dify_apps.load(tx, options.master_key, options.settings_app)
-        loaded = msgspec.structs.replace(loaded, apps=apps)
+            served, shut_routes = await routes.load(tx, options.master_key)
+        loaded = msgspec.structs.replace(loaded, apps=apps, routes=served)
         shut += [f"the Dify app {name}" for name in shut_apps]
+        shut += [f"the route {name}" for name in shut_routes]
         self._is_stale = False
         self._configured = loaded
         if shut and shut != self._shut:
@@ -106,12 +108,12 @@ class Providers:
 
     def _publish(self) -> None:
         providers = tuple(self._with_list(provider) for provider in self._configured.providers)
-        apps = self._configured.apps
-        now = (self.snapshot.providers, self.snapshot.apps)
-        if (providers, apps) == now and self.snapshot.version:
+        configured, now = self._configured, self.snapshot
+        told = (now.providers, now.apps, now.routes)
+        if (providers, configured.apps, configured.routes) == told and now.version:
             return
-        version = max(self._configured.version, self.snapshot.version) + 1
-        self.snapshot = Snapshot(version, providers, apps)
+        version = max(configured.version, now.version) + 1
+        self.snapshot = Snapshot(version, providers, configured.apps, configured.routes)
         self._on_change(self.snapshot)
 
     def _with_list(self, provider: Provider) -> Provider:

@@ -145,6 +145,9 @@ class Session:
             idempotency_keep_h=settings.idempotency_keep_h,
             settings_provider=self.provider,
             control_socket=str(settings.socket_path("control")),
+            port=settings.port,
+            public_url=settings.public_url,
+            console_host=settings.console_host,
         )
 
 

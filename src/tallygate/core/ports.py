@@ -103,6 +103,14 @@ class Fulfil(msgspec.Struct, array_like=True, tag="fulfil"):
     request_id: str = ""  # "" from a worker that was started before there was such a field
 
 
+class Share(msgspec.Struct, array_like=True, tag="share"):
+    """A token's own row under a route's limit for each token; answered by `Shared`."""
+
+    id: int
+    limit_id: int
+    key_id: int
+
+
 class Gauges(msgspec.Struct, array_like=True, tag="gauges"):
     """A worker's counters since its start, each second (telemetry.py gives them their names)."""
 
@@ -191,6 +199,11 @@ class Change(msgspec.Struct, array_like=True, gc=False):
     detail: int
 
 
+class Shared(msgspec.Struct, array_like=True, tag="shared"):
+    id: int
+    limit: Limit | None  # None: there is none any more, or the store could not be asked
+
+
 class Changes(msgspec.Struct, array_like=True, tag="changes"):
     changes: list[Change]
 
@@ -256,13 +269,16 @@ class Result(msgspec.Struct, array_like=True, tag="result"):
     value: bytes  # msgpack
 
 
-FromWorker = Hello | LookUp | Sync | FetchModels | Claim | Fulfil | Gauges | Priced | Command
+FromWorker = (
+    Hello | LookUp | Sync | FetchModels | Claim | Fulfil | Share | Gauges | Priced | Command
+)
 FromClerk = (
     Welcome
     | Found
     | Synced
     | Refreshed
     | Claimed
+    | Shared
     | Changes
     | Recall
     | Tick

@@ -20,6 +20,7 @@ from tallygate.clerk.commands import (
     nodes,
     providers,
     redeem,
+    routes,
     usage,
     wallets,
 )
@@ -55,6 +56,7 @@ HANDLERS: Handlers = {
     **budgets.HANDLERS,
     **dify.HANDLERS,
     **accounts.HANDLERS,
+    **routes.HANDLERS,
 }
 _STANDING: tuple[type[known.Arguments], ...] = (known.CleanUsage, known.Settle, known.Inspect)
 _TYPES = {kind.NAME: kind for kind in (*HANDLERS, *_STANDING)}
