@@ -17,6 +17,7 @@ from typing import Any, cast
 from tallygate.core.entry import Entry
 from tallygate.core.ports import Change, Changes, Fulfil, Key, Reload, Tick, Welcome
 from tallygate.core.provider import Protocol, Provider, Snapshot
+from tallygate.core.routes import Route
 from tallygate.gateway.clerk_link import ClerkLink
 from tallygate.gateway.options import Options
 from tallygate.gateway.parts import Parts
@@ -109,6 +110,9 @@ class Transport:
 
     def set_write_buffer_limits(self, high: int) -> None:
         self.high = high
+
+    def get_write_buffer_size(self) -> int:
+        return self._unread
 
     def get_extra_info(self, name: str) -> Any:
         return self.socket if name == "socket" else (self._host, 1)
@@ -261,6 +265,13 @@ class Rig:
         self.parts.from_clerk(Reload(Snapshot(next(self.snapshots), providers)))
         self.settle()
 
+    def route(self, *routes: Route) -> None:
+        """The routes that there are from now on; the providers stay."""
+        self.clerk.amounts_of(routes)
+        providers = self.welcome.snapshot.providers
+        self.parts.from_clerk(Reload(Snapshot(next(self.snapshots), providers, (), routes)))
+        self.settle()
+
     def reconnect(self) -> None:
         """Another clerk says hello; what the last one was asked is lost."""
         self.clerk.is_away = False
@@ -278,7 +289,8 @@ class Rig:
     # --- upstreams ---
 
     def pools(self) -> list[Pool]:
-        return [*self.gateway.upstreams._pools.values(), self.gateway.control]
+        providers = self.gateway.upstreams._pools.values()
+        return [*providers, *self.gateway.backends.pools, self.gateway.control]
 
     def connect(self, *, is_refused: bool = False) -> bool:
         """Make the connections that are wanted, or refuse them; whether there were any."""

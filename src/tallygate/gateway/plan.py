@@ -11,7 +11,9 @@ from tallygate.core.errors import Code, Refusal
 from tallygate.core.keys import hash_key, is_plausible, mask
 from tallygate.core.provider import Protocol
 from tallygate.core.request import Dialect
+from tallygate.core.routes import token_of
 from tallygate.gateway.answers import Shape
+from tallygate.gateway.backends import Backend, Backends
 from tallygate.gateway.known_keys import KnownKey
 from tallygate.gateway.upstreams import Upstream
 from tallygate.wire.head import RequestHead
@@ -24,6 +26,7 @@ class Service(enum.Enum):
 
     METERED = "a metered call"
     PASSTHROUGH = "a call that is only counted"
+    ROUTE = "a private service"
     MODELS = "the list of models"
     HEALTH = "liveness"
     READINESS = "readiness"
@@ -45,6 +48,7 @@ class Plan:
 
     __slots__ = (
         "agent",
+        "backend",
         "dialect",
         "forwarded_for",
         "idempotency_key",
@@ -61,7 +65,9 @@ class Plan:
         "version",
     )
 
-    def __init__(self, head: RequestHead, version: int, via: bytes) -> None:
+    def __init__(
+        self, head: RequestHead, version: int, via: bytes, backends: Backends | None = None
+    ) -> None:
         self.version = version
         self.is_loop = any(via in value for name, value, _ in head.fields if name == b"via")
         self.route = head.path.decode("ascii")
@@ -82,17 +88,28 @@ class Plan:
         self.key_hash = b""
         self.masked_key = ""
         self.no_key: Refusal | None = None
-        self.prefixes: dict[Upstream, bytes] = {}  # the head for each upstream, once made
+        self.prefixes: dict[Upstream | Backend, bytes] = {}  # the head for each, once made
+        self.backend: Backend | None = None
+        if backends is not None and backends.table.size:
+            self._find_backend(head, backends)
         if self.shape is not Shape.OWN:
-            self._read_key(head)
+            self._read_key(key_of(head), "No API key was sent. Send it as `Authorization: Bearer`.")
 
-    def _read_key(self, head: RequestHead) -> None:
-        secret = key_of(head)
+    def _find_backend(self, head: RequestHead, backends: Backends) -> None:
+        route = backends.table.match(head.value(b"host").decode("latin-1"), self.route)
+        if route is None:
+            return
+        self.backend = backends.of(route)
+        self.service, self.shape, self.dialect = Service.ROUTE, Shape.OWN, None
+        self.route = route.path
+        sent = [head.value(name).decode("latin-1") for name in (b"x-api-key", b"authorization")]
+        self._read_key(
+            token_of(*sent).encode("latin-1"), "No token was sent. Send it as `X-API-Key`."
+        )
+
+    def _read_key(self, secret: bytes, no_key: str) -> None:
         if not secret:
-            self.no_key = Refusal(
-                Code.INVALID_API_KEY,
-                "No API key was sent. Send it as `Authorization: Bearer <key>`.",
-            )
+            self.no_key = Refusal(Code.INVALID_API_KEY, no_key)
             return
         self.masked_key = mask(secret.decode("latin-1"))
         if not is_plausible(secret):
