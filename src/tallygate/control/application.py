@@ -18,6 +18,8 @@ from tallygate.control import (
     pages,
     providers,
     refusals,
+    routes,
+    tokens,
 )
 from tallygate.control.parts import Parts
 from tallygate.control.request_log import RequestLog
@@ -25,7 +27,9 @@ from tallygate.core.errors import StoreRefused, StoreUnavailable
 from tallygate.core.keys import hash_key
 from tallygate.store import keys as api_keys
 
-OPERATORS_ONLY = (admin_keys, admin_usage, keys, providers, nodes, audit, metrics, dify_apps)
+OPERATORS_ONLY = (
+    *(admin_keys, admin_usage, keys, tokens, routes, providers, nodes, audit, metrics, dify_apps),
+)
 
 
 def build(parts: Parts) -> ASGIApp:

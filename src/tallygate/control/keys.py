@@ -5,6 +5,7 @@ A secret is answered once, when it is made; from then on the key is named by its
 
 import datetime
 import ipaddress
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -27,7 +28,7 @@ from tallygate.core.commands import (
 )
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.keys import Kind
-from tallygate.core.limits import Dimension
+from tallygate.core.limits import Dimension, Limit
 from tallygate.core.windows import Span, zone_of
 from tallygate.store import keys
 
@@ -148,12 +149,12 @@ def _changing(router: APIRouter, parts: Parts) -> None:
             kind=body.kind,
             label=body.label,
             daily_limit=body.daily_limit,
-            limits=_specs(body.limits),
+            limits=specs_of(body.limits),
             user_id=body.user_id,
             team_id=body.team_id,
-            expires_ms=_expiry(body.expires_at),
+            expires_ms=expiry_of(body.expires_at),
             models=body.models,
-            addresses=_networks(body.addresses),
+            addresses=networks_of(body.addresses),
             scopes=body.scopes,
         )
         return bodies.answer(api_key(await order(parts.clerk, request, change, KeyView)), 201)
@@ -173,11 +174,11 @@ def _changing(router: APIRouter, parts: Parts) -> None:
             key=key,
             label=body.label,
             daily_limit=body.daily_limit,
-            limits=UNSET if body.limits is UNSET else _specs(body.limits),
+            limits=UNSET if body.limits is UNSET else specs_of(body.limits),
             is_active=body.is_active,
-            expires_ms=UNSET if body.expires_at is UNSET else _expiry(body.expires_at),
+            expires_ms=UNSET if body.expires_at is UNSET else expiry_of(body.expires_at),
             models=body.models,
-            addresses=UNSET if body.addresses is UNSET else _networks(body.addresses),
+            addresses=UNSET if body.addresses is UNSET else networks_of(body.addresses),
             scopes=body.scopes,
         )
         return bodies.answer(api_key(await order(parts.clerk, request, change, KeyView)))
@@ -197,15 +198,7 @@ def api_key(view: KeyView) -> ApiKey:
         label=view.label,
         created_at=bodies.rfc3339(view.created_ms) or "",
         daily_limit=view.daily_limit,
-        limits=[
-            ShownLimit(
-                dimension=limit.dimension.value,
-                span=limit.span.value,
-                amount=limit.amount,
-                zone=limit.zone,
-            )
-            for limit in view.limits
-        ],
+        limits=shown_limits(view.limits),
         is_active=view.is_active,
         expires_at=bodies.rfc3339(view.expires_ms),
         last_used=bodies.rfc3339(view.last_used_ms),
@@ -220,7 +213,19 @@ def api_key(view: KeyView) -> ApiKey:
     return shown
 
 
-def _specs(limits: list[ApiLimit]) -> list[LimitSpec]:
+def shown_limits(limits: Sequence[Limit]) -> list[ShownLimit]:
+    return [
+        ShownLimit(
+            dimension=limit.dimension.value,
+            span=limit.span.value,
+            amount=limit.amount,
+            zone=limit.zone,
+        )
+        for limit in limits
+    ]
+
+
+def specs_of(limits: list[ApiLimit]) -> list[LimitSpec]:
     specs = []
     for limit in limits:
         if limit.dimension is Dimension.POINTS:
@@ -241,11 +246,11 @@ def _specs(limits: list[ApiLimit]) -> list[LimitSpec]:
     return specs
 
 
-def _expiry(moment: datetime.datetime | None) -> int | None:
+def expiry_of(moment: datetime.datetime | None) -> int | None:
     return None if moment is None else bodies.read_time(moment, "expires_at")
 
 
-def _networks(addresses: list[str] | None) -> list[str] | None:
+def networks_of(addresses: list[str] | None) -> list[str] | None:
     """CIDRs in their normal form; a single address is a network of one."""
     if addresses is None:
         return None
