@@ -89,15 +89,23 @@ def make_key(port: int) -> str:
 
 
 def call(port: int, method: str, path: str, body: object = None) -> Any:
+    return json.loads(answered(port, method, path, body))
+
+
+def text(port: int, path: str) -> str:
+    return answered(port, "GET", path).decode()
+
+
+def answered(port: int, method: str, path: str, body: object = None) -> bytes:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         headers = {"X-Admin-Token": ADMIN_TOKEN, "Content-Type": "application/json"}
         payload = None if body is None else json.dumps(body)
         connection.request(method, path, payload, headers)
         answer = connection.getresponse()
-        text = answer.read()
+        content = answer.read()
         if answer.status >= 300:
-            raise BenchFailed(f"{method} {path} answered {answer.status}: {text[:500]!r}")
-        return json.loads(text)
+            raise BenchFailed(f"{method} {path} answered {answer.status}: {content[:500]!r}")
+        return content
     finally:
         connection.close()

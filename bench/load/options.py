@@ -11,6 +11,8 @@ class Options:
     requests: int = 60_000  # of ordinary answers, over all rounds
     rounds: int = 3  # in which nginx and Tallygate take turns
     seconds_max: int = 120  # per measurement, whatever the count
+    events: int = 30_000  # delivered to the webhook, of each store
+    floor_rows: int = 20_000
     stream_rounds: int = 6  # × 32 streams × 200 chunks
     latency_requests: int = 10_000  # per target, over all rounds
     latency_rounds: int = 5

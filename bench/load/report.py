@@ -8,6 +8,7 @@ from typing import Any
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 CPU_BAR = 3.0
 ADDED_P50_MS_BAR, ADDED_P99_MS_BAR = 0.5, 3.0
+CHARGES_BAR, FLOOR_BAR = 2_000, 5.0
 IDLE_MB_BAR, STREAMS_MB_BAR = 60, 120
 
 Result = dict[str, Any]
@@ -36,6 +37,7 @@ def as_markdown(result: Result) -> str:
         *cpu_table(result),
         *latency_table(result),
         *memory_table(result),
+        *webhook_table(result),
     ]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -94,4 +96,24 @@ def memory_table(result: Result) -> Iterator[str]:
     first, last = row["samples_mb"][0], row["samples_mb"][-1]
     yield f"| after {first[0]:,} requests | {first[1]} | |"
     yield f"| after {last[0]:,} requests | {last[1]} | no growth |"
+    yield ""
+
+
+def webhook_table(result: Result) -> Iterator[str]:
+    if "webhook" not in result:
+        return
+    yield "| charges by webhook | a second | p50 ms | p99 ms | in a batch |"
+    yield "|---|--:|--:|--:|--:|"
+    for store, row in result["webhook"].items():
+        figures = (row["per_second"], row["p50_ms"], row["p99_ms"], row["charges_in_a_batch"])
+        yield f"| {store} | {' | '.join(map(str, figures))} |"
+    yield f"| bar | {CHARGES_BAR} | | | |"
+    yield ""
+    yield "| CPU µs per charge | gateway | clerk | control | supervisor | all | floor | × floor |"
+    yield "|---|--:|--:|--:|--:|--:|--:|--:|"
+    roles = ("gateway", "clerk", "control", "supervisor", "all")
+    for store, row in result["webhook"].items():
+        shown = " | ".join(str(row[f"{role}_us"]) for role in roles)
+        yield f"| {store} | {shown} | {row['floor_us']} | {row['to_floor']} |"
+    yield f"| bar | | | | | | | {FLOOR_BAR} |"
     yield ""

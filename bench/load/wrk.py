@@ -5,6 +5,7 @@ wrk ends by the clock only, so a count is reached by way of the rate seen while 
 
 import json
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,12 +37,14 @@ def drive(
     *,
     seconds: int,
     connections: int = CONNECTIONS,
+    script: Path = SCRIPT,
+    arguments: Sequence[str] = (),
 ) -> Load:
     """Send for a time; any answer but a 2xx makes the run void."""
     wire = folder / "request"
     wire.write_bytes(request)
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s"]
-    command += ["-s", str(SCRIPT), f"http://127.0.0.1:{port}", "--", str(wire)]
+    command += ["-s", str(script), f"http://127.0.0.1:{port}", "--", str(wire), *arguments]
     run = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
     if run.returncode != 0:
         raise BenchFailed(f"wrk failed: {run.stderr or run.stdout}")

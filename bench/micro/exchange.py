@@ -2,6 +2,7 @@
 
 The client's and the upstream's transports are lists, the journal is real, and the clerk has granted
 three large limits before. What remains is parsing, admission, metering, both heads and the entry.
+The same with a wallet that pays: one more lease, the cost, two more header fields.
 """
 
 import tempfile
@@ -12,7 +13,18 @@ from typing import Any, cast
 
 from bench.load.traffic import ANSWER, ANSWER_HEADERS, request_bytes
 from tallygate.core.limits import Dimension, Limit
-from tallygate.core.ports import Answer, Found, Key, Reload, Sync, Synced, Welcome
+from tallygate.core.ports import (
+    Answer,
+    Found,
+    Key,
+    LookUp,
+    PriceBook,
+    Reload,
+    Sync,
+    Synced,
+    Welcome,
+)
+from tallygate.core.pricing import Book, Currency, Price, Rate
 from tallygate.core.provider import Protocol, Provider, Snapshot
 from tallygate.core.windows import Span
 from tallygate.gateway.clerk_link import ClerkLink
@@ -24,6 +36,12 @@ from tallygate.wire.upstream import UpstreamConnection
 
 KEY = "roc_benchmark"
 LARGE = 10**15
+BOOK = Book(
+    1,
+    (Price(1, "*", Currency.USD, 1_000_000, 150_000, 600_000, 75_000, None, 0, True, 0),),
+    {},
+    Rate(1, 10**10),
+)
 STREAM_CHUNK = (
     b'data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":'
     b'[{"index":0,"delta":{"content":" word"},"finish_reason":null}]}\n\n'
@@ -85,9 +103,9 @@ class Clerk:
         assert self.parts is not None
         for message in waiting:
             if isinstance(message, Sync):
-                answers = [Answer(one.limit_id, 1, LARGE, False, False, 0) for one in message.asks]
+                answers = [Answer(abs(a.limit_id), 1, LARGE, False, False, 0) for a in message.asks]
                 self.parts.from_clerk(Synced(message.id, True, answers))
-            else:
+            elif isinstance(message, LookUp):
                 self.parts.from_clerk(Found(message.id, self.key, True))
 
 
@@ -105,13 +123,13 @@ def answer_bytes(number: int) -> bytes:
 class Rig:
     """A worker's parts with one client and one upstream connection."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, wallet_id: int = 0) -> None:
         limits = (
             Limit(1, Dimension.REQUESTS, Span.MINUTE, "UTC", LARGE),
             Limit(2, Dimension.REQUESTS, Span.DAY, "UTC", LARGE),
             Limit(3, Dimension.TOKENS, Span.DAY, "UTC", LARGE),
         )
-        key = Key(1, 1, "roc", True, None, "", "", None, None, (), limits)
+        key = Key(1, 1, "roc", True, None, "", "", None, None, (), limits, wallet_id)
         provider = Provider("p", Protocol.OPENAI, "http://127.0.0.1:9/v1", "sk-x", models=None)
         self.loop = Loop()
         loop = cast(Any, self.loop)
@@ -130,6 +148,7 @@ class Rig:
         tasks = Tasks(lambda name, error: None)
         self.parts = clerk.parts = Parts(options, loop, tasks, cast(ClerkLink, clerk), welcome)
         self.upstream = self._upstream(provider)
+        self.parts.from_clerk(PriceBook(1, BOOK))
         self.client = ClientConnection(self.parts.front)
         self.client.connection_made(cast(Any, Transport()))
         self.request = request_bytes(KEY)
@@ -160,5 +179,6 @@ class Rig:
 @contextmanager
 def cases() -> Iterator[dict[str, Callable[[], object]]]:
     with tempfile.TemporaryDirectory() as data:
-        rig = Rig(Path(data))
-        yield {"a metered request, whole": rig.plain}
+        rig = Rig(Path(data) / "limits")
+        paid = Rig(Path(data) / "wallet", wallet_id=4)
+        yield {"a metered request, whole": rig.plain, "the same, paid by a wallet": paid.plain}

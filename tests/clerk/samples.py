@@ -164,6 +164,8 @@ class Worker:
         self.recalls = 0
         self.admitted = 0
         self.is_dead = False
+        self.is_slow = False  # it takes in no prices
+        self.last_book = 0
         self.key_id = 1
         self._welcomed = asyncio.Event()
         self._heard = asyncio.Event()
@@ -207,10 +209,16 @@ class Worker:
             case Changes():
                 self.changes += message.changes
             case PriceBook():
-                self.channel.send(Priced(message.number))
+                self.last_book = message.number
+                if not self.is_slow:
+                    self.catch_up()
             case Tick():
                 self.ticks.append(message)
         self._heard.set()
+
+    def catch_up(self) -> None:
+        """Charge by the last book that came."""
+        self.channel.send(Priced(self.last_book))
 
     def _closed(self, _: Exception | None) -> None:
         for waiter in self._answers.values():

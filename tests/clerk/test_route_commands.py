@@ -7,7 +7,7 @@ import pytest
 from tallygate.core.commands import CreateKey, KeyView
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.limits import Limit
-from tallygate.core.ports import Reload, Share, Shared
+from tallygate.core.ports import Reload
 from tallygate.core.route_commands import (
     DeleteRoute,
     HeaderSpec,
@@ -16,6 +16,7 @@ from tallygate.core.route_commands import (
     SaveRoute,
 )
 from tallygate.core.routes import Route
+from tallygate.core.shares import Share, Shared
 from tallygate.store import audit, limits, routes
 from tests.clerk.conftest import MakeNode
 from tests.clerk.samples import MASTER_KEY, Node, until

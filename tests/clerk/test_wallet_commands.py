@@ -78,7 +78,7 @@ async def test_a_top_up_is_an_entry_and_an_audit_row(any_node: Node) -> None:
     assert (entry.kind, entry.amount_micros, entry.reason) == ("top_up", 12 * POINT, "paid")
     assert entry.actor == "test"
     async with any_node.db.reading() as tx:
-        (row,) = await audit.page(tx, limit=9, subject="wallet:alice")
+        (row,) = await audit.page(tx, limit=9, wanted=audit.Filter(subject="wallet:alice"))
     assert (row.action, row.before["balance_micros"]) == ("wallet.top_up", 0)
     assert (row.after["balance_micros"], row.after["reason"]) == (12 * POINT, "paid")
     assert await differences(any_node.db) == []

@@ -6,13 +6,12 @@ the first answer for a repeated Idempotency-Key.
 
 import datetime
 import hashlib
-import secrets
 from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
-from tallygate.clerk.commands import dify
+from tallygate.clerk.commands import dispatch
 from tallygate.clerk.commands.context import Context
 from tallygate.clerk.options import Options
 from tallygate.core import commands
@@ -30,6 +29,12 @@ MASTER_KEY = b"m" * 32
 OPTIONS = Options(
     data="", database_url="", node_uuid="node", node_name="this-node", master_key=MASTER_KEY
 )
+# Run by the clerk's own handlers, which write their audit rows themselves.
+REAL_HANDLERS = {
+    kind: handler
+    for kind, handler in dispatch.HANDLERS.items()
+    if kind.__module__ != commands.__name__
+}
 DAY_MS = 86_400_000
 
 
@@ -67,9 +72,13 @@ class StoreClerk:
                 if earlier.state is idempotency.State.DONE:
                     assert earlier.answer is not None
                     return msgspec.msgpack.decode(earlier.answer)
-            value = await self._run(tx, arguments, actor)
+            is_own = type(arguments) not in REAL_HANDLERS
+            if is_own:
+                value = await self._run(tx, arguments)
+            else:
+                value = await self._run_really(tx, arguments, actor)
             plain = msgspec.to_builtins(value, builtin_types=(bytes,))
-            if type(arguments) not in dify.HANDLERS:  # those are the clerk's own, and audit
+            if is_own:
                 await audit.record(
                     tx, actor, arguments.NAME, _subject(arguments), None, plain, self.now_ms
                 )
@@ -85,11 +94,19 @@ class StoreClerk:
                 )
         return plain
 
-    async def _run(self, tx: Tx, arguments: Arguments, actor: Actor) -> Any:
+    async def _run_really(self, tx: Tx, arguments: Arguments, actor: Actor) -> Any:
+        """As the clerk does it, audit row and events included."""
+        context = Context(tx, self.now_ms, actor, OPTIONS, self._entropy)
+        value = await REAL_HANDLERS[type(arguments)](context, arguments)
+        await context.append_events()
+        return value
+
+    def _entropy(self, size: int) -> bytes:
+        self._made += 1
+        return self._made.to_bytes(size, "big")
+
+    async def _run(self, tx: Tx, arguments: Arguments) -> Any:
         match arguments:
-            case _ if type(arguments) in dify.HANDLERS:
-                context = Context(tx, self.now_ms, actor, OPTIONS, secrets.token_bytes)
-                return await dify.HANDLERS[type(arguments)](context, arguments)
             case commands.CreateKey():
                 return await self._create(tx, arguments)
             case commands.PatchKey():

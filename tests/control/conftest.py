@@ -1,5 +1,6 @@
 """The API over a real SQLite store, called as gateways call it, without a socket between."""
 
+import secrets
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +11,16 @@ import pytest
 from tallygate.control import application, metrics
 from tallygate.control.authentication import AdminDoor, GuessBudget
 from tallygate.control.parts import Parts
+from tallygate.control.passwords import Cost, Passwords
+from tallygate.control.sign_in import SignIn, Throttle
 from tallygate.store.database import Database
 from tallygate.store.migrations import migrate
 from tests.control.clerk import MASTER_KEY, StoreClerk
 
 ADMIN_TOKEN = "the-operators-own-token"
+
+
+CHEAP = Cost(passes=1, memory_kib=64)
 
 
 class Clock:
@@ -56,6 +62,7 @@ def parts(db: Database, clerk: StoreClerk, clock: Clock) -> Parts:
         from_settings=None,
         node_name="this-node",
         render_metrics=metrics.renderer(clerk),
+        sign_in=SignIn(passwords=Passwords(secrets.token_bytes, CHEAP), throttle=Throttle(clock)),
     )
 
 

@@ -27,8 +27,8 @@ ACTOR = Actor("test", "local", "req-1")
 class OwnClerk(StoreClerk):
     """Runs every command as the clerk itself does."""
 
-    async def _run(self, tx: Tx, arguments: Arguments, actor: Actor) -> Any:
-        context = Context(tx, self.now_ms, actor, OPTIONS, secrets.token_bytes)
+    async def _run(self, tx: Tx, arguments: Arguments) -> Any:
+        context = Context(tx, self.now_ms, ACTOR, OPTIONS, secrets.token_bytes)
         return await dispatch.HANDLERS[type(arguments)](context, arguments)
 
 

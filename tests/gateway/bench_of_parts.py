@@ -167,8 +167,9 @@ async def bench_of_parts(
             for number, url in enumerate(provider_urls)
         ]
     )
+    apps = tuple(options.pop("apps", ()))
     with tempfile.TemporaryDirectory() as data:
-        clerk = FakeClerk(Snapshot(1, providers), keys)
+        clerk = FakeClerk(Snapshot(1, providers, apps), keys)
         path = f"{data}/clerk.sock"
         server = await loop.create_unix_server(clerk.connection, path)
         boot = next(_boots)

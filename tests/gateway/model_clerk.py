@@ -25,13 +25,14 @@ from tallygate.core.ports import (
     Gauges,
     Key,
     LookUp,
+    Priced,
     Refreshed,
-    Share,
-    Shared,
     Sync,
     Synced,
 )
 from tallygate.core.routes import Route
+from tallygate.core.shares import Share, Shared
+from tallygate.store import lease_decision
 
 
 @dataclass
@@ -60,6 +61,7 @@ class Books:
     generations: dict[tuple[int, int], int] = field(default_factory=dict)
     rows: dict[int, Row] = field(default_factory=dict)
     last_id: int = 100
+    balances: dict[int, int] = field(default_factory=dict)  # of wallets
 
     def generation(self, counter: tuple[int, int]) -> int:
         return self.generations.setdefault(counter, 1)
@@ -78,6 +80,8 @@ class Books:
         }
 
     def sync(self, boot: int, ask: Ask) -> Answer:
+        if ask.limit_id < 0:
+            return self._sync_wallet(boot, ask)
         counter = (ask.limit_id, ask.window_s)
         current = self.current(counter)
         lease_id, row = ask.lease_id, current.get(ask.lease_id)
@@ -117,6 +121,34 @@ class Books:
             self.used(counter),
         )
 
+    def leased(self, limit_id: int) -> int:
+        """Of a wallet."""
+        rows = [row for row in self.rows.values() if row.limit_id == limit_id]
+        return sum(max(0, row.outstanding) for row in rows)
+
+    def _sync_wallet(self, boot: int, ask: Ask) -> Answer:
+        """By the store's own decision: its rules are not simple enough to be written twice."""
+        balance = self.balances.get(-ask.limit_id, 0)
+        rows = [
+            lease_decision.Row(
+                *(lease_id, row.boot, 1, row.granted, row.returned, row.spent, row.spent, False)
+            )
+            for lease_id, row in self.rows.items()
+            if row.limit_id == ask.limit_id
+        ]
+        source = lease_decision.Source(1, 0, self.leased(ask.limit_id), balance, balance)
+        decision = lease_decision.decide(source, rows, boot, ask)
+        lease_id = decision.row.id if decision.row is not None else 0
+        if not lease_id and decision.grant:
+            self.last_id += 1
+            lease_id = self.last_id
+            self.rows[lease_id] = Row(boot, ask.limit_id, ask.window_s, 1)
+        row = self.rows.get(lease_id, Row(boot, ask.limit_id, ask.window_s, 1))
+        row.granted += decision.grant
+        row.returned += decision.returned
+        is_short = decision.shortage > 0
+        return Answer(lease_id, 1, row.granted, is_short, False, decision.outstanding - balance)
+
     def _close(self, lease_id: int, row: Row | None, ask: Ask) -> Answer:
         counter = (ask.limit_id, ask.window_s)
         if row is not None:
@@ -130,7 +162,10 @@ class Books:
         """What a journal entry says."""
         for use in uses:
             counter = (use.limit_id, use.window_s)
-            if use.generation == self.generation(counter):
+            if use.limit_id < 0:
+                self.balances[-use.limit_id] -= use.spent
+                self.rows[use.lease_id].spent += use.spent
+            elif use.generation == self.generation(counter):
                 self.spent[counter] = self.spent.get(counter, 0) + use.spent
                 if use.lease_id in self.rows:
                     self.rows[use.lease_id].spent += use.spent
@@ -215,5 +250,5 @@ class ModelClerk:
             if old is None:
                 return Claimed(message.id, "new", "", 0, "", None)
             return Claimed(message.id, *[getattr(old, name) for name in old.__struct_fields__[1:]])
-        assert isinstance(message, Fulfil | Gauges)
+        assert isinstance(message, Fulfil | Gauges | Priced)
         return None

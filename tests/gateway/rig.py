@@ -8,14 +8,16 @@ nothing more happens by itself.
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
+from tallygate.core.dify import App
 from tallygate.core.entry import Entry
-from tallygate.core.ports import Change, Changes, Fulfil, Key, Reload, Tick, Welcome
+from tallygate.core.ports import Change, Changes, Fulfil, Key, PriceBook, Reload, Tick, Welcome
+from tallygate.core.pricing import Book, Price, Rate
 from tallygate.core.provider import Protocol, Provider, Snapshot
 from tallygate.core.routes import Route
 from tallygate.gateway.clerk_link import ClerkLink
@@ -199,7 +201,12 @@ class Rig:
     """The parts of one worker, and all that they talk to."""
 
     def __init__(
-        self, folder: Path, keys: dict[str, Key], providers: list[Provider], **options: Any
+        self,
+        folder: Path,
+        keys: dict[str, Key],
+        providers: list[Provider],
+        apps: Iterable[App] = (),
+        **options: Any,
     ) -> None:
         self.loop = Loop()
         self.tasks = Coroutines()
@@ -208,13 +215,15 @@ class Rig:
         self.clients: list[Side] = []
         self.upstreams: list[Side] = []  # in the order in which they were connected
         self.snapshots = itertools.count(2)
+        self.books = 0
         values = {"data": str(folder), "node_uuid": "node", "slot": 0, "boot": 1, "port": 0}
         values |= {"clerk_socket": "", "control_socket": f"{folder}/control.sock"}
         values |= {"journal_segment_bytes": 1 << 20}
         self.options = Options(**(values | options))
         self.folder = folder / "journal" / "0" / "1"
         offset_ms = NOON_MS - int(self.loop.now_s * 1000)
-        self.welcome = Welcome("n", STORE, offset_ms, 1, True, Snapshot(1, tuple(providers)))
+        snapshot = Snapshot(1, tuple(providers), tuple(apps))
+        self.welcome = Welcome("n", STORE, offset_ms, 1, True, snapshot)
         self.parts = Parts(
             self.options,
             cast(Any, self.loop),
@@ -261,6 +270,12 @@ class Rig:
         self.parts.from_clerk(Changes([Change(2, kind, subject, detail)]))
         self.settle()
 
+    def price(self, *prices: Price, rate: Rate | None = None, **aliases: str) -> None:
+        """The book of prices, or another one."""
+        self.books += 1
+        self.parts.from_clerk(PriceBook(self.books, Book(self.books, prices, aliases, rate)))
+        self.settle()
+
     def reload(self, *providers: Provider) -> None:
         self.parts.from_clerk(Reload(Snapshot(next(self.snapshots), providers)))
         self.settle()
@@ -270,6 +285,11 @@ class Rig:
         self.clerk.amounts_of(routes)
         providers = self.welcome.snapshot.providers
         self.parts.from_clerk(Reload(Snapshot(next(self.snapshots), providers, (), routes)))
+        self.settle()
+
+    def reload_apps(self, *apps: App) -> None:
+        providers = self.welcome.snapshot.providers
+        self.parts.from_clerk(Reload(Snapshot(next(self.snapshots), providers, apps)))
         self.settle()
 
     def reconnect(self) -> None:

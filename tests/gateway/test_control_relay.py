@@ -76,6 +76,22 @@ def test_a_control_plane_that_takes_an_upload_and_says_nothing_is_given_up() -> 
         assert client.answer().status == 503
 
 
+def test_tls_is_believed_from_trusted_proxies_only() -> None:
+    """A cookie that is marked for TLS where there is none would sign nobody in, and the reverse
+    would send it in clear."""
+    for trusted, peer, said, is_believed in (
+        ("", "10.0.0.1", "https", False),
+        ("10.0.0.0/8", "10.0.0.1", "https", True),
+        ("10.0.0.0/8", "10.0.0.1", "http", False),
+        ("10.0.0.0/8", "11.0.0.1", "https", False),
+    ):
+        with rigged({}, trusted_proxies=trusted) as rig:
+            rig.client(peer).send(request("GET", "/", x_forwarded_proto=said))
+            sent = rig.upstream.transport.written
+            assert sent.count(b"x-forwarded-proto: https\r\n") == is_believed
+            assert sent.count(b"x-forwarded-proto") == is_believed
+
+
 def test_a_large_upload_is_not_gathered() -> None:
     """Its pieces go on as they come, at the pace of whoever reads them."""
     with rigged({}) as rig:

@@ -8,8 +8,9 @@ import pytest
 
 from tallygate.core.entry import Outcome
 from tallygate.core.limits import Dimension, Limit
-from tallygate.core.ports import Key, LookUp, Share
+from tallygate.core.ports import Key, LookUp
 from tallygate.core.routes import Deadlines, HeaderRules, Route
+from tallygate.core.shares import Share
 from tallygate.core.windows import Span
 from tallygate.journal.writer import JournalFailed
 from tests.gateway.exchange_text import LAST_CHUNK, Incomplete, chunked, reply, request

@@ -1,8 +1,10 @@
 """What each role is told: settings and node facts as one flat map, cut down to what it may know.
 
-A gateway faces the network, so no secret of the node's is in its brief.
+A gateway faces the network, so no secret of the node's is in its brief but those that it checks
+deliveries by.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from tallygate.config import Settings
+from tallygate.core.money import MICROS
 from tallygate.supervisor.folder import Node
 
 # A gateway leaves before the supervisor would kill it, so that it ends its streams itself.
@@ -22,7 +25,10 @@ _NEVER_TO_A_GATEWAY = frozenset(
         "deepseek_api_key",
         "dify_api_key",
         "master_key",
+        "master_key_old",
         "notify_urls",
+        "notify_webhook_secret",
+        "notify_webhook_url",
         "oidc_client_secret",
         "settings",
     }
@@ -57,6 +63,8 @@ def of_node(
         "node_name": node.name,
         "master_key": master_key,
         "admin_token": admin_token,
+        "admin_token_hash": hashlib.sha256(admin_token.encode()).digest(),
+        "charge_micros_max": settings.max_charge_points * MICROS,
         "default_daily_limit": settings.daily_req_limit,
         "clerk_socket": str(settings.socket_path("clerk")),
         "control_socket": str(settings.socket_path("control")),
@@ -66,6 +74,8 @@ def of_node(
 def for_gateway(brief: Mapping[str, Any], *, slot: int, boot: int, port: int) -> dict[str, Any]:
     """Who this worker is, and nothing that opens a store or a provider's account."""
     told = {name: value for name, value in brief.items() if name not in _NEVER_TO_A_GATEWAY}
+    for name in ("dify_webhook_key", "dify_webhook_secret"):  # what deliveries are checked by
+        told[name] = told[name] or ""
     drain_timeout_s = int(told["drain_timeout_s"] * GATEWAY_DRAIN_SHARE)
     return {**told, "slot": slot, "boot": boot, "port": port, "drain_timeout_s": drain_timeout_s}
 

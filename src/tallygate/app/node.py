@@ -75,7 +75,9 @@ class _Node:
 
     def _read_secrets(self) -> None:
         settings = self._settings
-        self._master_key = folder.master_key(settings.data, _secret(settings.master_key))
+        self._master_key = folder.master_key(
+            settings.data, _secret(settings.master_key), _secret(settings.master_key_old)
+        )
         self._admin_token, self._is_new_token = folder.admin_token(
             settings.data, _secret(settings.admin_token)
         )

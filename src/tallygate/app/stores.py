@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from tallygate.app import first_prices
 from tallygate.core.dify import App, app_of_settings
 from tallygate.core.errors import StoreRefused, StoreUnavailable
 from tallygate.core.provider import Provider
@@ -79,6 +80,7 @@ async def _prepare(facts: Facts, location: Location, master_key: bytes) -> None:
     await database.open()
     try:
         await migrate(database)
+        await first_prices.set_up(database)
         if location.takes_over is not None:
             await _take_over(database, facts, location, master_key)
     finally:

@@ -13,28 +13,36 @@ from typing import Any
 
 import structlog
 
+from tallygate.clerk import figures
 from tallygate.clerk.barrier import Barrier
+from tallygate.clerk.billing import Billing
 from tallygate.clerk.book import BookKeeper
 from tallygate.clerk.claims import Claims
+from tallygate.clerk.cleaning import clean_usage
 from tallygate.clerk.clock import NodeClock
-from tallygate.clerk.commands.context import DAY_MS, bad
 from tallygate.clerk.commands.dispatch import Dispatch
+from tallygate.clerk.dify_billing import DifyBilling
+from tallygate.clerk.expiries import Expiries
 from tallygate.clerk.feed import Feed
 from tallygate.clerk.leases import Counter, Leases
 from tallygate.clerk.lives import Life
 from tallygate.clerk.lookups import LookUps
+from tallygate.clerk.notice_channels import channels_of
+from tallygate.clerk.notices import Notifier
 from tallygate.clerk.options import Options
 from tallygate.clerk.peers import Peer, Peers
 from tallygate.clerk.providers import Providers
 from tallygate.clerk.recover import Recovery
 from tallygate.clerk.settle import Settler
+from tallygate.clerk.shelf import Shelf
 from tallygate.clerk.upkeep import Upkeep
 from tallygate.clerk.writer import Writer
 from tallygate.core.commands import CleanUsage, Inspect, Settle
+from tallygate.core.dify_commands import TakeBrowserEvents
 from tallygate.core.errors import StoreUnavailable
 from tallygate.core.ports import Actor, Reload, Tick
 from tallygate.core.provider import Snapshot
-from tallygate.store import audit, feed, migrations, nodes, providers, usage
+from tallygate.store import feed, migrations, nodes, providers
 from tallygate.store.database import Database, Tx
 from tallygate.store.feed import Event
 from tallygate.tasks import Tasks
@@ -43,6 +51,10 @@ STORE_DEADLINE_S = 5.0
 TICK_S = 0.25
 BEAT_S = 1.0
 PRICES_TIMEOUT_MS = 3_000
+PARTS = (
+    *("recovery", "feed", "leases", "lookups", "providers", "book", "claims"),
+    *("upkeep", "expiries", "notices", "billing", "dify"),
+)
 
 log = structlog.get_logger("tallygate.clerk")
 
@@ -71,6 +83,10 @@ class Clerk:
         self.barrier = Barrier(
             self.db, self.clock, options, self.writer, self.settler, self._prepare_barrier
         )
+        self.expiries = Expiries(self.db, self.clock, self.writer, options)
+        self.notices = Notifier(
+            self.db, self.clock, self.writer, channels_of(options, self.db.system_clock_ms)
+        )
         self.upkeep = Upkeep(options, self.writer, self.settler, self.db.system_clock_ms)
         self.leases = Leases(
             self.writer,
@@ -78,12 +94,26 @@ class Clerk:
             lambda: self.barrier.has_other_nodes,
             self._publish_recall,
         )
+        self.billing = Billing(
+            self.writer, self.clock, options, Shelf(self.book, options), self._recall_money
+        )
+        shelf = Shelf(self.book, options)
+        self.dify = DifyBilling(
+            self.db, self.writer, self.clock, options, shelf, self._recall_money
+        )
+        self.settler.charge = self.dify.settle
         self.dispatch = Dispatch(
             self.writer,
             options,
             entropy,
-            {Settle: self._settle, CleanUsage: self._clean_usage, Inspect: self._inspect},
+            {
+                Settle: self._settle,
+                CleanUsage: self._clean_usage,
+                Inspect: self._inspect,
+                TakeBrowserEvents: self.dify.take_browser_events,
+            },
             self._commanded,
+            self.spread_prices,
         )
         self.store_uuid = ""
         self.lookups = LookUps(self.db, self.clock, lambda: self.feed.cursor)
@@ -119,8 +149,7 @@ class Clerk:
         self.tasks.start(self.writer.run(), "writer")
         await self.barrier.beat()
         await self.recovery.scan()
-        parts = ("recovery", "feed", "leases", "lookups", "providers", "book", "claims", "upkeep")
-        for name in parts:
+        for name in PARTS:
             self.tasks.start(getattr(self, name).run(), name)
         self.tasks.start(self.settler.watch(), "journals")
         self.tasks.start(self._beat(), "heartbeat")
@@ -183,8 +212,10 @@ class Clerk:
     async def spread_prices(self) -> None:
         """After a change of prices: return when every node that is alive charges by them."""
         await self.book.renew()
-        if self.barrier.has_other_nodes:
-            await self.barrier.settle(PRICES_TIMEOUT_MS)
+        if not self.barrier.has_other_nodes:
+            return
+        if stale := await self.barrier.settle(PRICES_TIMEOUT_MS):
+            log.warning("prices were changed, and nodes do not say that they know", nodes=stale)
 
     async def _prepare_barrier(self) -> None:
         """A journal that appeared a moment ago counts, and a book that was changed is in force."""
@@ -192,6 +223,7 @@ class Clerk:
         await self.book.catch_up()
 
     def _commanded(self) -> None:
+        self.billing.shelf.forget()
         self.feed.poke()
 
     def _event(self, event: Event) -> None:
@@ -214,6 +246,13 @@ class Clerk:
         with contextlib.suppress(StoreUnavailable):  # whoever asked names us as stale
             await self.barrier.answer(seq)
 
+    def _recall_money(self, wallet_id: int) -> None:
+        """Ask for what gateways have leased of a wallet, here and elsewhere."""
+        counter = (-wallet_id, 0)  # its window is the one that never ends
+        self.leases.recall(counter)
+        if self.barrier.has_other_nodes:
+            self._publish_recall(counter)
+
     def _publish_recall(self, counter: Counter) -> None:
         self.tasks.start(self._recall_elsewhere(counter), "recall")
 
@@ -234,43 +273,7 @@ class Clerk:
         return {"stale": await self.barrier.settle(wanted.timeout_ms)}
 
     async def _clean_usage(self, wanted: CleanUsage, actor: Actor) -> dict[str, int]:
-        """Many small transactions: leases must not wait for a million deleted rows."""
-        if wanted.older_than_days < 1:
-            raise bad("older_than_days must be at least 1", "older_than_days")
-        before_ms = self.clock.now_ms() - wanted.older_than_days * DAY_MS
-        if wanted.is_dry_run:
-            async with self.db.reading() as tx:
-                return {"deleted": await usage.count_rows(tx, before_ms)}
-        total = 0
-        while deleted := await self.writer.do(
-            "clean usage", lambda tx, _: usage.clean(tx, before_ms)
-        ):
-            total += deleted
-        await self.writer.do(
-            "audit",
-            lambda tx, now_ms: audit.record(
-                tx, actor, wanted.NAME, "usage", None, {"deleted": total}, now_ms
-            ),
-        )
-        return {"deleted": total}
+        return await clean_usage(self.db, self.writer, self.clock.now_ms(), wanted, actor)
 
     async def _inspect(self, _: Inspect, __: Actor) -> dict[str, Any]:
-        lives = list(self.settler.lives.values())
-        return {
-            "node": self.options.node_name,
-            "workers": self.peers.described(),
-            "refused": [life.refused for life in lives if life.refused],
-            "figures": {
-                "is_store_available": int(self.is_store_available),
-                "feed_seq": self.feed.cursor,
-                "lease_syncs": self.leases.syncs,
-                "lease_recalls": self.leases.recalls,
-                "journals_open": sum(life.is_open for life in lives),
-                "journals_refused": sum(bool(life.refused) for life in lives),
-                "journal_lag_bytes": sum(
-                    life.tail.lag_bytes(life.position) for life in lives if life.is_open
-                ),
-                "entries_settled": sum(life.settled for life in lives),
-                "frames_set_aside": sum(life.corruptions for life in lives),
-            },
-        }
+        return figures.of(self)

@@ -32,6 +32,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 0  # of this node's gateways: where no route may lead
     public_url: str = ""
     console_host: str = ""
+    notify_urls: str | None = None
+    notify_webhook_url: str | None = None
+    notify_webhook_secret: str | None = None
+    charge_micros_max: int = 1_000_000_000_000
+    dify_overdraft: str = "reject"
+    dify_max_age_days: int = 30
+    dify_browser_trust: str = "hint"
 
     def __repr__(self) -> str:
         return f"<Options {self.node_name} {self.data}>"
@@ -39,6 +46,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def journals(self) -> Path:
         return Path(self.data) / "journal"
+
+    @property
+    def may_overdraw(self) -> bool:
+        """Whether a wallet without enough money is charged down to its floor."""
+        return self.dify_overdraft == "overdraw"
 
     @property
     def corrupt(self) -> Path:

@@ -11,6 +11,7 @@ import structlog
 from tallygate.clerk.clerk import Clerk
 from tallygate.clerk.options import Options
 from tallygate.clerk.peers import Peer
+from tallygate.core.deliveries import Deliver
 from tallygate.core.errors import Code, Refusal, StoreUnavailable
 from tallygate.core.ports import (
     Claim,
@@ -24,11 +25,10 @@ from tallygate.core.ports import (
     Priced,
     Refreshed,
     Result,
-    Share,
-    Shared,
     Sync,
     Welcome,
 )
+from tallygate.core.shares import Share, Shared
 from tallygate.store import leases, routes
 from tallygate.wire.channel import Channel
 
@@ -147,6 +147,8 @@ class Desk:
         match message:
             case Sync() if peer.is_worker:
                 clerk.leases.sync(peer, message)
+            case Deliver() if peer.is_worker:
+                clerk.billing.deliver(peer, message)
             case LookUp():
                 clerk.lookups.look_up(peer, message)
             case Priced() if peer.is_worker:

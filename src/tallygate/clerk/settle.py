@@ -7,13 +7,14 @@ rather than let everything behind it wait.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 import structlog
 
 from tallygate.clerk.clock import NodeClock
 from tallygate.clerk.lives import Life
+from tallygate.core.entry import Entry
 from tallygate.core.errors import StoreRefused, StoreUnavailable
 from tallygate.journal import slab
 from tallygate.journal.corrupt import Corruption, Reason, set_aside
@@ -22,7 +23,7 @@ from tallygate.journal.reader import Batch
 from tallygate.journal.retention import stamp_settled
 from tallygate.store import closing, idempotency, nodes
 from tallygate.store import settle as store_settle
-from tallygate.store.database import Database
+from tallygate.store.database import Database, Tx
 
 TARGET_S = 0.005
 BATCH_MIN = 256  # a transaction's own cost is that of some 250 rows: smaller ones only fall behind
@@ -31,6 +32,7 @@ WATCH_S = 0.25  # usage shows within a second; whoever needs it now sets a barri
 
 # The lives that are still to be read to their ends, and who waits for that.
 _Barrier = tuple[set[tuple[int, int]], asyncio.Future[None]]
+Charge = Callable[[Tx, Sequence[Entry], int], Awaitable[None]]
 
 log = structlog.get_logger("tallygate.clerk")
 
@@ -50,6 +52,7 @@ class Settler:
         self._machine_boot = slab.machine_boot()
         self._barriers: list[_Barrier] = []
         self._turn = 0
+        self.charge: Charge | None = None  # of entries whose cost nobody has worked out yet
         self.lives: dict[tuple[int, int], Life] = {}
         self.ended: set[tuple[int, int]] = set()  # closed by an earlier clerk
 
@@ -135,14 +138,12 @@ class Settler:
 
     async def _write(self, life: Life, batch: Batch) -> None:
         async with self._db.writing() as tx:
+            now_ms = self._clock.now_ms()
             await store_settle.settle(
-                tx,
-                life.boot_id,
-                life.position,
-                batch.position,
-                batch.entries,
-                self._clock.now_ms(),
+                tx, life.boot_id, life.position, batch.position, batch.entries, now_ms
             )
+            if self.charge is not None:
+                await self.charge(tx, batch.entries, now_ms)
 
     async def _isolate(self, life: Life, batch: Batch, error: Exception) -> bool:
         """Find the one entry that the store does not take; settle around it."""

@@ -5,13 +5,14 @@ from collections.abc import Callable
 
 import structlog
 
+from tallygate.clerk.notices import KEEP_MS
 from tallygate.clerk.options import Options
 from tallygate.clerk.settle import Settler
 from tallygate.clerk.writer import Writer
 from tallygate.core.errors import StoreUnavailable
 from tallygate.journal.folder import BootFolder, boot_folders
 from tallygate.journal.retention import drop_ended, prune
-from tallygate.store import feed, idempotency, sessions
+from tallygate.store import feed, idempotency, notices, sessions
 from tallygate.store.database import Tx
 
 EVERY_S = 60.0
@@ -53,6 +54,7 @@ class Upkeep:
     async def _prune_rows(self, tx: Tx, now_ms: int) -> None:
         await feed.prune(tx, now_ms - self._options.feed_keep_h * HOUR_MS)
         await idempotency.clean(tx, now_ms)
+        await notices.clean(tx, now_ms - KEEP_MS)
         await sessions.clean(tx, now_ms)
 
     def _prune_journal(self, folder: BootFolder) -> None:

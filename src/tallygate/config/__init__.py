@@ -20,7 +20,9 @@ from pydantic import (
 )
 
 from tallygate.config.accounts import AccountSettings
-from tallygate.core.dify import DEFAULT_HOLD_POINTS, with_version
+from tallygate.config.billing import BillingSettings
+from tallygate.config.dify import DifySettings
+from tallygate.config.notices import NoticeSettings
 from tallygate.core.limits import AMOUNT_MAX
 from tallygate.core.windows import zone_of
 
@@ -35,7 +37,7 @@ def _named(*names: str) -> AliasChoices:
     return AliasChoices(*names)
 
 
-class Settings(AccountSettings):
+class Settings(AccountSettings, BillingSettings, DifySettings, NoticeSettings):
     """Everything an operator can set."""
 
     model_config = ConfigDict(
@@ -52,6 +54,9 @@ class Settings(AccountSettings):
         None, validation_alias=_named("TALLYGATE_ADMIN_TOKEN", "ADMIN_TOKEN")
     )
     master_key: SecretStr | None = Field(None, validation_alias=_named("TALLYGATE_MASTER_KEY"))
+    master_key_old: SecretStr | None = Field(
+        None, validation_alias=_named("TALLYGATE_MASTER_KEY_OLD")
+    )
     database_url: SecretStr | None = Field(
         None, validation_alias=_named("TALLYGATE_DATABASE_URL", "DATABASE_URL")
     )
@@ -65,19 +70,6 @@ class Settings(AccountSettings):
         "https://api.deepseek.com/v1",
         validation_alias=_named("TALLYGATE_DEEPSEEK_BASE_URL", "DEEPSEEK_BASE_URL"),
     )
-    dify_api_url: str = Field(
-        "", validation_alias=_named("TALLYGATE_DIFY_API_URL", "VITE_DIFY_API_URL")
-    )
-    dify_api_key: SecretStr | None = Field(
-        None, validation_alias=_named("TALLYGATE_DIFY_API_KEY", "VITE_DIFY_API_KEY")
-    )
-    dify_model: str = Field("", max_length=256, validation_alias=_named("TALLYGATE_DIFY_MODEL"))
-    dify_hold_points: int = Field(
-        DEFAULT_HOLD_POINTS, ge=0, le=10**9, validation_alias=_named("TALLYGATE_DIFY_HOLD_POINTS")
-    )
-    dify_trace_quiet_s: int = Field(
-        10, ge=0, le=3600, validation_alias=_named("TALLYGATE_DIFY_TRACE_QUIET_S")
-    )
     daily_req_limit: int = Field(
         200,
         ge=0,
@@ -86,7 +78,6 @@ class Settings(AccountSettings):
     )
     public_models: bool = Field(False, validation_alias=_named("TALLYGATE_PUBLIC_MODELS"))
     keep_sealed_keys: bool = Field(True, validation_alias=_named("TALLYGATE_KEEP_SEALED_KEYS"))
-    notify_urls: SecretStr | None = Field(None, validation_alias=_named("TALLYGATE_NOTIFY_URLS"))
     trusted_proxies: str = Field("", validation_alias=_named("TALLYGATE_TRUSTED_PROXIES"))
     console_host: str = Field("", validation_alias=_named("TALLYGATE_CONSOLE_HOST"))
 
@@ -146,6 +137,17 @@ class Settings(AccountSettings):
         24, ge=1, validation_alias=_named("TALLYGATE_IDEMPOTENCY_KEEP_H")
     )
 
+    # The credential keeper.
+    keeper_delete_grace_days: int = Field(
+        7, ge=0, le=3650, validation_alias=_named("TALLYGATE_KEEPER_DELETE_GRACE_DAYS")
+    )
+    keeper_interval_h: float = Field(
+        6, ge=0, le=8760, validation_alias=_named("TALLYGATE_KEEPER_INTERVAL_H")
+    )  # 0: the server does not run it
+    keeper_concurrency: int = Field(
+        128, ge=1, le=10_000, validation_alias=_named("TALLYGATE_KEEPER_CONCURRENCY")
+    )
+
     @field_validator("time_zone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
@@ -178,13 +180,6 @@ class Settings(AccountSettings):
         if not value.startswith(("http://", "https://")):
             raise ValueError("use a URL that starts with http:// or https://")
         return value.rstrip("/")
-
-    @field_validator("dify_api_url")
-    @classmethod
-    def _dify_url(cls, value: str) -> str:
-        if value and not value.startswith(("http://", "https://")):
-            raise ValueError("use a URL that starts with http:// or https://")
-        return with_version(value) if value else ""
 
     @field_validator("database_url")
     @classmethod

@@ -5,23 +5,18 @@ could not be reached in time is named in `x-tallygate-stale`.
 """
 
 import datetime
-from typing import Any
-from urllib.parse import quote
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from tallygate.control import bodies
+from tallygate.control import barrier, bodies
 from tallygate.control.admin_keys import unsealed
 from tallygate.control.openapi import described
-from tallygate.control.orders import actor_of, order
+from tallygate.control.orders import order
 from tallygate.control.parts import Parts
-from tallygate.core.commands import ResetUsage, Settle
-from tallygate.core.errors import StoreUnavailable
+from tallygate.core.commands import ResetUsage
 from tallygate.core.windows import zone_of
 from tallygate.store import usage
-
-STALE = "x-tallygate-stale"
 
 
 class Reset(bodies.Body, kw_only=True):
@@ -55,10 +50,6 @@ class DayUsage(msgspec.Struct, kw_only=True):
     keys: list[KeyUsage]
 
 
-class Settled(msgspec.Struct, kw_only=True):
-    stale: list[str]
-
-
 def routes(parts: Parts) -> APIRouter:
     router = APIRouter(prefix="/admin/usage", tags=["usage"])
 
@@ -66,7 +57,7 @@ def routes(parts: Parts) -> APIRouter:
     async def show_usage(request: Request, day: str | None = None) -> Response:
         """What each key used on a day, today by default."""
         asked = bodies.read_day(day) if day is not None else await _today(parts)
-        stale = await _settle(parts, request)
+        stale = await barrier.settle(parts, request)
         async with parts.database.reading() as tx:
             used = [_shown(parts, one) for one in await usage.day_usage(tx, asked)]
         report = DayUsage(
@@ -75,8 +66,7 @@ def routes(parts: Parts) -> APIRouter:
             total_requests=sum(one.requests for one in used),
             keys=used,
         )
-        names = ", ".join(quote(name, safe=" ") for name in stale)
-        return bodies.answer(report, headers={STALE: names} if stale else None)
+        return bodies.answer(report, headers=stale)
 
     @router.post("/reset", **described(ResetDone, body=Reset))
     async def reset_usage(request: Request) -> Response:
@@ -93,15 +83,6 @@ async def _today(parts: Parts) -> datetime.date:
     """By the store's clock, in the zone that days are counted in."""
     now_ms = await parts.database.clock_ms()
     return datetime.datetime.fromtimestamp(now_ms / 1000, zone_of(parts.time_zone)).date()
-
-
-async def _settle(parts: Parts, request: Request) -> list[str]:
-    """Which nodes did not settle in time; this one, when its clerk does not answer."""
-    try:
-        value: Any = await parts.clerk.command(Settle(), actor_of(request))
-        return msgspec.convert(value, Settled).stale
-    except StoreUnavailable:
-        return [parts.node_name]
 
 
 def _shown(parts: Parts, one: usage.DayUsage) -> KeyUsage:

@@ -8,27 +8,46 @@ from tallygate.control import (
     admin_keys,
     admin_usage,
     audit,
+    budgets,
+    calculator,
     demo,
     dify_apps,
+    dify_events,
+    grants,
+    holds,
     keys,
     langfuse,
     metrics,
+    models,
     nodes,
+    oidc_sign_in,
     openapi,
+    own_account,
     pages,
+    points_history,
     providers,
+    rates,
+    redeem,
     refusals,
     routes,
+    sessions,
+    teams,
     tokens,
+    user_points,
+    users,
+    wallets,
 )
 from tallygate.control.parts import Parts
+from tallygate.control.people import People
 from tallygate.control.request_log import RequestLog
-from tallygate.core.errors import StoreRefused, StoreUnavailable
-from tallygate.core.keys import hash_key
-from tallygate.store import keys as api_keys
+from tallygate.control.roles import need_of
 
-OPERATORS_ONLY = (
-    *(admin_keys, admin_usage, keys, tokens, routes, providers, nodes, audit, metrics, dify_apps),
+# All of them behind one door; roles.py says what each call needs.
+GUARDED = (
+    *(admin_keys, admin_usage, keys, tokens, routes, providers, nodes, audit, metrics),
+    *(users, teams, own_account, user_points, points_history, sessions, oidc_sign_in),
+    *(wallets, grants, holds, redeem, budgets, models, rates, calculator),
+    *(dify_apps, dify_events, langfuse),
 )
 
 
@@ -56,23 +75,18 @@ def build_bare(parts: Parts) -> FastAPI:
     )
     refusals.install(application)
 
-    async def is_key(token: bytes) -> bool:
-        try:
-            async with parts.database.reading() as tx:
-                return await api_keys.find_by_hash(tx, hash_key(token), system_ms()) is not None
-        except (StoreUnavailable, StoreRefused):
-            return False
+    people = People(parts.database, parts.clerk, parts.sign_in.idle_ms, parts.sign_in.public_url)
 
-    async def operators_only(request: Request) -> None:
-        await parts.door.admit(request, is_key)
+    async def admit(request: Request) -> None:
+        need = need_of(request.method, request.scope["route"].path)
+        request.state.caller = await parts.door.admit(request, need, people)
 
-    guarded = APIRouter(dependencies=[Depends(operators_only)])
-    for resource in OPERATORS_ONLY:
+    guarded = APIRouter(dependencies=[Depends(admit)])
+    for resource in GUARDED:
         guarded.include_router(resource.routes(parts))
     application.include_router(guarded)
     application.include_router(pages.routes(parts, application))
     application.include_router(demo.routes(system_ms))
-    application.include_router(langfuse.routes(parts))
     openapi.install(application)
 
     @application.get("/openapi.json", include_in_schema=False)

@@ -13,6 +13,7 @@ from fastapi import Request, Response
 
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.limits import AMOUNT_MAX
+from tallygate.core.windows import zone_of
 
 BODY_BYTES_MAX = 1 << 20
 TEXT_LENGTH_MAX = 1000
@@ -33,6 +34,11 @@ class Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaul
 
 async def read(request: Request, kind: type[B]) -> B:
     """The body as `kind`; no body at all reads like `{}`."""
+    return parse(await receive(request), kind)
+
+
+async def receive(request: Request) -> bytes:
+    """The body as it came, if it is not too large."""
     received = bytearray()
     async for piece in request.stream():
         received += piece
@@ -40,7 +46,7 @@ async def read(request: Request, kind: type[B]) -> B:
             raise Refusal(
                 Code.TOO_LARGE, f"the body is larger than {BODY_BYTES_MAX} bytes; send less"
             )
-    return parse(bytes(received), kind)
+    return bytes(received)
 
 
 def parse(received: bytes, kind: type[B]) -> B:
@@ -110,6 +116,25 @@ def read_time(value: datetime.datetime, field: str) -> int:
             param=field,
         )
     return int(value.timestamp() * 1000)
+
+
+def query_time(request: Request, name: str, zone: str, *, days_later: int = 0) -> int | None:
+    """A day or a time in the query. A day begins where the operator's days begin; `days_later`
+    moves a day, not a time."""
+    text = request.query_params.get(name, "")
+    if not text:
+        return None
+    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+        day = read_day(text, name) + datetime.timedelta(days=days_later)
+        midnight = datetime.datetime.combine(day, datetime.time(), zone_of(zone))
+        return int(midnight.timestamp() * 1000)
+    try:
+        # A plus that was not encoded arrives as a space.
+        moment = datetime.datetime.fromisoformat(text.replace(" ", "+"))
+        return read_time(moment, name)
+    except (ValueError, OverflowError):
+        message = f"`{name}`: use a day like 2026-02-11, or a time like 2026-02-11T08:00:00Z"
+        raise Refusal(Code.BAD_REQUEST, message, param=name) from None
 
 
 def plain(value: msgspec.Struct) -> dict[str, Any]:

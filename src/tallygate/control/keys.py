@@ -149,12 +149,12 @@ def _changing(router: APIRouter, parts: Parts) -> None:
             kind=body.kind,
             label=body.label,
             daily_limit=body.daily_limit,
-            limits=specs_of(body.limits),
+            limits=limit_specs(body.limits),
             user_id=body.user_id,
             team_id=body.team_id,
-            expires_ms=expiry_of(body.expires_at),
+            expires_ms=expiry(body.expires_at),
             models=body.models,
-            addresses=networks_of(body.addresses),
+            addresses=networks(body.addresses),
             scopes=body.scopes,
         )
         return bodies.answer(api_key(await order(parts.clerk, request, change, KeyView)), 201)
@@ -174,11 +174,11 @@ def _changing(router: APIRouter, parts: Parts) -> None:
             key=key,
             label=body.label,
             daily_limit=body.daily_limit,
-            limits=UNSET if body.limits is UNSET else specs_of(body.limits),
+            limits=UNSET if body.limits is UNSET else limit_specs(body.limits),
             is_active=body.is_active,
-            expires_ms=UNSET if body.expires_at is UNSET else expiry_of(body.expires_at),
+            expires_ms=UNSET if body.expires_at is UNSET else expiry(body.expires_at),
             models=body.models,
-            addresses=UNSET if body.addresses is UNSET else networks_of(body.addresses),
+            addresses=UNSET if body.addresses is UNSET else networks(body.addresses),
             scopes=body.scopes,
         )
         return bodies.answer(api_key(await order(parts.clerk, request, change, KeyView)))
@@ -225,7 +225,7 @@ def shown_limits(limits: Sequence[Limit]) -> list[ShownLimit]:
     ]
 
 
-def specs_of(limits: list[ApiLimit]) -> list[LimitSpec]:
+def limit_specs(limits: list[ApiLimit]) -> list[LimitSpec]:
     specs = []
     for limit in limits:
         if limit.dimension is Dimension.POINTS:
@@ -246,11 +246,11 @@ def specs_of(limits: list[ApiLimit]) -> list[LimitSpec]:
     return specs
 
 
-def expiry_of(moment: datetime.datetime | None) -> int | None:
+def expiry(moment: datetime.datetime | None) -> int | None:
     return None if moment is None else bodies.read_time(moment, "expires_at")
 
 
-def networks_of(addresses: list[str] | None) -> list[str] | None:
+def networks(addresses: list[str] | None) -> list[str] | None:
     """CIDRs in their normal form; a single address is a network of one."""
     if addresses is None:
         return None

@@ -11,15 +11,16 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 from fastapi import APIRouter, Request, Response
 
 from tallygate.control import bodies
-from tallygate.control.orders import actor_of, idempotency_key
+from tallygate.control.callers import client_address
+from tallygate.control.orders import idempotency_key
 from tallygate.control.parts import Parts
 from tallygate.core import langfuse, otlp
 from tallygate.core.dify_commands import DifyAppView, TakeTraces, TraceTold
 from tallygate.core.errors import Code, Refusal
+from tallygate.core.ports import Actor
 from tallygate.store import dify_apps
 
 BODY_BYTES_MAX = 16 << 20
@@ -88,7 +89,7 @@ def routes(parts: Parts) -> APIRouter:
 async def _send(parts: Parts, request: Request, app: DifyAppView, traces: list[TraceTold]) -> None:
     if traces:
         command = TakeTraces(app_id=app.id, traces=traces)
-        actor = msgspec.structs.replace(actor_of(request), name=f"dify:{app.name}")
+        actor = Actor(f"dify:{app.name}", client_address(request), request.state.request_id)
         await parts.clerk.command(command, actor, idempotency_key(request))
 
 

@@ -4,6 +4,7 @@
 drops what FastAPI assumes of its own (its 422, its error shape).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -22,15 +23,30 @@ is answered with the first result, with another payload it is refused (409)."""
 
 
 def described(
-    answer: Any, *, status: int = 200, body: type[Body] | None = None, note: str = "Done"
+    answer: Any,
+    *,
+    status: int = 200,
+    body: type[Body] | None = None,
+    note: str = "Done",
+    query: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Keyword arguments for a route's decorator. `answer` is any type that msgspec knows."""
+    """Keyword arguments for a route's decorator. `answer` is any type that msgspec knows.
+
+    `query` names parameters that the call reads by itself, with what they mean.
+    """
     schemas, components = _schemas([answer, *([body] if body else [])])
     extra: dict[str, Any] = {_SCHEMAS: components}
     if body is not None:
         extra["requestBody"] = {"content": _json(schemas[1])}
+    if query:
+        extra["parameters"] = [_parameter(name, meaning) for name, meaning in query.items()]
     responses = {status: {"description": note, "content": _json(schemas[0])}}
     return {"status_code": status, "responses": responses, "openapi_extra": extra}
+
+
+def _parameter(name: str, meaning: str) -> dict[str, Any]:
+    schema = {"type": "string"}
+    return {"name": name, "in": "query", "description": meaning, "schema": schema}
 
 
 def install(application: FastAPI) -> None:

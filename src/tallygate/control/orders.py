@@ -10,7 +10,7 @@ from typing import Protocol as Port
 import msgspec
 from fastapi import Request
 
-from tallygate.control.authentication import client_address
+from tallygate.control.callers import caller_of, client_address
 from tallygate.core.commands import Arguments
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.ports import Actor
@@ -36,7 +36,8 @@ async def order(clerk: Clerk, request: Request, arguments: Arguments, kind: type
 
 
 def actor_of(request: Request) -> Actor:
-    return Actor(name="admin", address=client_address(request), request_id=request.state.request_id)
+    name = caller_of(request).name
+    return Actor(name=name, address=client_address(request), request_id=request.state.request_id)
 
 
 def idempotency_key(request: Request) -> str | None:

@@ -1,13 +1,23 @@
 """What the control plane is made of; `service` puts it together, tests put in their own."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import monotonic
 
-from tallygate.control.authentication import AdminDoor
+from tallygate.control.authentication import AdminDoor, GuessBudget
 from tallygate.control.orders import Clerk
+from tallygate.control.sign_in import SignIn
 from tallygate.core.dify import App
 from tallygate.core.provider import Provider
 from tallygate.store.database import Database
+
+# Of an address and of an account; a code has 120 bits, so this is to keep the noise down.
+CODE_GUESSES_MAX = 10
+CODE_GUESSES_REFILLED_PER_S = 1 / 60
+
+
+def _code_guesses() -> GuessBudget:
+    return GuessBudget(monotonic, CODE_GUESSES_MAX, CODE_GUESSES_REFILLED_PER_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +34,8 @@ class Parts:
     node_name: str
     render_metrics: Callable[[], Awaitable[bytes]]
     settings_app: App | None = None  # of TALLYGATE_DIFY_API_URL
+    sign_in: SignIn = field(default_factory=SignIn)
+    code_guesses: GuessBudget = field(default_factory=_code_guesses)
 
     def __repr__(self) -> str:
         return f"<Parts of {self.node_name}>"  # the master key stays unseen

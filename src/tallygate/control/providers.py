@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from msgspec import UNSET, UnsetType
 
 from tallygate.control import bodies, lists
+from tallygate.control.callers import caller_of
 from tallygate.control.openapi import described
 from tallygate.control.orders import order
 from tallygate.control.parts import Parts
@@ -85,6 +86,7 @@ def routes(parts: Parts) -> APIRouter:
     async def change_provider(request: Request, name: str) -> Response:
         """Change a provider; gateways use it so within a second."""
         body = await bodies.read(request, ProviderChange)
+        _check_reach(request, body)
         if body.base_url is not UNSET:
             _check_url(body.base_url)
         change = SaveProvider(name=name, is_new=False, **bodies.plain(body))
@@ -97,6 +99,14 @@ def routes(parts: Parts) -> APIRouter:
         return bodies.answer({"deleted": True})
 
     return router
+
+
+def _check_reach(request: Request, body: ProviderChange) -> None:
+    """Where a provider is decides who is sent its secret."""
+    if not caller_of(request).is_admin:
+        for name in ("secret", "base_url", "protocol"):
+            if getattr(body, name) is not UNSET:
+                raise Refusal(Code.FORBIDDEN, f"only an admin changes `{name}`", param=name)
 
 
 def _check_url(url: str) -> None:

@@ -19,10 +19,14 @@ import msgspec
 import uvicorn
 from starlette.types import ASGIApp
 
+from tallygate.clock import system_ms
 from tallygate.control import application, metrics
 from tallygate.control.authentication import AdminDoor, GuessBudget
+from tallygate.control.oidc import Oidc, OidcOptions, fetch
 from tallygate.control.orders import Clerk
 from tallygate.control.parts import Parts
+from tallygate.control.sign_in import HOUR_MS, MINUTE_MS, SignIn
+from tallygate.core.accounts import Role, read_role_map
 from tallygate.core.dify import App, app_of_settings
 from tallygate.core.provider import Provider
 from tallygate.store import providers
@@ -112,7 +116,34 @@ def parts_of(
         node_name=_node_name(settings.data / NODE_FILE),
         render_metrics=metrics.renderer(caller, render),
         settings_app=dify_app_of(settings),
+        sign_in=sign_in_of(settings),
     )
+
+
+def sign_in_of(settings: "Settings") -> SignIn:
+    return SignIn(
+        oidc=_oidc_of(settings),
+        public_url=settings.public_url,
+        idle_ms=settings.session_idle_min * MINUTE_MS,
+        max_ms=settings.session_max_h * HOUR_MS,
+    )
+
+
+def _oidc_of(settings: "Settings") -> Oidc | None:
+    if not settings.oidc_issuer:
+        return None
+    secret, role = settings.oidc_client_secret, settings.oidc_default_role
+    options = OidcOptions(
+        issuer=settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        client_secret=secret.get_secret_value() if secret else None,
+        scopes=settings.oidc_scopes,
+        domains=frozenset(filter(None, settings.oidc_domains.split(","))),
+        default_role=None if role == "none" else Role(role),
+        role_claim=settings.oidc_role_claim,
+        roles=read_role_map(settings.oidc_roles),
+    )
+    return Oidc(options, fetch, lambda: system_ms() / 1000)
 
 
 def provider_of(settings: "Settings") -> Provider | None:

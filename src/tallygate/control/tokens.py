@@ -18,10 +18,10 @@ from tallygate.control.keys import (
     Names,
     Rotation,
     ShownLimit,
-    expiry_of,
-    networks_of,
+    expiry,
+    limit_specs,
+    networks,
     shown_limits,
-    specs_of,
 )
 from tallygate.control.openapi import described
 from tallygate.control.orders import order
@@ -127,9 +127,9 @@ def _changing(router: APIRouter, parts: Parts) -> None:
             label=body.name,
             team_id=await _team(parts, body.team_id),
             scopes=body.scopes or [],
-            expires_ms=expiry_of(body.expires_at),
-            limits=specs_of(body.limits),
-            addresses=networks_of(body.addresses),
+            expires_ms=expiry(body.expires_at),
+            limits=limit_specs(body.limits),
+            addresses=networks(body.addresses),
             models=body.models,
             user_id=body.user_id,
         )
@@ -155,9 +155,9 @@ def _changing(router: APIRouter, parts: Parts) -> None:
             label=body.name,
             team_id=UNSET if body.team_id is UNSET else await _team(parts, body.team_id),
             scopes=UNSET if body.scopes is UNSET else body.scopes or [],
-            expires_ms=UNSET if body.expires_at is UNSET else expiry_of(body.expires_at),
-            limits=UNSET if body.limits is UNSET else specs_of(body.limits),
-            addresses=UNSET if body.addresses is UNSET else networks_of(body.addresses),
+            expires_ms=UNSET if body.expires_at is UNSET else expiry(body.expires_at),
+            limits=UNSET if body.limits is UNSET else limit_specs(body.limits),
+            addresses=UNSET if body.addresses is UNSET else networks(body.addresses),
             models=body.models,
             is_active=body.is_active,
         )

@@ -25,7 +25,6 @@ class Source(enum.StrEnum):
     HOLD = "hold"  # an amount that was held and then captured; no event
 
 
-DIFY: Final = "dify"  # the instance of events whose sender names no other Dify server
 _RUN: Final = ":run"
 
 # Who is believed when two disagree.
@@ -155,6 +154,7 @@ class Policy(msgspec.Struct, frozen=True):
     charge_micros_max: int
     may_overdraw: bool  # down to the wallet's floor
     browser_trust: Trust = Trust.HINT
+    is_owed: bool = False  # we let it through: it is taken whatever the balance is by now
 
 
 def rank_of(reporter: str) -> int:
@@ -184,6 +184,8 @@ def judge_cost(cost: Cost, free_micros: int, floor_micros: int, policy: Policy) 
     """Whether this much may be taken from a wallet; size is looked at before the balance."""
     if cost.micros > policy.charge_micros_max:
         return Verdict.REVIEW
+    if policy.is_owed:
+        return Verdict.CHARGE
     down_to_micros = floor_micros if policy.may_overdraw else 0
     if cost.micros and free_micros - cost.micros < down_to_micros:
         return Verdict.UNPAID

@@ -63,6 +63,23 @@ class TakeTraces(Arguments):
     traces: list[TraceTold]
 
 
+class TakeBrowserEvents(Arguments):
+    """What a signed-in user's browser has seen. → BrowserAnswer"""
+
+    NAME = "dify.browser_events"
+    account_id: str
+    body: bytes
+    app: str = ""
+    request_id: str = ""
+
+
+class BrowserAnswer(msgspec.Struct, kw_only=True):
+    """As a delivery of the same is answered."""
+
+    status: int
+    body: bytes
+
+
 class DifyAppView(msgspec.Struct, kw_only=True):
     """An app without its secrets. `trace_secret` only when it has just been made."""
 

@@ -6,15 +6,17 @@ Keys that are missing or new are borne with where nothing depends on them; what 
 wrong is refused by name. Prices that Dify states are never read: they are not what is charged.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from tallygate.core.charging import DIFY, Event, Source
+from tallygate.core.charging import Event, Source
+from tallygate.core.dify import DEFAULT_INSTANCE
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.event_fields import (
+    ID_LENGTH_MAX,
+    TOKENS_MAX,
     Members,
     named,
     read_counts,
@@ -23,6 +25,7 @@ from tallygate.core.event_fields import (
     read_time,
     required,
 )
+from tallygate.core.usage import INPUT_TOKENS, OUTPUT_TOKENS
 
 EVENTS_MAX: Final = 1_000  # in one delivery
 
@@ -30,16 +33,14 @@ _MESSAGE_END: Final = "message_end"
 _WORKFLOW_FINISHED: Final = "workflow_finished"
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(msgspec.Struct, frozen=True):
     """What a delivery is held to, and what it says beside its body."""
 
     age_ms_max: int | None  # None: an operator sends it in again, whatever its age
     user: str = ""  # for events that name none
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True):
     """One event of a delivery. Neither an event nor a refusal: it is about no usage.
 
     An event without a model is for the app that the delivery names.
@@ -50,13 +51,15 @@ class Item:
     refusal: Refusal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True):
     """All that came in one body."""
 
     items: tuple[Item, ...]
     is_batch: bool = False
 
+
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=ID_LENGTH_MAX, pattern=r"^[^\x00]*\Z")]
+_Count = Annotated[int, msgspec.Meta(ge=0, le=TOKENS_MAX)]
 
 _object = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 _batch = msgspec.json.Decoder(list[msgspec.Raw])
@@ -78,8 +81,60 @@ def read(body: bytes, now_ms: int, rules: Rules) -> Delivery:
     return Delivery(tuple(_item(bytes(one), now_ms, rules) for one in pieces), is_batch=True)
 
 
+class _Data(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    message_id: _Id
+    user_id: _Id
+    model_name: _Id
+    input_tokens: _Count
+    output_tokens: _Count
+    total_tokens: _Count | None = None
+    conversation_id: _Id = ""
+    timestamp: str | int | None = None
+
+
+class _Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """The seed's form to the letter, which most deliveries have: read five times as fast.
+
+    Whatever differs in the least is read member by member instead, and means the same.
+    """
+
+    event: Literal["message_end"]
+    data: _Data
+    request_id: _Id = ""
+
+
+_plain = msgspec.json.Decoder(_Plain)
+
+
+def _plain_event(payload: bytes, now_ms: int, rules: Rules) -> Event | None:
+    """None if it has to be read member by member."""
+    try:
+        said = _plain.decode(payload)
+    except _UNREADABLE:
+        return None
+    data = said.data
+    read, written, total = data.input_tokens, data.output_tokens, data.total_tokens
+    if (total is not None and total != read + written) or read + written > TOKENS_MAX:
+        return None
+    return Event(
+        source=Source.WEBHOOK,
+        instance=DEFAULT_INSTANCE,
+        aliases=(("message", data.message_id),),
+        account_id=data.user_id,
+        model=data.model_name,
+        counts={INPUT_TOKENS: read, OUTPUT_TOKENS: written},
+        event_ms=read_time(data.timestamp, now_ms, rules.age_ms_max),
+        request_id=said.request_id,
+        conversation_id=data.conversation_id,
+        message_id=data.message_id,
+    )
+
+
 def _item(payload: bytes, now_ms: int, rules: Rules) -> Item:
     try:
+        event = _plain_event(payload, now_ms, rules)
+        if event is not None:
+            return Item(payload, event)
         return Item(payload, _event(_object.decode(payload), now_ms, rules))
     except Refusal as refusal:
         return Item(payload, refusal=refusal)
@@ -183,7 +238,7 @@ def _used(
     kind, first_id = aliases[0]
     return Event(
         source=Source.WEBHOOK,
-        instance=DIFY,
+        instance=DEFAULT_INSTANCE,
         aliases=aliases,
         account_id=rules.user if user is None or user == "" else read_id(user, "user_id"),
         model="" if model is None else read_id(model, "model_name"),

@@ -39,6 +39,18 @@ class Attempt(msgspec.Struct, array_like=True, gc=False):
     duration_ms: int
 
 
+class DifyUse(msgspec.Struct, array_like=True, gc=False):
+    """Which event of a Dify server a request was, so that it is charged once whoever reports it."""
+
+    instance: str
+    aliases: tuple[tuple[str, str], ...]  # (kind, id), kind message or run
+    conversation_id: str
+    message_id: str
+    model: str  # the one that counted most; "" if nobody named one
+    parts: tuple[tuple[str, dict[str, int]], ...]
+    is_charged: bool  # else its models are called through this gateway, and charged there
+
+
 class Charge(msgspec.Struct, array_like=True, gc=False):
     """What a request costs its wallet, and the versions of price and rate that say so."""
 
@@ -74,3 +86,4 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
     bytes_out: int
     attempts: list[Attempt] = []
     charge: Charge | None = None  # None: nobody pays for it
+    event: DifyUse | None = None  # of a Dify server: settling finds out what it costs

@@ -30,6 +30,7 @@ class Code(enum.StrEnum):
     IMPOSSIBLE = "impossible"
     RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
     INSUFFICIENT_QUOTA = "insufficient_quota"
+    MODEL_NOT_PRICED = "model_not_priced"
     INSUFFICIENT_BALANCE = "insufficient_balance"
     OVERLOADED = "overloaded"
     STORE_UNAVAILABLE = "store_unavailable"
@@ -75,6 +76,7 @@ STATUS: dict[Code, int] = {
     Code.IMPOSSIBLE: 422,
     Code.RATE_LIMIT_EXCEEDED: 429,
     Code.INSUFFICIENT_QUOTA: 429,
+    Code.MODEL_NOT_PRICED: 422,
     Code.INSUFFICIENT_BALANCE: 402,
     Code.OVERLOADED: 503,
     Code.STORE_UNAVAILABLE: 503,

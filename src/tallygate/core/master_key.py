@@ -19,3 +19,14 @@ def decoded(text: str) -> bytes | None:
 def of_setting(text: str) -> bytes:
     """The base64 of 32 bytes is that key; any other text counts by its SHA-256."""
     return decoded(text) or hashlib.sha256(text.encode()).digest()
+
+
+def identity(key: bytes) -> str:
+    """By which a key is told from another one; it says nothing about it."""
+    return hashlib.sha256(b"tallygate master key:" + key).hexdigest()[:16]
+
+
+def identities(ring: bytes) -> list[str]:
+    """Of all keys of a ring, the one that seals first."""
+    starts = range(0, len(ring), MASTER_KEY_BYTES)
+    return [identity(ring[start : start + MASTER_KEY_BYTES]) for start in starts]

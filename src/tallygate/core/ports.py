@@ -8,9 +8,11 @@ from typing import Protocol as Port
 
 import msgspec
 
+from tallygate.core.deliveries import Deliver, Delivered
 from tallygate.core.limits import Limit
 from tallygate.core.pricing import Book
 from tallygate.core.provider import Snapshot
+from tallygate.core.shares import Share, Shared
 
 
 class Key(msgspec.Struct, array_like=True, gc=False):
@@ -103,14 +105,6 @@ class Fulfil(msgspec.Struct, array_like=True, tag="fulfil"):
     request_id: str = ""  # "" from a worker that was started before there was such a field
 
 
-class Share(msgspec.Struct, array_like=True, tag="share"):
-    """A token's own row under a route's limit for each token; answered by `Shared`."""
-
-    id: int
-    limit_id: int
-    key_id: int
-
-
 class Gauges(msgspec.Struct, array_like=True, tag="gauges"):
     """A worker's counters since its start, each second (telemetry.py gives them their names)."""
 
@@ -199,11 +193,6 @@ class Change(msgspec.Struct, array_like=True, gc=False):
     detail: int
 
 
-class Shared(msgspec.Struct, array_like=True, tag="shared"):
-    id: int
-    limit: Limit | None  # None: there is none any more, or the store could not be asked
-
-
 class Changes(msgspec.Struct, array_like=True, tag="changes"):
     changes: list[Change]
 
@@ -270,7 +259,17 @@ class Result(msgspec.Struct, array_like=True, tag="result"):
 
 
 FromWorker = (
-    Hello | LookUp | Sync | FetchModels | Claim | Fulfil | Share | Gauges | Priced | Command
+    Hello
+    | LookUp
+    | Sync
+    | FetchModels
+    | Claim
+    | Fulfil
+    | Deliver
+    | Share
+    | Gauges
+    | Priced
+    | Command
 )
 FromClerk = (
     Welcome
@@ -279,6 +278,7 @@ FromClerk = (
     | Refreshed
     | Claimed
     | Shared
+    | Delivered
     | Changes
     | Recall
     | Tick

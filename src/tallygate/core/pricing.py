@@ -65,8 +65,9 @@ class Cost(msgspec.Struct, frozen=True, gc=False):
 class Book(msgspec.Struct, frozen=True, array_like=True):
     """All prices that are or will be in effect, the aliases and the rate; sent whole to gateways.
 
-    `prices` are sorted by id. Of a model's versions the one with the highest id counts whose time
-    has come.
+    `prices` are sorted by when they take effect, then by id: of a model's versions the last one
+    counts whose time has come. A version that is in effect already has `effective_ms` 0, so that
+    no clock which lags a little thinks that its time is still to come.
     """
 
     version: int = 0
@@ -152,13 +153,20 @@ def picos_of(counts: Mapping[str, int], price: Price) -> int:
         + counts.get(OUTPUT_TOKENS, 0) * price.output_picos
         + price.request_picos
     )
-    read = counts.get(CACHE_READ_TOKENS, 0)
+    read, written = cached(counts)
     if read and price.cache_read_picos is not None:
         cost += read * (price.cache_read_picos - price.input_picos)
-    written = counts.get(CACHE_WRITE_TOKENS, 0)
     if written and price.cache_write_picos is not None:
         cost += written * (price.cache_write_picos - price.input_picos)
     return cost
+
+
+def cached(counts: Mapping[str, int]) -> tuple[int, int]:
+    """Input that was read from a cache and written to one; together never more than the input,
+    whatever a source says: otherwise a cheap cache could make a cost negative."""
+    whole = counts.get(INPUT_TOKENS, 0)
+    read = min(counts.get(CACHE_READ_TOKENS, 0), whole)
+    return read, min(counts.get(CACHE_WRITE_TOKENS, 0), whole - read)
 
 
 def micros_of(picos: int, currency: Currency, micros_per_usd: int) -> int:
@@ -170,7 +178,13 @@ def micros_of(picos: int, currency: Currency, micros_per_usd: int) -> int:
 
 def cost(counts: Mapping[str, int], price: Price, rate: Rate | None) -> Cost:
     """What this use costs under these versions."""
-    return cost_of_parts(((counts, price),), rate)
+    per_usd = 0 if rate is None else rate.micros_per_usd
+    assert price.currency is _POINTS or per_usd, "a price in US dollars needs a rate"
+    micros = micros_of(picos_of(counts, price), price.currency, per_usd)
+    # Output is rounded down, so that what is shown for input and output adds up.
+    output = output_picos_of(counts, price)
+    output = output // _PICOS_PER_MICRO if price.currency is _POINTS else output * per_usd // PICOS
+    return Cost(micros, min(output, micros))
 
 
 def cost_of_parts(parts: Iterable[tuple[Mapping[str, int], Price]], rate: Rate | None) -> Cost:
@@ -188,6 +202,8 @@ def cost_of_parts(parts: Iterable[tuple[Mapping[str, int], Price]], rate: Rate |
 def reserve_micros(input_tokens: int, output_tokens: int, price: Price, rate: Rate | None) -> int:
     """At most what a request will cost, as far as its token counts are right."""
     dearest = price.input_picos
+    if price.cache_read_picos is not None and price.cache_read_picos > dearest:
+        dearest = price.cache_read_picos
     if price.cache_write_picos is not None and price.cache_write_picos > dearest:
         dearest = price.cache_write_picos
     picos = input_tokens * dearest + output_tokens * price.output_picos + price.request_picos

@@ -85,7 +85,7 @@ def read_request(dialect: Dialect, body: bytes) -> MeteredRequest:
         estimate = estimate_tokens(body)
     except InvalidUtf8 as error:
         raise BadRequest("The body is not valid UTF-8. Send JSON encoded as UTF-8.") from error
-    members = _decode_members(body)
+    members = decode_members(body)
     _refuse_ambiguity(body, members)
     is_stream = "stream" in members and _read_bool(members, "stream")
     wants_usage = "stream_options" in members and _read_wants_usage(members)
@@ -140,7 +140,7 @@ def _asking_options(raw: msgspec.Raw) -> bytes | None:
     return msgspec.json.encode({**kept, "include_usage": True})
 
 
-def _decode_members(body: bytes) -> dict[str, msgspec.Raw]:
+def decode_members(body: bytes) -> dict[str, msgspec.Raw]:
     try:
         if may_be_wide(body):
             raise BadRequest(_TOO_WIDE)

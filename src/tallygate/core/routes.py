@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from tallygate.core.keys import is_plausible
 from tallygate.core.limits import Limit
 from tallygate.core.paths import is_ambiguous, is_own
 
@@ -230,7 +229,7 @@ def decide(
     sent = token_of(headers.get("x-api-key", ""), headers.get("authorization", ""))
     if not sent:
         return Verdict(Why.NO_TOKEN, route.path)
-    token = tokens.get(sent) if is_plausible(sent.encode()) else None
+    token = tokens.get(sent)
     if token is None:
         return Verdict(Why.UNKNOWN_TOKEN, route.path)
     why = why_not(route, token, method, now_ms)

@@ -1,6 +1,8 @@
 """Sealing: secrets that must be shown or used again rest as AES-256-GCM under the master key.
 
-The purpose (table, column, row) is authenticated with the secret, so that a sealed value copied to
+A master key here is a ring of keys, one after the other: the first one seals, each may open, so
+that all secrets can be sealed anew under another key while everything goes on. The purpose (table,
+column, row) is authenticated with the secret, so that a sealed value copied to
 another row does not open there. The nonce is an argument: this module draws no randomness.
 """
 
@@ -18,17 +20,30 @@ class Unsealable(Exception):
 
 def seal(master_key: bytes, secret: bytes, purpose: str, nonce: bytes) -> bytes:
     assert len(nonce) == NONCE_BYTES, "a nonce has 12 bytes and is never used twice"
-    return _VERSION + nonce + AESGCM(master_key).encrypt(nonce, secret, purpose.encode())
+    first = master_key[:MASTER_KEY_BYTES]
+    return _VERSION + nonce + AESGCM(first).encrypt(nonce, secret, purpose.encode())
 
 
 def unseal(master_key: bytes, sealed: bytes, purpose: str) -> bytes:
     if sealed[:1] != _VERSION or len(sealed) <= 1 + NONCE_BYTES:
         raise Unsealable("sealed by another version of Tallygate")
-    nonce = sealed[1 : 1 + NONCE_BYTES]
+    nonce, closed = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
+    for start in range(0, len(master_key), MASTER_KEY_BYTES):
+        try:
+            key = AESGCM(master_key[start : start + MASTER_KEY_BYTES])
+            return key.decrypt(nonce, closed, purpose.encode())
+        except InvalidTag:
+            continue
+    raise Unsealable("the master key is another one than it was sealed with")
+
+
+def is_sealed_anew(master_key: bytes, sealed: bytes, purpose: str) -> bool:
+    """Whether the ring's first key opens it, so that the others are not needed for it."""
     try:
-        return AESGCM(master_key).decrypt(nonce, sealed[1 + NONCE_BYTES :], purpose.encode())
-    except InvalidTag as error:
-        raise Unsealable("the master key is another one than it was sealed with") from error
+        unseal(master_key[:MASTER_KEY_BYTES], sealed, purpose)
+    except Unsealable:
+        return False
+    return True
 
 
 def seal_key(master_key: bytes, secret: str, key_id: int, nonce: bytes) -> bytes:

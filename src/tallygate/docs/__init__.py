@@ -1,11 +1,11 @@
-"""The reference, written out of the code: settings, error codes, commands, the HTTP API.
+"""The reference, written out of the code: settings, error codes, commands, roles, the HTTP API.
 
 `make docs` writes it; a test compares what is written with what the code says by now.
 """
 
 from pathlib import Path
 
-from tallygate.docs import api, commands, errors, settings
+from tallygate.docs import api, commands, errors, roles, settings
 
 
 def pages(reference: Path) -> dict[Path, str]:
@@ -14,6 +14,7 @@ def pages(reference: Path) -> dict[Path, str]:
         reference / "settings.md": settings.page(),
         reference / "errors.md": errors.page(),
         reference / "cli.md": commands.page(),
+        reference / "roles.md": roles.page(),
         reference / "api.md": api.page(),
         reference.parent.parent / "contract" / "openapi.json": api.document(),
     }

@@ -24,7 +24,10 @@ MEANINGS = {
     Code.TOO_LARGE: "The body is larger than allowed.",
     Code.IMPOSSIBLE: "Well formed, but it can not be done.",
     Code.RATE_LIMIT_EXCEEDED: "A limit that fills again soon is used up; `Retry-After` says when.",
-    Code.INSUFFICIENT_QUOTA: "A quota is used up; `Retry-After` says when its window ends.",
+    Code.INSUFFICIENT_QUOTA: "A quota is used up, and `Retry-After` says when its window ends; or "
+    "the wallet that pays for the key does not cover what the request may cost.",
+    Code.MODEL_NOT_PRICED: "A wallet pays for this key, and the model has no active price, or no "
+    "exchange rate for it; the operator can set one.",
     Code.INSUFFICIENT_BALANCE: "The wallet holds less than that; what is held or leased to "
     "gateways is spoken for. A reported event is recorded as unpaid, and tried again when it comes "
     "again.",

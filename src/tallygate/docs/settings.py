@@ -16,6 +16,8 @@ MEANINGS = {
     "admin_token": "The operator's token. Without it one is made and kept in `data/admin-token`.",
     "master_key": "Seals secrets: 32 bytes as base64, or any text. Without it one is made and kept "
     "in `data/master.key`. It is in no backup.",
+    "master_key_old": "The key before: it still opens what `tallygate secrets rotate` has not "
+    "sealed anew yet.",
     "database_url": "`postgresql://…` or `postgres://…`: the store is a PostgreSQL, in a schema of "
     "its own named `tallygate`. Without it the store is SQLite.",
     "sqlite_db_path": "The SQLite store's file; `tallygate.db` in the data folder if not set. If "
@@ -34,8 +36,22 @@ MEANINGS = {
     "keep_sealed_keys": "Whether a sealed copy of each key is kept, so that `GET /admin/keys` "
     "shows whole keys; otherwise it shows masked keys and ids.",
     "notify_urls": "Where notices go, as apprise writes it; several separated by spaces.",
+    "notify_webhook_url": "Where notices are posted, signed as Standard Webhooks has it.",
+    "notify_webhook_secret": "Signs those: `whsec_…` is base64, anything else raw bytes.",
     "trusted_proxies": "CIDRs, separated by commas, whose `X-Forwarded-For` is believed.",
     "console_host": "The only host name under which console and API answer; empty for any.",
+    "dify_webhook_key": "Whoever sends this key, as `Authorization: Bearer` or `X-API-Key`, may "
+    "deliver events to `/api/dify/webhook`. Without it and without a secret the webhook is closed.",
+    "dify_webhook_secret": "Deliveries must be signed with it: Standard Webhooks headers, or "
+    "`X-Signature: sha256=<hex>` of the raw body. `whsec_…` is base64, anything else is taken as "
+    "it is. With a key set too, both are needed.",
+    "dify_max_age_days": "Events older than this are refused.",
+    "dify_body_bytes_max": "The largest body of a delivery.",
+    "dify_overdraft": "When a balance is too small for an event: `reject` it (402, recorded as "
+    "unpaid), or `overdraw` down to the wallet's floor.",
+    "dify_browser_trust": "What a browser's report is worth: `off`, `hint` (shown, and charged "
+    "once a server-side source confirms it) or `charge`.",
+    "max_charge_points": "An event that costs more waits for an operator's review.",
     "public_url": "Under which URL people reach this server, as in `https://gate.example.com`; "
     "needed behind a proxy that changes the host, and for OpenID Connect.",
     "session_idle_min": "Minutes after which a session that is not used ends.",
@@ -88,6 +104,11 @@ MEANINGS = {
     "journal_bytes_max": "What a worker's journal may hold unsettled before admission stops.",
     "journal_keep_h": "Hours that settled journals are kept, so that a restored backup can replay.",
     "feed_keep_h": "Hours that the change feed is kept.",
+    "keeper_delete_grace_days": "Days that a credential which its upstream proved invalid stays in "
+    "quarantine before it is deleted; 0 deletes it at once.",
+    "keeper_interval_h": "Hours between two runs of the credential keeper that the server starts "
+    "by itself; 0 leaves it to cron or a timer. A run that somebody else made counts.",
+    "keeper_concurrency": "Credentials that a run of the keeper asks about at a time.",
     "idempotency_keep_h": "Hours that an `Idempotency-Key` is remembered.",
 }
 

@@ -6,14 +6,16 @@ The verdict is synchronous; «not yet» parks the request on the lease that is s
 from tallygate.core.entry import Use
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.limits import AMOUNT_MAX
+from tallygate.core.money import format_points
 from tallygate.core.windows import FOREVER_S, Span
 from tallygate.gateway.answers import duration
 from tallygate.gateway.known_keys import KnownKey
-from tallygate.gateway.lease import Allowance, Lease, Parked
+from tallygate.gateway.lease import REQUESTS, TOKENS, Allowance, Lease, Parked
 from tallygate.gateway.lease_book import LeaseBook
 
 _FOREVER_MS = FOREVER_S * 1000
 _SHORT_SPANS = frozenset((Span.MINUTE, Span.HOUR))
+_NOTHING = (0, 0, 0)
 
 
 # What a request holds of one lease (or, unlimited, only tallies): with the window, and how much.
@@ -22,12 +24,13 @@ Taken = tuple[Allowance, Lease | None, int, int]
 
 
 class OverLimit(Exception):
-    """The request must be refused: this allowance has nothing left."""
+    """The request must be refused: this allowance has nothing left, or less than it needs."""
 
-    def __init__(self, allowance: Allowance, lease: Lease) -> None:
+    def __init__(self, allowance: Allowance, lease: Lease, need: int) -> None:
         super().__init__()
         self.allowance = allowance
         self.lease = lease
+        self.need = need
 
 
 def admit(
@@ -37,11 +40,13 @@ def admit(
     tokens: int,
     now_ms: int,
     concluded: Lease | None,
+    micros: int = 0,
 ) -> list[Taken] | None:
     """What was taken, or None: parked, `parked.units_answered` follows. OverLimit: refuse.
 
     `concluded` is the lease that the clerk has just answered for: what is short there stays so.
     """
+    needs = (1, tokens, micros)
     short: tuple[Lease, int] | None = None
     plan: list[Taken] = []
     for allowance in known.allowances:
@@ -51,11 +56,12 @@ def admit(
         if lease is None:
             plan.append((allowance, None, allowance.window_s, 0))
             continue
-        need = tokens if allowance.is_tokens else 1
-        if lease.available < need:
+        kind = allowance.kind
+        need = needs[kind]
+        if lease.available < need and need:  # nothing can be had whatever is owed
             if lease is concluded or lease.is_final:
-                if lease.available < 1 or not allowance.is_tokens:
-                    raise OverLimit(allowance, lease)
+                if lease.available < 1 or kind != TOKENS:
+                    raise OverLimit(allowance, lease, need)
                 need = lease.available  # a last request may take what is left
             elif short is None:
                 short = (lease, need)
@@ -71,13 +77,12 @@ def admit(
     return plan
 
 
-def settle(taken: list[Taken], *, is_counted: bool, tokens: int) -> list[Use]:
+def settle(taken: list[Taken], *, is_counted: bool, tokens: int, micros: int = 0) -> list[Use]:
     """The request has ended: give back or spend what it held, and say so for the journal."""
     uses = []
+    spending = (1, tokens, micros) if is_counted else _NOTHING
     for allowance, lease, window_s, reserved in taken:
-        spent = 0
-        if is_counted:
-            spent = tokens if allowance.is_tokens else 1
+        spent = spending[allowance.kind]
         if lease is None:
             uses.append(Use(0, allowance.limit.id, window_s, 0, 0, spent))
         else:
@@ -91,6 +96,8 @@ def settle(taken: list[Taken], *, is_counted: bool, tokens: int) -> list[Use]:
 def over_limit_refusal(over: OverLimit, now_ms: int) -> tuple[Refusal, int | None, bytes]:
     """The refusal, after how many seconds to try again, and the fields that say the limits."""
     limit, lease = over.allowance.limit, over.lease
+    if lease.is_wallet:
+        return _insufficient(lease, over.need)
     unit = "requests" if limit.dimension == "requests" else "tokens"
     wait_s = None if lease.end_ms >= _FOREVER_MS else -(-(lease.end_ms - now_ms) // 1000)
     code = Code.RATE_LIMIT_EXCEEDED if limit.span in _SHORT_SPANS else Code.INSUFFICIENT_QUOTA
@@ -107,6 +114,18 @@ def over_limit_refusal(over: OverLimit, now_ms: int) -> tuple[Refusal, int | Non
     return Refusal(code, message), wait_s, fields
 
 
+def _insufficient(lease: Lease, need: int) -> tuple[Refusal, int | None, bytes]:
+    """The wallet does not cover what the request may cost."""
+    balance = format_points(lease.balance_micros())
+    message = f"This request may cost up to {format_points(need)} points, "
+    if lease.balance_micros() < need:
+        message += f"and the balance is {balance} points."
+    else:
+        message += f"and too much of the balance of {balance} points is set aside at the moment."
+    fields = b"x-tallygate-balance: %b\r\n" % balance.encode()
+    return Refusal(Code.INSUFFICIENT_QUOTA, message), None, fields
+
+
 def limit_fields(taken: list[Taken], now_ms: int) -> bytes:
     """The x-ratelimit fields of an answer: of each dimension the limit that is nearest."""
     requests: Lease | None = None
@@ -116,10 +135,11 @@ def limit_fields(taken: list[Taken], now_ms: int) -> bytes:
         if lease is None:
             continue
         left = lease.remaining()
-        if allowance.is_tokens:
+        kind = allowance.kind
+        if kind == TOKENS:
             if left <= tokens_left:
                 tokens, tokens_left = lease, left
-        elif left <= requests_left:
+        elif kind == REQUESTS and left <= requests_left:
             requests, requests_left = lease, left
     fields = b""
     if requests is not None:

@@ -16,7 +16,9 @@ class Shape(enum.Enum):
 
     OPENAI = "openai"
     ANTHROPIC = "anthropic"
+    DIFY = "dify"
     OWN = "own"
+    WEBHOOK = "webhook"
 
 
 _OPENAI_TYPES = {
@@ -36,9 +38,17 @@ _ANTHROPIC_TYPES = {
     403: "permission_error",
     404: "not_found_error",
     413: "request_too_large",
+    422: "invalid_request_error",
     429: "rate_limit_error",
     503: "overloaded_error",
     504: "timeout_error",
+}
+# Dify's own names, where it has one; its 429 is `rate_limit_error` when a later try is no use.
+_DIFY_CODES = {
+    Code.BAD_REQUEST: "invalid_param",
+    Code.INVALID_API_KEY: "unauthorized",
+    Code.INSUFFICIENT_QUOTA: "rate_limit_error",
+    Code.RATE_LIMIT_EXCEEDED: "too_many_requests",
 }
 _NEVER_RETRY = frozenset((Code.INSUFFICIENT_QUOTA, Code.REQUEST_RUNNING, Code.IDEMPOTENCY_CONFLICT))
 
@@ -73,9 +83,13 @@ def error_body(shape: Shape, refusal: Refusal, status: int, request_id: str) -> 
                 }
             }
         )
-    return msgspec.json.encode(
-        {"error": {"code": code, "message": message, "request_id": request_id}}
-    )
+    if shape is Shape.DIFY:
+        named = _DIFY_CODES.get(refusal.code, code)
+        return msgspec.json.encode({"code": named, "message": message, "status": status})
+    detail = {"code": code, "message": message, "request_id": request_id}
+    if shape is Shape.WEBHOOK:
+        return msgspec.json.encode({"success": False, "message": message, "error": detail})
+    return msgspec.json.encode({"error": detail})
 
 
 def refusal_answer(

@@ -5,20 +5,26 @@ import urllib.parse
 from collections.abc import Callable
 from typing import Protocol
 
+from tallygate.core.deliveries import Deliver
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.ports import FetchModels
 from tallygate.core.provider import Provider
 from tallygate.gateway.answers import Shape, json_answer, refusal_answer
 from tallygate.gateway.backends import Backends
 from tallygate.gateway.claims import Claims
+from tallygate.gateway.deliver import Deliveries
+from tallygate.gateway.delivery_door import door_of
+from tallygate.gateway.dify_exchange import DifyExchange
 from tallygate.gateway.exchange import MeteredExchange
 from tallygate.gateway.known_keys import KnownKeys
 from tallygate.gateway.lease_book import LeaseBook
 from tallygate.gateway.models import ModelsExchange
 from tallygate.gateway.options import Options
 from tallygate.gateway.plain import PlainExchange
-from tallygate.gateway.plan import Plan, Service, client_address, parse_networks
+from tallygate.gateway.plan import Plan, Service, client_address, is_trusted, parse_networks
+from tallygate.gateway.price_list import PriceList
 from tallygate.gateway.record import Recorder
+from tallygate.gateway.route import passthrough
 from tallygate.gateway.route_exchange import RouteExchange
 from tallygate.gateway.route_shares import RouteShares
 from tallygate.gateway.upstreams import Upstreams
@@ -56,9 +62,11 @@ class Gateway:
         control: Pool,
         counters: Counters,
         via: bytes,
+        deliver: Callable[[Deliver], bool],
     ) -> None:
         self._loop = loop
         self.book = book
+        self.prices = PriceList()
         self.keys = keys
         self.claims = claims
         self.recorder = recorder
@@ -72,6 +80,7 @@ class Gateway:
         self.clock_offset_ms = 0
         self.swept_ms = self.now_ms()
         self.closed: Refusal | None = None  # why nothing can be admitted at the moment
+        self.deliveries = Deliveries(self, deliver, door_of(options), options.dify_body_bytes_max)
         self.fetch_models: Callable[[FetchModels], bool] = lambda _: False
         self.attempts_max = options.attempts_max
         self.default_output_tokens = options.default_output_tokens
@@ -106,19 +115,16 @@ class Gateway:
             return connection.peer
         return client_address(connection.peer, plan.forwarded_for, self._trusted)
 
+    def came_by_tls(self, connection: Connection, head: RequestHead) -> bool:
+        """Whether a proxy of our own says that its client came by TLS."""
+        said = head.value(b"x-forwarded-proto")
+        return said == b"https" and is_trusted(connection.peer, self._trusted)
+
     def passthrough_candidates(
         self, route: str, scopes: tuple[str, ...]
     ) -> tuple[tuple[Provider, str], ...]:
-        """Providers that take this other /v1 path, if a scope of the key allows it."""
-        if "passthrough" in scopes or route in scopes:
-            found = tuple(
-                (one.provider, "")
-                for one in self.upstreams.all()
-                if any(_covers(pattern, route) for pattern in one.provider.passthrough)
-            )
-            if found:
-                return found
-        raise Refusal(Code.NOT_FOUND, f"Nothing is served at {route}.")
+        providers = [one.provider for one in self.upstreams.all()]
+        return passthrough(providers, route, scopes)
 
     def refresh_models(self, listing: ModelsExchange) -> bool:
         """Ask the clerk to refresh; False when it cannot be asked."""
@@ -140,6 +146,7 @@ class Gateway:
 
     def providers_changed(self) -> None:
         self._plans_version += 1
+        self.prices.providers_changed()
 
     # --- what wire asks ---
 
@@ -162,11 +169,18 @@ class Gateway:
                 self._refuse(connection, head, plan.shape, refusal)
             else:
                 RouteExchange(self, connection, head, plan).start(body)
+        elif service is Service.DIFY:
+            if plan.is_loop:
+                self._refuse(connection, head, plan.shape, _LOOP)
+            else:
+                DifyExchange(self, connection, head, plan).start(body)
         elif service is _CONTROL:
             if self._is_internal(plan):
                 self._refuse(connection, head, plan.shape, _NOT_FOUND)
             else:
                 PlainExchange(self, connection, head, plan).start(body)
+        elif service is Service.WEBHOOK:
+            self.deliveries.receive(connection, head, plan, body)
         elif service is Service.MODELS:
             ModelsExchange(self, connection, head, plan).start()
         elif service is Service.HEALTH:
@@ -178,7 +192,7 @@ class Gateway:
         plan = head.memo
         if plan is None or plan.version != self._plans_version:
             plan = self._plan(head)
-        if plan.service in (_METERED, _PASSTHROUGH):
+        if plan.service in (_METERED, _PASSTHROUGH, Service.DIFY):
             if plan.no_key is not None:
                 raise plan.no_key
             if self.keys.is_unknown(plan.key_hash, self.now_ms()):
@@ -192,6 +206,8 @@ class Gateway:
         if plan.service is _CONTROL and not self._is_internal(plan):
             PlainExchange(self, connection, head, plan).start_streaming(length)
             return None
+        if plan.service is Service.WEBHOOK:
+            return self.deliveries.begin(connection, head, plan)
         return SMALL_BODY_BYTES_MAX
 
     def refuse(self, connection: Connection, head: RequestHead | None, no: Refusal) -> None:
@@ -199,6 +215,9 @@ class Gateway:
         if head is not None:
             plan = head.memo or self._plan(head)
             shape = plan.shape
+            if plan.service is Service.WEBHOOK and no.code is Code.TOO_LARGE:
+                self.deliveries.too_large(connection, head, plan, no)
+                return
         self._refuse(connection, head, shape, no)
 
     # --- four times a second ---
@@ -268,10 +287,6 @@ class Gateway:
             )
         )
         connection.finish()
-
-
-def _covers(pattern: str, route: str) -> bool:
-    return route.startswith(pattern[:-1]) if pattern.endswith("*") else route == pattern
 
 
 _METERED, _PASSTHROUGH = Service.METERED, Service.PASSTHROUGH

@@ -2,17 +2,17 @@
 
 from typing import TYPE_CHECKING
 
-from tallygate.core.entry import Attempt, Entry, Outcome
+from tallygate.core.entry import Attempt, Charge, Entry, Outcome
 from tallygate.core.meters import Meter
-from tallygate.core.usage import INPUT_TOKENS, OUTPUT_TOKENS, Source
+from tallygate.core.usage import INPUT_TOKENS, OUTPUT_TOKENS
 from tallygate.gateway.admit import settle
+from tallygate.gateway.bill import bill_of, measure
 from tallygate.gateway.verdicts import is_given_back
 
 if TYPE_CHECKING:
     from tallygate.gateway.exchange import MeteredExchange
 
 ROUTE_LENGTH_MAX = 512  # only a passed-through path can be longer
-_ESTIMATED = Source.ESTIMATED.value
 
 
 def entry_of(
@@ -29,18 +29,17 @@ def entry_of(
     gateway, known, plan = exchange.gateway, exchange.known, exchange.plan
     assert known is not None
     key = known.key
-    is_answer = 200 <= status < 300
-    is_counted = is_answer or not is_given_back(status)
-    counts: dict[str, int] = {}
-    source = ""
-    tokens = 0
-    if is_answer and meter is not None:
-        usage = meter.usage()
-        counts, source = usage.counts, usage.source._value_
-        tokens = counts.get(INPUT_TOKENS, 0) + counts.get(OUTPUT_TOKENS, 0)
-    elif not status and exchange.request is not None:  # the client left, nobody waited longer
-        tokens = exchange.request.input_tokens_estimate
-        counts, source = {INPUT_TOKENS: tokens, OUTPUT_TOKENS: 0}, _ESTIMATED
+    is_counted = 200 <= status < 300 or not is_given_back(status)
+    event = exchange.dify.event() if exchange.dify is not None else None
+    charge: Charge | None = None
+    micros = 0
+    if exchange.tariff is None:
+        counts, source = measure(exchange, status, meter)
+    else:
+        bill = exchange.bill or bill_of(exchange, status, meter)
+        counts, source, charge = bill.counts, bill.source, bill.charge
+        micros = 0 if charge is None else charge.micros
+    tokens = counts.get(INPUT_TOKENS, 0) + counts.get(OUTPUT_TOKENS, 0) if counts else 0
     duration_ms = ended_ms - exchange.admitted_ms
     provider = exchange.upstream.provider.name
     gateway.counters.ended(outcome, status, duration_ms, counts, provider)
@@ -53,19 +52,21 @@ def entry_of(
         duration_ms,
         first_byte_ms - exchange.admitted_ms if first_byte_ms else duration_ms,
         plan.route[:ROUTE_LENGTH_MAX],
-        exchange.model,
+        exchange.model if event is None else event.model or exchange.model,
         provider,
         status,
         outcome,
         source,
         is_counted,
         counts,
-        settle(exchange.taken, is_counted=is_counted, tokens=tokens),
+        settle(exchange.taken, is_counted=is_counted, tokens=tokens, micros=micros),
         exchange.address,
         plan.agent,
         len(exchange.body),
         bytes_out,
         _attempts(exchange.attempts, provider, status, duration_ms),
+        charge,
+        event,
     )
 
 

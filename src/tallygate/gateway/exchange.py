@@ -11,9 +11,12 @@ from tallygate.core.entry import Attempt
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.provider import Deadlines
 from tallygate.core.request import MeteredRequest
+from tallygate.core.tariff import Tariff
 from tallygate.gateway import forward, route
 from tallygate.gateway.admit import OverLimit, Taken, admit, over_limit_refusal
 from tallygate.gateway.answers import refusal_answer
+from tallygate.gateway.bill import Bill
+from tallygate.gateway.dify_call import DifyCall
 from tallygate.gateway.gathered import Gathered
 from tallygate.gateway.identify import check_key
 from tallygate.gateway.known_keys import KnownKey
@@ -39,27 +42,31 @@ class MeteredExchange(Gathered):
 
     __slots__ = (
         "_is_seeking",
-        "_tokens_at_most",
         "address",
         "admitted_ms",
         "attempt_began_ms",
         "attempts",
+        "bill",
         "body",
         "candidates",
         "connection",
         "deadline_ms",
         "deadlines",
+        "dify",
         "gateway",
         "head",
         "is_claimed",
         "is_client_gone",
         "is_given_up_first",
         "known",
+        "micros_at_most",
         "model",
         "plan",
         "request",
         "request_id",
         "taken",
+        "tariff",
+        "tokens_at_most",
         "total_deadline_ms",
         "tried",
         "upstream",
@@ -82,6 +89,7 @@ class MeteredExchange(Gathered):
         self.request_id = gateway.next_request_id()
         self.known: KnownKey | None = None
         self.request: MeteredRequest | None = None
+        self.dify: DifyCall | None = None
         self.model = ""
         self.address = ""  # whence it comes, as far as our proxies can be believed
         self.taken: list[Taken] = []
@@ -97,7 +105,10 @@ class MeteredExchange(Gathered):
         self.waiting: Waiting | None = None
         self.is_given_up_first = False  # by us, before the provider would be late
         self._is_seeking = False
-        self._tokens_at_most = 0
+        self.tokens_at_most = 0
+        self.tariff: Tariff | None = None  # None: no wallet pays for it
+        self.micros_at_most = 0
+        self.bill: Bill | None = None
 
     def __repr__(self) -> str:
         return f"<MeteredExchange {self.request_id} {self.plan.route}>"
@@ -122,6 +133,7 @@ class MeteredExchange(Gathered):
 
     def _seek_key(self) -> None:
         gateway, plan = self.gateway, self.plan
+        self.tariff = None  # what the key was before decides nothing
         if plan.no_key is not None:
             self.refuse(plan.no_key)
         elif gateway.keys.is_unknown(plan.key_hash, gateway.now_ms()):
@@ -151,7 +163,7 @@ class MeteredExchange(Gathered):
         wall_ms = gateway.wall_ms()
         try:
             check_key(known, self.address, wall_ms)
-            self._route(known)
+            route.find_way(self, known.key, wall_ms)
         except Refusal as refusal:
             self.refuse(refusal)
             return
@@ -159,21 +171,6 @@ class MeteredExchange(Gathered):
             gateway.claims.claim(self)
         else:
             self._admit(known, None, wall_ms)
-
-    # --- route ---
-
-    def _route(self, known: KnownKey) -> None:
-        gateway, plan = self.gateway, self.plan
-        if plan.dialect is None:
-            self.candidates = gateway.passthrough_candidates(plan.route, known.key.scopes)
-            return
-        request = self.request = route.read(plan.dialect, self.body, known.key)
-        self.model = request.model
-        routes = gateway.upstreams.routes
-        self.candidates = route.candidates(routes, request.model, plan.protocol)
-        self._tokens_at_most = route.tokens_at_most(
-            request, self.candidates, gateway.default_output_tokens
-        )
 
     # --- admit ---
 
@@ -184,7 +181,8 @@ class MeteredExchange(Gathered):
     def _admit(self, known: KnownKey, concluded: Lease | None, wall_ms: int) -> None:
         gateway = self.gateway
         try:
-            taken = admit(gateway.book, self, known, self._tokens_at_most, wall_ms, concluded)
+            tokens, micros = self.tokens_at_most, self.micros_at_most
+            taken = admit(gateway.book, self, known, tokens, wall_ms, concluded, micros)
         except OverLimit as over:
             refusal, wait_s, fields = over_limit_refusal(over, wall_ms)
             self.refuse(refusal, retry_after_s=wait_s, fields=fields)

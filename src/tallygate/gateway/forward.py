@@ -11,6 +11,7 @@ from tallygate.core.request import upstream_body
 from tallygate.gateway.admit import settle
 from tallygate.gateway.no_answer import given_up, never_began, withhold
 from tallygate.gateway.relay import Relay
+from tallygate.gateway.upstreams import Upstream
 from tallygate.gateway.verdicts import is_withheld
 from tallygate.wire.answer import AnswerHead
 from tallygate.wire.upstream import Loss
@@ -34,6 +35,18 @@ def forward(exchange: "MeteredExchange", now_ms: int) -> None:
         exchange.total_deadline_ms = now_ms + deadlines.total_ms
     exchange.attempt_began_ms = now_ms
     exchange.deadline_ms = now_ms + deadlines.connect_ms
+    exchange.waiting = upstream.pool.ask(
+        exchange,
+        _data(exchange, upstream, name),
+        exchange.connected,
+        is_head_request=exchange.head.method == b"HEAD",
+    )
+
+
+def _data(exchange: "MeteredExchange", upstream: Upstream, name: str) -> bytes:
+    """The request as this upstream gets it."""
+    if exchange.dify is not None:
+        return exchange.dify.data(upstream)
     prefixes = exchange.plan.prefixes
     prefix = prefixes.get(upstream)
     if prefix is None:
@@ -41,12 +54,7 @@ def forward(exchange: "MeteredExchange", now_ms: int) -> None:
     body = exchange.body
     if exchange.request is not None:
         body = upstream_body(exchange.request, model=name)
-    exchange.waiting = upstream.pool.ask(
-        exchange,
-        b"%b%d\r\n\r\n%b" % (prefix, len(body), body),
-        exchange.connected,
-        is_head_request=exchange.head.method == b"HEAD",
-    )
+    return b"%b%d\r\n\r\n%b" % (prefix, len(body), body)
 
 
 def failed(

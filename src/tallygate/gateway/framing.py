@@ -2,8 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from tallygate.core.meters import Meter
 from tallygate.gateway.admit import limit_fields
 from tallygate.gateway.answers import status_line
+from tallygate.gateway.bill import balance_field, cost_fields
 from tallygate.wire.answer import AnswerHead
 from tallygate.wire.head import RequestHead
 
@@ -14,15 +16,18 @@ if TYPE_CHECKING:
 _HEAD = b"%b%bx-request-id: %b\r\n%b%b%b\r\n"
 
 
-def whole_head(exchange: "MeteredExchange", head: AnswerHead, length: int) -> bytes:
-    """The head of an answer whose body is all here."""
+def whole_head(exchange: "MeteredExchange", head: AnswerHead, length: int, meter: Meter) -> bytes:
+    """The head of an answer whose body is all here, so that it can say what it cost."""
     if head.has_no_body or exchange.head.method == b"HEAD":
         return first_head(exchange, head, is_chunked=False)
+    fields = limit_fields(exchange.taken, exchange.admitted_ms)
+    if exchange.tariff is not None:
+        fields += cost_fields(exchange, head.status, meter)
     return _HEAD % (
         status_line(head.status),
         head.kept,
         exchange.request_id.encode(),
-        limit_fields(exchange.taken, exchange.admitted_ms),
+        fields,
         b"connection: close\r\n" if exchange.connection.will_close() else b"",
         b"content-length: %d\r\n" % length,
     )
@@ -32,11 +37,14 @@ def first_head(exchange: "MeteredExchange", head: AnswerHead, *, is_chunked: boo
     """The head of an answer whose body is still coming, or which has none."""
     if ends_with_connection(exchange.head, head, is_chunked=is_chunked):
         exchange.connection.end_with_answer()
+    fields = limit_fields(exchange.taken, exchange.admitted_ms)
+    if exchange.tariff is not None:
+        fields += balance_field(exchange)
     return _HEAD % (
         status_line(head.status),
         head.kept,
         exchange.request_id.encode(),
-        limit_fields(exchange.taken, exchange.admitted_ms),
+        fields,
         b"connection: close\r\n" if exchange.connection.will_close() else b"",
         framing_field(head, is_chunked=is_chunked),
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from tallygate.core.ports import Change, Found, Key, LookUp
-from tallygate.gateway.lease import Allowance
+from tallygate.gateway.lease import Allowance, wallet_limit
 from tallygate.gateway.lease_book import LeaseBook
 
 # Who seeks a key is told within seconds that the store does not answer, but what it sought is asked
@@ -17,7 +17,10 @@ SEEKERS_MAX = 10_000
 
 
 class KnownKey:
-    """A key with its allowances. `is_current` falls when anything about the key changes."""
+    """A key with its allowances, its wallet's among them.
+
+    `is_current` falls when anything about the key changes.
+    """
 
     __slots__ = ("allowances", "expires_ms", "is_current", "key")
 
@@ -138,12 +141,15 @@ class KnownKeys:
         self._unknown_until.clear()
 
     def limits_in_use(self) -> set[int]:
-        return {limit.id for known in self._known.values() for limit in known.key.limits}
+        return {one.limit.id for known in self._known.values() for one in known.allowances}
 
     def _learn(self, key_hash: bytes, key: Key, wall_ms: int) -> KnownKey:
         if len(self._known) >= self._keys_max:
             self._forget(next(iter(self._known)))
-        allowances = tuple(self._book.allowance(limit, wall_ms) for limit in key.limits)
+        limits = key.limits
+        if key.wallet_id:
+            limits = (*limits, wallet_limit(key.wallet_id))  # last: see bill.py
+        allowances = tuple(self._book.allowance(limit, wall_ms) for limit in limits)
         known = self._known[key_hash] = KnownKey(key, allowances)
         self._hashes_by_id.setdefault(key.id, set()).add(key_hash)
         return known

@@ -1,13 +1,20 @@
-"""One counter's units at this worker, and the limit they are taken for."""
+"""One counter's units at this worker, and the limit they are taken for.
+
+A wallet is one more counter, in micro-points: its limit id is minus the wallet's id.
+"""
 
 from collections import deque
-from typing import Protocol
+from typing import Final, Protocol
 
 from tallygate.core.leases import Holding
-from tallygate.core.limits import Limit
+from tallygate.core.limits import Dimension, Limit
 from tallygate.core.ports import Ask
+from tallygate.core.windows import Span
 
 UNLEASED = 0
+REQUESTS: Final = 0  # what an allowance counts; the place of that in a request's needs
+TOKENS: Final = 1
+MICROS: Final = 2  # of a wallet
 
 
 class Parked(Protocol):
@@ -31,6 +38,7 @@ class Lease(Holding):
         "is_closing",
         "is_final",
         "last_used_ms",
+        "least",
         "limit_id",
         "need",
         "slab_index",
@@ -47,7 +55,8 @@ class Lease(Holding):
         self.end_ms = end_ms
         self.slab_index = 0
         self.need = 0
-        self.used = 0  # of the whole counter, as of the last answer
+        self.least = 0  # the smallest single need of which `need` is the sum
+        self.used = 0  # of the whole counter, as of the last answer; of a wallet see ports.Answer
         self.is_asking = False
         self.is_closing = False
         self.is_final = False
@@ -66,8 +75,22 @@ class Lease(Holding):
         left = amount - self.used + self.available
         return 0 if left < 0 else min(left, amount)
 
+    @property
+    def is_wallet(self) -> bool:
+        return self.limit_id < 0
+
+    def balance_micros(self) -> int:
+        """Of a wallet, as far as this worker knows; exact when it is alone."""
+        return self.available + self.reserved - self.used
+
     def ask(self) -> Ask:
-        """Its state for the clerk, and what those who wait need beyond it; a debt is paid first."""
+        """Its state for the clerk, and what those who wait need beyond it; a debt is paid first.
+
+        Whoever is short of money gives back what it has, and asks for all that it needs: two
+        workers that kept a half each would both refuse what one of them could serve.
+        """
+        if self.is_wallet and self.need:
+            self.give_back()
         return Ask(
             self.limit_id,
             self.window_s,
@@ -76,25 +99,38 @@ class Lease(Holding):
             self.granted,
             self.returned,
             self.is_closing,
+            max(0, self.least - self.available) if self.is_wallet and self.need else 0,
         )
 
     def everyone(self) -> list[Parked]:
         """Whoever waits for it, in order; nobody does any more."""
         everyone = [*self.asked, *self.waiting]
         self.asked, self.waiting = deque(), deque()
-        self.need = 0
+        self.need = self.least = 0
         return everyone
 
 
 class Allowance:
     """One limit as this worker applies it: its current window's lease, and the next one's."""
 
-    __slots__ = ("end_ms", "is_tokens", "lease", "limit", "next_lease", "window_s")
+    __slots__ = ("end_ms", "kind", "lease", "limit", "next_lease", "window_s")
 
     def __init__(self, limit: Limit) -> None:
         self.limit = limit
-        self.is_tokens = limit.dimension == "tokens"
+        self.kind = kind_of(limit)
         self.window_s = 0
         self.end_ms = 0
         self.lease: Lease | None = None  # None: unlimited, only tallied
         self.next_lease: Lease | None = None
+
+
+def kind_of(limit: Limit) -> int:
+    """What is taken of it."""
+    if limit.id < 0:
+        return MICROS
+    return TOKENS if limit.dimension == "tokens" else REQUESTS
+
+
+def wallet_limit(wallet_id: int) -> Limit:
+    """A wallet as a limit: how much there is, only the store knows."""
+    return Limit(-wallet_id, Dimension.POINTS, Span.TOTAL, "UTC", 0)

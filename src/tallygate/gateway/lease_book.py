@@ -11,7 +11,7 @@ from collections.abc import Callable
 from tallygate.core.limits import Limit
 from tallygate.core.ports import Answer, Sync, Synced
 from tallygate.core.windows import window_at
-from tallygate.gateway.lease import UNLEASED, Allowance, Lease, Parked
+from tallygate.gateway.lease import UNLEASED, Allowance, Lease, Parked, kind_of
 from tallygate.journal.slab import Slab
 
 IDLE_RETURN_MS = 1_000
@@ -74,6 +74,8 @@ class LeaseBook:
 
     def ask(self, lease: Lease, need: int) -> None:
         lease.need += need
+        if not lease.least or need < lease.least:
+            lease.least = need
         self._touch(lease)
 
     def take(self, lease: Lease, amount: int, now_ms: int) -> None:
@@ -182,7 +184,7 @@ class LeaseBook:
 
     def _change_limit(self, allowance: Allowance, limit: Limit, now_ms: int) -> None:
         allowance.limit = limit
-        allowance.is_tokens = limit.dimension == "tokens"
+        allowance.kind = kind_of(limit)
         self.roll(allowance, now_ms)
         if allowance.lease is not None:
             allowance.lease.amount = limit.amount
@@ -250,7 +252,7 @@ class LeaseBook:
         self._dirty.difference_update(keys)
         for lease in leases:
             lease.is_asking = True
-            lease.need = 0
+            lease.need = lease.least = 0
             lease.asked, lease.waiting = lease.waiting, deque()
 
     def _apply(self, lease: Lease, answer: Answer) -> None:

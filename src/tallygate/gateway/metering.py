@@ -84,4 +84,6 @@ def meter_of_answer(exchange: "MeteredExchange", head: AnswerHead) -> Meter:
         strips_usage_chunk=request.is_stream and not request.wants_usage_chunk and not is_encoded,
         input_tokens_estimate=request.input_tokens_estimate,
     )
+    if exchange.dify is not None:
+        exchange.dify.answer = meter
     return Decoding(meter) if is_encoded else meter

@@ -10,6 +10,7 @@ from tallygate.core.entry import Outcome
 from tallygate.core.errors import Refusal
 from tallygate.gateway.admit import limit_fields
 from tallygate.gateway.answers import refusal_answer
+from tallygate.gateway.bill import cost_fields
 from tallygate.gateway.relay import Relay
 from tallygate.gateway.verdicts import refusal_of_loss, refusal_of_withheld
 from tallygate.wire.answer import AnswerHead
@@ -52,7 +53,8 @@ def _end(
             refusal,
             request_id=exchange.request_id,
             status=status,
-            fields=limit_fields(exchange.taken, exchange.gateway.wall_ms()),
+            fields=limit_fields(exchange.taken, exchange.gateway.wall_ms())
+            + cost_fields(exchange, status, None),
             will_close=exchange.connection.will_close(),
             is_head=exchange.head.method == b"HEAD",
         ),

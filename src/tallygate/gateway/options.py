@@ -39,5 +39,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     durability: str = "process"
     journal_segment_bytes: int = 8 << 20
     journal_bytes_max: int = 4 << 30
+    admin_token_hash: bytes = b""  # SHA-256
+    dify_webhook_key: str = ""
+    dify_webhook_secret: str = ""
+    dify_body_bytes_max: int = 256 << 10
     log_level: str = "info"
     log_format: str = "auto"
+
+    def __repr__(self) -> str:
+        return f"<Options of worker {self.slot}>"  # some are secrets

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+from tallygate.core.deliveries import Delivered
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.ports import (
     Changes,
@@ -10,15 +11,17 @@ from tallygate.core.ports import (
     Found,
     FromClerk,
     Gauges,
+    PriceBook,
+    Priced,
     Recall,
     Refreshed,
     Reload,
-    Shared,
     Synced,
     Tick,
     Welcome,
 )
 from tallygate.core.provider import Snapshot
+from tallygate.core.shares import Shared
 from tallygate.gateway.application import Gateway
 from tallygate.gateway.backends import Backends
 from tallygate.gateway.claims import Claims
@@ -95,6 +98,7 @@ class Parts:
             control=self._control,
             counters=self.counters,
             via=via,
+            deliver=link.send,
         )
         self.gateway.fetch_models = link.send
         self.front = _front(options, self.gateway)
@@ -133,10 +137,15 @@ class Parts:
             self.gateway.claims.answered(message)
         elif isinstance(message, Shared):
             self._shares.answered(message)
+        elif isinstance(message, Delivered):
+            self.gateway.deliveries.answered(message)
         elif isinstance(message, Refreshed):
             self.gateway.models_refreshed(message.id)
         elif isinstance(message, Reload):
             self._apply(message.snapshot)
+        elif isinstance(message, PriceBook):
+            self.gateway.prices.apply(message.book)
+            self._link.send(Priced(message.number))
         elif isinstance(message, Welcome):
             self._welcome_again(message)
 
@@ -161,6 +170,7 @@ class Parts:
         self._keys.reconnected()
         self._shares.reconnected()
         self.gateway.claims.reconnected()
+        self.gateway.deliveries.reconnected()
         self.gateway.clerk_returned()
 
     def _apply(self, snapshot: Snapshot) -> None:

@@ -4,7 +4,7 @@ The control plane's socket outlives its process, so a request for a restarting o
 socket's queue; one that reads nothing but is cut off unanswered is asked once more.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from tallygate.core.errors import Code, Refusal
 from tallygate.gateway.answers import refusal_answer, status_line
@@ -28,6 +28,10 @@ _REPEATABLE = frozenset((b"GET", b"HEAD", b"OPTIONS"))
 class PlainExchange:
     """One relayed request and its answer."""
 
+    NO_ANSWER: ClassVar = Refusal(
+        Code.OVERLOADED, "This part of the gateway is restarting; try again."
+    )
+
     __slots__ = (
         "_connection",
         "_data",
@@ -40,6 +44,7 @@ class PlainExchange:
         "_is_chunked",
         "_is_cut",
         "_plan",
+        "_pool",
         "_repeats_left",
         "_request_id",
         "_upstream",
@@ -54,6 +59,7 @@ class PlainExchange:
         self._connection = connection
         self._head = head
         self._plan = plan
+        self._pool = gateway.control
         self._request_id = gateway.next_request_id()
         self._data = b""
         self._early: list[bytes] = []  # body that came before there was a connection
@@ -99,12 +105,14 @@ class PlainExchange:
     def _request_head(self) -> bytes:
         head = self._head
         address = self._gateway.address_of(self._connection, self._plan)
-        return b"%b %b HTTP/1.1\r\nhost: %b\r\n%bx-forwarded-for: %b\r\nx-request-id: %b\r\n" % (
+        is_tls = self._gateway.came_by_tls(self._connection, head)
+        return b"%b %b HTTP/1.1\r\nhost: %b\r\n%bx-forwarded-for: %b\r\n%bx-request-id: %b\r\n" % (
             head.method,
             head.target,
             head.value(b"host"),
             head.lines_to_forward(frozenset((b"x-request-id",))),
             address.encode(),
+            b"x-forwarded-proto: https\r\n" if is_tls else b"",
             self._request_id.encode(),
         )
 
@@ -112,7 +120,7 @@ class PlainExchange:
         gateway = self._gateway
         gateway.running.add(self)
         self.deadline_ms = gateway.now_ms() + CONNECT_MS
-        self._waiting = gateway.control.ask(
+        self._waiting = self._pool.ask(
             self, self._data, self._connected, is_head_request=self._head.method == b"HEAD"
         )
 
@@ -212,13 +220,15 @@ class PlainExchange:
             self._refuse()
 
     def _refuse(self) -> None:
-        refusal = Refusal(Code.OVERLOADED, "This part of the gateway is restarting; try again.")
+        self._say_no(self.NO_ANSWER)
+
+    def _say_no(self, refusal: Refusal) -> None:
         self._connection.write(
             refusal_answer(
                 self._plan.shape,
                 refusal,
                 request_id=self._request_id,
-                retry_after_s=1,
+                retry_after_s=1 if refusal.status == 503 else None,
                 will_close=self._connection.will_close(),
                 is_head=self._head.method == b"HEAD",
             )
@@ -245,7 +255,7 @@ class PlainExchange:
 
     def _let_go(self) -> None:
         if self._waiting is not None:
-            self._gateway.control.cancel(self._waiting)
+            self._pool.cancel(self._waiting)
             self._waiting = None
         if self._upstream is not None:
             self._upstream.abandon()

@@ -8,12 +8,14 @@ import enum
 import ipaddress
 
 from tallygate.core.errors import Code, Refusal
-from tallygate.core.keys import hash_key, is_plausible, mask
+from tallygate.core.keys import hash_key, is_plausible, is_short_enough, mask
 from tallygate.core.provider import Protocol
 from tallygate.core.request import Dialect
 from tallygate.core.routes import token_of
 from tallygate.gateway.answers import Shape
 from tallygate.gateway.backends import Backend, Backends
+from tallygate.gateway.delivery_head import WEBHOOK_PATH, DeliveryHead
+from tallygate.gateway.dify_path import dify_path
 from tallygate.gateway.known_keys import KnownKey
 from tallygate.gateway.upstreams import Upstream
 from tallygate.wire.head import RequestHead
@@ -27,9 +29,11 @@ class Service(enum.Enum):
     METERED = "a metered call"
     PASSTHROUGH = "a call that is only counted"
     ROUTE = "a private service"
+    DIFY = "a call of a Dify app that is not metered"
     MODELS = "the list of models"
     HEALTH = "liveness"
     READINESS = "readiness"
+    WEBHOOK = "deliveries that say what somebody used"
     CONTROL = "everything else, relayed to the control plane"
 
 
@@ -49,7 +53,9 @@ class Plan:
     __slots__ = (
         "agent",
         "backend",
+        "delivery",
         "dialect",
+        "dify",
         "forwarded_for",
         "idempotency_key",
         "is_loop",
@@ -75,7 +81,16 @@ class Plan:
         self.dialect = _METERED.get(head.path)
         self.protocol = Protocol.OPENAI
         self.shape = Shape.OWN
-        if self.service in (Service.METERED, Service.PASSTHROUGH, Service.MODELS):
+        self.delivery: DeliveryHead | None = None
+        self.dify = dify_path(head)
+        if self.service is Service.WEBHOOK:
+            self.shape = Shape.WEBHOOK
+            self.delivery = DeliveryHead(head)
+        elif self.dify is not None:
+            self.dialect = self.dify.dialect(head.method)
+            self.service = Service.DIFY if self.dialect is None else Service.METERED
+            self.shape = Shape.DIFY
+        elif self.service in (Service.METERED, Service.PASSTHROUGH, Service.MODELS):
             self.shape = Shape.OPENAI
         if self.dialect is Dialect.ANTHROPIC_MESSAGES:
             self.protocol = Protocol.ANTHROPIC
@@ -100,7 +115,8 @@ class Plan:
         if route is None:
             return
         self.backend = backends.of(route)
-        self.service, self.shape, self.dialect = Service.ROUTE, Shape.OWN, None
+        self.service, self.shape = Service.ROUTE, Shape.OWN
+        self.dialect = self.dify = self.delivery = None
         self.route = route.path
         sent = [head.value(name).decode("latin-1") for name in (b"x-api-key", b"authorization")]
         self._read_key(
@@ -112,7 +128,9 @@ class Plan:
             self.no_key = Refusal(Code.INVALID_API_KEY, no_key)
             return
         self.masked_key = mask(secret.decode("latin-1"))
-        if not is_plausible(secret):
+        # A token may be another system's that looks like ours: only the clerk knows those.
+        is_possible = is_plausible if self.backend is None else is_short_enough
+        if not is_possible(secret):
             self.no_key = unknown_key(self.masked_key)
         self.key_hash = hash_key(secret)
 
@@ -140,6 +158,8 @@ def _service_of(head: RequestHead) -> Service:
         return Service.MODELS
     if path.startswith(b"/v1/") or path == b"/v1":
         return Service.PASSTHROUGH
+    if path == WEBHOOK_PATH:
+        return Service.WEBHOOK
     if path == b"/healthz":
         return Service.HEALTH
     if path == b"/readyz":
@@ -158,6 +178,11 @@ def client_address(peer: str, forwarded_for: bytes, trusted: Networks) -> str:
         if not _is_in(hop, trusted):
             return hop
     return hops[0]
+
+
+def is_trusted(peer: str, trusted: Networks) -> bool:
+    """Whether the connection is from one of our own proxies."""
+    return bool(trusted) and _is_in(peer, trusted)
 
 
 def is_address_allowed(address: str, allowed: tuple[str, ...]) -> bool:

@@ -95,7 +95,7 @@ class Relay(Gathered):
         if is_complete:
             meter.finish()
             payload += meter.take_held()
-            answer = whole_head(exchange, head, len(payload)) + payload
+            answer = whole_head(exchange, head, len(payload), meter) + payload
             self.end(answer, ended_ms=self.first_byte_ms)
         else:
             self._follow(head, meter, payload)

@@ -1,13 +1,56 @@
 """Which upstreams may answer a request, and how much of them it may cost."""
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 from tallygate.core.choice import Routes
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.ports import Key
 from tallygate.core.provider import Protocol, Provider
 from tallygate.core.request import BadRequest, Dialect, MeteredRequest, read_request
+from tallygate.gateway.dify_call import DifyCall
+from tallygate.gateway.dify_path import DifyPath
+from tallygate.gateway.upstreams import Candidate
 from tallygate.gateway.verdicts import is_model_allowed
 
-Candidates = tuple[tuple[Provider, str], ...]  # each with the name it calls the model
+if TYPE_CHECKING:
+    from tallygate.gateway.exchange import MeteredExchange
+
+Candidates = tuple[Candidate, ...]
+
+
+def find_way(exchange: "MeteredExchange", key: Key, wall_ms: int) -> None:
+    """Who may answer the exchange, and what it may take of every limit; Refusal when nobody may."""
+    gateway, plan = exchange.gateway, exchange.plan
+    if plan.dify is not None:
+        _find_app(exchange, plan.dify, key)
+        return
+    if plan.dialect is None:
+        exchange.candidates = gateway.passthrough_candidates(plan.route, key.scopes)
+        if key.wallet_id:
+            tariff = exchange.tariff = gateway.prices.request_tariff(plan.route, wall_ms)
+            exchange.micros_at_most = tariff.at_most(0, 0)
+        return
+    request = exchange.request = read(plan.dialect, exchange.body, key)
+    model = exchange.model = request.model
+    found = exchange.candidates = candidates(gateway.upstreams.routes, model, plan.protocol)
+    tokens = exchange.tokens_at_most = tokens_at_most(request, found, gateway.default_output_tokens)
+    if key.wallet_id:
+        tariff = exchange.tariff = gateway.prices.tariff(model, found[0][1], wall_ms)
+        tokens_in = request.input_tokens_estimate
+        exchange.micros_at_most = tariff.at_most(tokens_in, tokens - tokens_in)
+
+
+def _find_app(exchange: "MeteredExchange", path: DifyPath, key: Key) -> None:
+    """What an app will cost is known when it has answered: until then a fixed sum is set aside."""
+    call = exchange.dify = DifyCall(exchange.gateway, exchange.head, path, key)
+    request = exchange.request = call.read(exchange.plan.dialect, exchange.body)
+    exchange.model = request.model
+    exchange.candidates = call.candidates
+    exchange.tokens_at_most = tokens_at_most(
+        request, call.candidates, exchange.gateway.default_output_tokens
+    )
+    exchange.micros_at_most = call.hold_micros if key.wallet_id else 0
 
 
 def read(dialect: Dialect, body: bytes, key: Key) -> MeteredRequest:
@@ -49,3 +92,18 @@ def tokens_at_most(request: MeteredRequest, found: Candidates, default_output: i
     elif cap is not None:
         output = min(output, cap)
     return max(1, request.input_tokens_estimate + output * request.choices)
+
+
+def passthrough(providers: Iterable[Provider], route: str, scopes: tuple[str, ...]) -> Candidates:
+    """Providers that take this other /v1 path, if a scope of the key allows it."""
+    if "passthrough" in scopes or route in scopes:
+        found = tuple(
+            (one, "") for one in providers if any(_covers(two, route) for two in one.passthrough)
+        )
+        if found:
+            return found
+    raise Refusal(Code.NOT_FOUND, f"Nothing is served at {route}.")
+
+
+def _covers(pattern: str, route: str) -> bool:
+    return route.startswith(pattern[:-1]) if pattern.endswith("*") else route == pattern

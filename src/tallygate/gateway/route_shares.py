@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from tallygate.core.limits import Limit
-from tallygate.core.ports import Share, Shared
 from tallygate.core.routes import Route
+from tallygate.core.shares import Share, Shared
 from tallygate.gateway.known_keys import KnownKey
 from tallygate.gateway.lease import Parked
 from tallygate.gateway.lease_book import LeaseBook

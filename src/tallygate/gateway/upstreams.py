@@ -7,12 +7,15 @@ from collections.abc import Sequence
 
 from tallygate.core.breaker import Breaker
 from tallygate.core.choice import Routes, WeightedTurns
+from tallygate.core.dify import App
 from tallygate.core.provider import Protocol, Provider, Snapshot
 from tallygate.tasks import Tasks
 from tallygate.wire.head import CREDENTIALS, RequestHead
 from tallygate.wire.pool import Origin, Pool, PoolBounds
 
 _NOT_FORWARDED = CREDENTIALS | {b"accept-encoding", b"via"}
+# A trace's id that a client makes up could be another one's message (core/langfuse.py).
+_REWRITTEN_WITH_THE_BODY = frozenset((b"content-type", b"x-trace-id"))
 _ANTHROPIC_VERSION = b"2023-06-01"
 
 Candidate = tuple[Provider, str]  # with the name it calls the model
@@ -40,11 +43,19 @@ class Upstream:
     def request_prefix(self, head: RequestHead) -> bytes:
         """The head that goes upstream, up to where the length of the body follows."""
         target = self._base_path + head.target.removeprefix(b"/v1")
-        lines = head.lines_to_forward(_NOT_FORWARDED)
         fields = self._fields
         if self.provider.protocol is Protocol.ANTHROPIC and not head.value(b"anthropic-version"):
             fields += b"anthropic-version: %s\r\n" % _ANTHROPIC_VERSION
+        lines = head.lines_to_forward(_NOT_FORWARDED)
         return b"%s %s HTTP/1.1\r\n%s%scontent-length: " % (head.method, target, fields, lines)
+
+    def prefix_to(self, head: RequestHead, path: bytes, content_type: bytes) -> bytes:
+        """The same to a path of its own, for a body that was written anew."""
+        lines = head.lines_to_forward(_NOT_FORWARDED | _REWRITTEN_WITH_THE_BODY)
+        return b"%s %s%s HTTP/1.1\r\n%s%s%scontent-length: " % (
+            *(head.method, self._base_path, path, self._fields, lines),
+            b"content-type: %s\r\n" % content_type if content_type else b"",
+        )
 
 
 class Upstreams:
@@ -62,10 +73,12 @@ class Upstreams:
         self._by_name: dict[str, Upstream] = {}
         self._turns = WeightedTurns()
         self.routes = Routes(Snapshot(0, ()))
+        self.apps: dict[str, tuple[App, Provider]] = {}
 
     def apply(self, snapshot: Snapshot) -> None:
         previous, self._by_name = self._by_name, {}
-        for provider in snapshot.providers:
+        self.apps = {app.name: (app, _as_provider(app)) for app in snapshot.apps}
+        for provider in (*snapshot.providers, *(one for _, one in self.apps.values())):
             known = previous.get(provider.name)
             if known is None or known.provider != provider:
                 known = self._build(provider)
@@ -98,7 +111,7 @@ class Upstreams:
         """
         if len(candidates) == 1 and not tried:
             provider, name = candidates[0]
-            return self._of(provider), name
+            return self.of(provider), name
         left = [one for one in candidates if one[0].name not in tried] if tried else candidates
         if not left:
             return None
@@ -107,17 +120,17 @@ class Upstreams:
             best = left[0][0].priority
             left = [one for one in left if one[0].priority == best]
         provider, name = left[self._turns.choose(left)]
-        upstream = self._of(provider)
+        upstream = self.of(provider)
         if not upstream.breaker.is_closed:
             upstream.breaker.trial_begins(now_ms)
         return upstream, name
 
     def _fit(self, left: Sequence[Candidate], now_ms: int, *, is_last: bool) -> Sequence[Candidate]:
         """Who may be asked now, in the same order; somebody always, for a refusal is no better."""
-        well = [one for one in left if self._of(one[0]).breaker.is_closed]
+        well = [one for one in left if self.of(one[0]).breaker.is_closed]
         if len(well) == len(left) or (well and is_last):
             return well
-        fit = [one for one in left if self._of(one[0]).breaker.admits(now_ms)]
+        fit = [one for one in left if self.of(one[0]).breaker.admits(now_ms)]
         return fit or left
 
     def sweep(self, now_ms: int) -> None:
@@ -128,7 +141,7 @@ class Upstreams:
         for pool in self._pools.values():
             pool.close()
 
-    def _of(self, provider: Provider) -> Upstream:
+    def of(self, provider: Provider) -> Upstream:
         """One that was deleted meanwhile still serves the requests that were routed before."""
         return self._by_name.get(provider.name) or self._build(provider)
 
@@ -142,6 +155,11 @@ class Upstreams:
             tls = self._tls if origin.is_tls else None
             pool = self._pools[origin] = Pool(self._loop, self._tasks, origin, self._bounds, tls)
         return Upstream(provider, pool, base_path, self._via)
+
+
+def _as_provider(app: App) -> Provider:
+    """A Dify app as an upstream; no model leads to it."""
+    return Provider(app.route, Protocol.OPENAI, app.api_url, app.secret, models=())
 
 
 def parse_base_url(provider: Provider) -> tuple[Origin, bytes]:

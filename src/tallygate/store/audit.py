@@ -4,6 +4,7 @@ A row is written in the transaction of the change it describes. Nothing here eve
 callers record views, which have none.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -53,23 +54,52 @@ async def record(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which changes: by whom, of what (`action` may be the part before the dot), in what time."""
+
+    actor: str | None = None
+    action: str | None = None
+    subject: str | None = None
+    from_ms: int | None = None
+    before_ms: int | None = None
+
+    def conditions(self) -> list[sa.ColumnElement[bool]]:
+        columns = schema.audit.c
+        found: list[sa.ColumnElement[bool]] = []
+        if self.actor is not None:
+            # A key of a user's is the user.
+            own_keys = columns.actor.startswith(f"{self.actor} key:", autoescape=True)
+            found.append(sa.or_(columns.actor == self.actor, own_keys))
+        if self.action is not None:
+            kind = columns.action.startswith(f"{self.action}.", autoescape=True)
+            found.append(sa.or_(columns.action == self.action, kind))
+        if self.subject is not None:
+            found.append(columns.subject == self.subject)
+        if self.from_ms is not None:
+            found.append(columns.at_ms >= self.from_ms)
+        if self.before_ms is not None:
+            found.append(columns.at_ms < self.before_ms)
+        return found
+
+
+EVERYTHING = Filter()
+
+
 async def page(
-    tx: Tx, *, limit: int, before_id: int | None = None, subject: str | None = None
+    tx: Tx, *, limit: int, before_id: int | None = None, wanted: Filter = EVERYTHING
 ) -> list[AuditRow]:
     """Newest first; `before_id` is the last id of the page before."""
-    query = sa.select(schema.audit).order_by(schema.audit.c.id.desc()).limit(limit)
+    query = sa.select(schema.audit).where(*wanted.conditions())
     if before_id is not None:
         query = query.where(schema.audit.c.id < before_id)
-    if subject is not None:
-        query = query.where(schema.audit.c.subject == subject)
+    query = query.order_by(schema.audit.c.id.desc()).limit(limit)
     return [_row(found._mapping) for found in await tx.execute(query)]
 
 
-async def count(tx: Tx, *, subject: str | None = None) -> int:
+async def count(tx: Tx, wanted: Filter = EVERYTHING) -> int:
     query = sa.select(sa.func.count()).select_from(schema.audit)
-    if subject is not None:
-        query = query.where(schema.audit.c.subject == subject)
-    return int(await tx.scalar(query) or 0)
+    return int(await tx.scalar(query.where(*wanted.conditions())) or 0)
 
 
 def _row(found: Any) -> AuditRow:  # a row mapping of SQLAlchemy: values of every type

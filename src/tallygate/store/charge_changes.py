@@ -13,9 +13,6 @@ from tallygate.core.wallet import Wallet
 from tallygate.store.database import Tx
 from tallygate.store.money_schema import charge
 
-_RANDOM_BITS = 12
-ID_ENTROPY_BYTES = 2
-
 
 @dataclass(frozen=True, slots=True)
 class Charged:
@@ -52,11 +49,6 @@ async def refund(tx: Tx, charge_id: int, micros: int) -> bool:
         .values(refunded_micros=in_all, state=state)
     )
     return done.rowcount == 1
-
-
-def new_id(now_ms: int, entropy: bytes) -> int:
-    """An id that sorts by time and that every JSON reader keeps exactly."""
-    return now_ms << _RANDOM_BITS | int.from_bytes(entropy, "big") >> 4
 
 
 async def insert_captured(

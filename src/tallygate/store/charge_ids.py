@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from tallygate.store.database import Tx
 from tallygate.store.money_schema import charge
 
+_LAST = sa.select(sa.func.max(charge.c.id))
 _NEXT = sa.text("SELECT nextval('charge_id') FROM generate_series(1, CAST(:count AS INTEGER))")
 
 
@@ -18,6 +19,6 @@ async def allocate(tx: Tx, count: int) -> Sequence[int]:
     if not count:
         return ()
     if tx.dialect == "sqlite":
-        last = int(await tx.scalar(sa.select(sa.func.max(charge.c.id))) or 0)
+        last = int(await tx.scalar(_LAST) or 0)
         return range(last + 1, last + 1 + count)
     return sorted((await tx.execute(_NEXT, {"count": count})).scalars())

@@ -18,7 +18,6 @@ from tallygate.core.errors import StoreUnavailable
 from tallygate.store.database import Tx
 from tallygate.store.money_schema import charge, event_alias
 
-SEQUENCE: Final = "charge_id"  # PostgreSQL's; SQLite's one writer counts on from the last
 _NAMES_MAX: Final = 500  # in one IN list
 
 Alias = tuple[str, str, str]  # instance, kind, id
@@ -106,23 +105,6 @@ def read_parts(text: str | None) -> list[Part]:
 def row_of(found: Sequence[Any]) -> Row:
     """A row of the store that has our columns, in their order."""
     return Row(**dict(zip(COLUMNS, found, strict=True)))
-
-
-async def take_ids(tx: Tx, count: int) -> list[int]:
-    """Numbers for new charges; the store's next ones, with gaps where transactions fail."""
-    if not count:
-        return []
-    if tx.dialect == "sqlite":
-        latest = int(await tx.scalar(_LATEST_ID) or 0)
-        return list(range(latest + 1, latest + 1 + count))
-    taken = await tx.execute(_NEXT_IDS, {"how_many": count})
-    return [int(number) for number in taken.scalars()]
-
-
-_LATEST_ID = sa.select(sa.func.max(charge.c.id))
-_NEXT_IDS = sa.text(
-    f"SELECT nextval('{SEQUENCE}') FROM generate_series(1, CAST(:how_many AS BIGINT))"  # noqa: S608 - a name of our schema
-)
 
 
 async def find_by_aliases(tx: Tx, aliases: Iterable[Alias]) -> dict[Alias, Row]:

@@ -6,7 +6,6 @@ change meanwhile. Events are taken in turn and in memory; what came of them is w
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -24,8 +23,9 @@ from tallygate.core.charging import (
 )
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.pricing import Cost, Prices
-from tallygate.core.wallet import EntryKind, Wallet
-from tallygate.store import charge_rows, wallets
+from tallygate.core.wallet import Wallet
+from tallygate.store import charge_ids, charge_rows, wallets
+from tallygate.store.charge_correction import correct, take_difference
 from tallygate.store.charge_pricing import priced, repriced
 from tallygate.store.charge_rows import Alias, Row
 from tallygate.store.database import Tx
@@ -36,8 +36,7 @@ _CHARGED, _NOTED = State.CHARGED.value, State.NOTED.value
 _UNPAID, _REVIEW = State.UNPAID.value, State.REVIEW.value
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What became of an event. `row` is its charge as it stands now, unless it was refused.
 
     `wallet_id` above 0: undecided, for the money that is missing is leased by gateways; nothing
@@ -70,7 +69,7 @@ async def charge_batch(
     """Charge, repeat, correct, note or refuse each of the events, in turn."""
     locked = await wallets.lock_of(tx, {event.account_id for event in events}, now_ms)
     known = await charge_rows.find_by_aliases(tx, _names(events))
-    ids = await charge_rows.take_ids(tx, sum(1 for one in events if _key(one) not in known))
+    ids = await charge_ids.allocate(tx, sum(1 for one in events if _key(one) not in known))
     batch = _Batch(locked, known, iter(ids), book, policy, now_ms, may_recall)
     outcomes = []
     for event in events:
@@ -257,24 +256,11 @@ class _Batch:
             return Outcome(None, row, refusal)
         if wanted.micros > self._policy.charge_micros_max:
             return self._note(event, row)
-        known = row.known
-        row.report(known.reporter, known.told)
         before_micros = row.micros - row.refunded_micros
-        for name in _CORRECTED:
-            setattr(row, name, getattr(wanted, name))
-        if event.is_run:
-            row.report(event.reporter, event.told)
+        correct(row, wanted, event)
         self._changed[row.id] = row
         if row.state == _CHARGED:
-            row.refunded_micros = min(row.refunded_micros, row.micros)
-            more_micros = row.micros - row.refunded_micros - before_micros
-            reason = f"corrected by {event.source.value}"
-            if more_micros > 0:
-                wallet.charge(more_micros, self._now_ms, row.id, reason=reason)
-            elif more_micros < 0:
-                adjust = EntryKind.ADJUST
-                wallet.credit(adjust, -more_micros, self._now_ms, reason=reason, charge_id=row.id)
-            row.balance_micros = wallet.balance_micros
+            take_difference(row, before_micros, wallet, event, self._now_ms)
         elif row.state in (_UNPAID, _REVIEW):
             verdict = self._judge(row, wallet) or Verdict.UNPAID
             if verdict is Verdict.CHARGE:
@@ -290,10 +276,6 @@ _STATES: Final = {
     Verdict.REVIEW: _REVIEW,
 }
 _CLOSED: Final = frozenset((State.REFUNDED.value, State.REJECTED.value))
-_CORRECTED: Final = (
-    *("source", "model", "price_id", "rate_id", "input_tokens", "output_tokens"),
-    *("cache_read_tokens", "cache_write_tokens", "micros", "output_micros", "parts"),
-)
 
 
 def _unknown_user(event: Event) -> Refusal:

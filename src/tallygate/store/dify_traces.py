@@ -45,6 +45,11 @@ async def take(tx: Tx, app_id: int, told: Sequence[TraceTold], now_ms: int, quie
         await _take(tx, app_id, one, now_ms, now_ms + quiet_ms)
 
 
+async def is_any_due(tx: Tx, now_ms: int) -> bool:
+    query = sa.select(_rows.c.id).where(_rows.c.due_ms <= now_ms).limit(1)
+    return await tx.scalar(query) is not None
+
+
 async def due(tx: Tx, now_ms: int, limit: int) -> list[Trace]:
     """Those that have been quiet, locked where the store knows row locks."""
     query = sa.select(_rows).where(_rows.c.due_ms <= now_ms).order_by(_rows.c.id).limit(limit)

@@ -15,11 +15,9 @@ from tallygate.core.usage import (
     OUTPUT_TOKENS,
 )
 from tallygate.core.wallet import Wallet
-from tallygate.store import charge_ids, wallet_leases, wallets
+from tallygate.store import charge_ids, charge_rows, wallet_leases, wallets
+from tallygate.store.charge_rows import Row
 from tallygate.store.database import Tx
-from tallygate.store.money_schema import charge
-
-_COLUMNS = tuple(column.name for column in charge.columns)
 
 
 async def settle(
@@ -47,39 +45,38 @@ async def settle(
         paying.charge(cost.micros, now_ms, id_)
         rows.append(_row(id_, entry, cost, paying, now_ms))
         spent[paying.account_id] = spent.get(paying.account_id, 0) + cost.micros
-    await tx.insert_many(charge, rows, _COLUMNS)
+    await charge_rows.insert(tx, rows, [])
     await wallets.write(tx, found.values())
     return spent
 
 
-def _row(id_: int, entry: Entry, cost: Charge, paying: Wallet, now_ms: int) -> tuple[object, ...]:
+def _row(id_: int, entry: Entry, cost: Charge, paying: Wallet, now_ms: int) -> Row:
     counts = entry.counts
-    values = {
-        "id": id_,
-        "tenant_id": paying.tenant_id,
-        "account_id": paying.account_id,
-        "wallet_id": paying.id,
-        "state": State.CHARGED.value,
-        "source": Source.GATEWAY.value,
-        "instance": "",
-        "model": entry.model or entry.route,
-        "price_id": cost.price_id,
-        "rate_id": cost.rate_id or None,
-        "input_tokens": counts.get(INPUT_TOKENS, 0),
-        "output_tokens": counts.get(OUTPUT_TOKENS, 0),
-        "cache_read_tokens": counts.get(CACHE_READ_TOKENS, 0),
-        "cache_write_tokens": counts.get(CACHE_WRITE_TOKENS, 0),
-        "micros": cost.micros,
-        "output_micros": cost.output_micros,
-        "refunded_micros": 0,
-        "balance_micros": paying.balance_micros,
-        "key_id": entry.key_id,
-        "request_id": entry.request_id,
-        "conversation_id": "",
-        "message_id": "",
-        "parts": None,
-        "reports": None,
-        "event_ms": entry.admitted_ms,
-        "at_ms": now_ms,
-    }
-    return tuple(values[name] for name in _COLUMNS)
+    return Row(
+        id=id_,
+        tenant_id=paying.tenant_id,
+        account_id=paying.account_id,
+        wallet_id=paying.id,
+        state=State.CHARGED.value,
+        source=Source.GATEWAY.value,
+        instance="",
+        model=entry.model or entry.route,
+        price_id=cost.price_id,
+        rate_id=cost.rate_id or None,
+        input_tokens=counts.get(INPUT_TOKENS, 0),
+        output_tokens=counts.get(OUTPUT_TOKENS, 0),
+        cache_read_tokens=counts.get(CACHE_READ_TOKENS, 0),
+        cache_write_tokens=counts.get(CACHE_WRITE_TOKENS, 0),
+        micros=cost.micros,
+        output_micros=cost.output_micros,
+        refunded_micros=0,
+        balance_micros=paying.balance_micros,
+        key_id=entry.key_id,
+        request_id=entry.request_id,
+        conversation_id="",
+        message_id="",
+        parts=None,
+        reports=None,
+        event_ms=entry.admitted_ms,
+        at_ms=now_ms,
+    )

@@ -44,7 +44,10 @@ _OF_CHARGES = (
 )
 
 
-async def check(tx: Tx, report: Callable[[Difference], None]) -> Checker:
+Report = Callable[[Difference], None]
+
+
+async def check(tx: Tx, report: Report) -> Checker:
     """Check everything; `report` hears of each difference. `tx` should be a reading one."""
     checker = Checker(await read_versions(tx), report)
     async for rows in _portions(tx, _ENTRIES, ledger_entry.c.id):

@@ -6,7 +6,6 @@ so nothing that was answered is lost. What PostgreSQL needs, its own tools do.
 """
 
 import contextlib
-import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -33,6 +32,8 @@ class Repaired:
 @contextlib.contextmanager
 def server_stopped(lock: Path) -> Iterator[None]:
     """Hold the node's lock, so that no server runs nor starts meanwhile."""
+    import fcntl  # Windows has none, and needs none for what does not call this
+
     lock.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -1,14 +1,21 @@
 """The tables of money.
 
 Amounts are micro-points (`_micros`); prices are pico-units of their currency, per token. A row of
-`ledger_entry` is never changed; what a wallet says of itself is the sum of its entries.
+`ledger_entry` is never changed; what a wallet says of itself is the sum of its entries. The tables
+of prices are in price_schema.py.
 """
 
 from typing import Any
 
 import sqlalchemy as sa
 
+from tallygate.store.dify_schema import dify_app as dify_app
+from tallygate.store.dify_schema import dify_trace as dify_trace
 from tallygate.store.people_schema import account
+from tallygate.store.price_schema import price as price
+from tallygate.store.price_schema import price_alias as price_alias
+from tallygate.store.price_schema import price_book as price_book
+from tallygate.store.price_schema import rate as rate
 from tallygate.store.tables import big, table, tenant
 
 
@@ -88,43 +95,6 @@ ledger_entry = table(
     sa.Index("ledger_of_wallet", "wallet_id", "id"),
 )
 
-# One version of one model's price. Versions are never changed; the highest id in effect counts.
-price = table(
-    "price",
-    sa.Column("id", big, primary_key=True, autoincrement=True),
-    tenant(),
-    sa.Column("model", sa.Text, nullable=False, index=True),
-    sa.Column("currency", sa.Text, nullable=False),  # usd, points
-    sa.Column("per_tokens", big, nullable=False),  # how its maker wrote it: 1000 or 1000000
-    sa.Column("input_picos", big, nullable=False),
-    sa.Column("output_picos", big, nullable=False),
-    sa.Column("cache_read_picos", big),  # None: as input
-    sa.Column("cache_write_picos", big),  # None: as input
-    sa.Column("request_picos", big, nullable=False),
-    sa.Column("is_active", sa.Boolean, nullable=False),
-    sa.Column("effective_ms", big, nullable=False),
-    sa.Column("created_ms", big, nullable=False),
-    sa.Column("actor", sa.Text, nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
-)
-
-price_alias = table(
-    "price_alias",
-    sa.Column("name", sa.Text, primary_key=True),
-    tenant(),
-    sa.Column("model", sa.Text, nullable=False),
-)
-
-rate = table(
-    "rate",
-    sa.Column("id", big, primary_key=True, autoincrement=True),
-    tenant(),
-    sa.Column("micros_per_usd", big, nullable=False),
-    sa.Column("created_ms", big, nullable=False),
-    sa.Column("actor", sa.Text, nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
-)
-
 # One billed event. It pins the versions that it was computed with; `parts` says more of an event
 # that used several models, `reports` what other sources said of the same event.
 charge = table(
@@ -176,6 +146,8 @@ dead_letter = table(
     tenant(),
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("instance", sa.Text, nullable=False),
+    sa.Column("app", sa.Text, nullable=False),  # what the delivery named beside its body
+    sa.Column("account_id", sa.Text, nullable=False),
     sa.Column("code", sa.Text, nullable=False),
     sa.Column("message", sa.Text, nullable=False),
     sa.Column("payload", sa.Text, nullable=False),
@@ -244,43 +216,6 @@ notice = table(
     sa.Column("sent", sa.Text, nullable=False),  # the channels that have it, separated by spaces
     sa.Column("error", sa.Text, nullable=False),
     sa.Index("notice_of_account", "account_id", "id"),
-)
-
-# One app of one Dify server, and how its use is billed.
-dify_app = table(
-    "dify_app",
-    sa.Column("id", big, primary_key=True, autoincrement=True),
-    tenant(),
-    sa.Column("name", sa.Text, nullable=False, unique=True),
-    sa.Column("instance", sa.Text, nullable=False),
-    sa.Column("api_url", sa.Text, nullable=False),
-    sa.Column("sealed", sa.LargeBinary),  # the app's API key
-    sa.Column("billed_by", sa.Text, nullable=False),  # dify, gateway
-    sa.Column("model", sa.Text, nullable=False),  # for events that name none; "" refuses them
-    sa.Column("hold_micros", big, nullable=False),  # what a call through the proxy reserves
-    sa.Column("trace_public", sa.Text, unique=True),
-    sa.Column("trace_hash", sa.LargeBinary(32)),
-    sa.Column("is_active", sa.Boolean, nullable=False),
-    sa.Column("created_ms", big, nullable=False),
-)
-
-# What a Dify server's tracing export has told of one message or run so far. It comes in pieces:
-# `used` holds what each use of a model counted, and once nothing came for a while it is an event.
-dify_trace = table(
-    "dify_trace",
-    sa.Column("id", big, primary_key=True, autoincrement=True),
-    tenant(),
-    sa.Column("app_id", big, nullable=False),
-    sa.Column("trace_id", sa.Text, nullable=False),
-    sa.Column("account_id", sa.Text, nullable=False),
-    sa.Column("conversation_id", sa.Text, nullable=False),
-    sa.Column("message_id", sa.Text, nullable=False),
-    sa.Column("run_id", sa.Text, nullable=False),
-    sa.Column("used", sa.Text, nullable=False),
-    sa.Column("event_ms", big, nullable=False),
-    sa.Column("seen_ms", big, nullable=False),
-    sa.Column("due_ms", big, index=True),  # None: nothing new since it became an event
-    sa.UniqueConstraint("app_id", "trace_id"),
 )
 
 # What an imported system had recorded; shown in the history, never charged.

@@ -2,14 +2,14 @@
 
 Times are integer milliseconds UTC (`_ms`) or, for windows, seconds (`_s`). Lists and maps that are
 only ever read whole are JSON text. Every table of users' data carries `tenant_id`. The tables of
-people and of money are in people_schema.py and money_schema.py.
+people, of money and of credentials are in people_schema.py, money_schema.py and keeper_schema.py.
 """
 
 import sqlalchemy as sa
 
 from tallygate.store.tables import big, table, tenant
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 MIN_CODE = 1  # the oldest schema version that code may be written for and still use this store
 
 # One row: who this store is, which code may use it, and the last number of the change feed.
@@ -204,6 +204,7 @@ provider = table(
     sa.Column("total_ms", big, nullable=False),
     sa.Column("is_active", sa.Boolean, nullable=False),
     sa.Column("created_ms", big, nullable=False),
+    sa.Column("credentials", sa.Text),  # the pool whose secrets it uses in place of its own
 )
 
 audit = table(

@@ -14,7 +14,7 @@ import msgspec
 import sqlalchemy as sa
 
 from tallygate.core.entry import Entry, Use
-from tallygate.store import budgets, gateway_charges, keys
+from tallygate.store import budgets, dify_charges, gateway_charges, keys
 from tallygate.store.closing import LostSummary as LostSummary
 from tallygate.store.closing import close_boot as close_boot
 from tallygate.store.counters import Lease, Place, lock_counters, write_counters
@@ -54,6 +54,8 @@ class _Sums:
     def add(self, use: Use, at_ms: int) -> None:
         used_ms = at_ms if use.spent else 0
         if not use.lease_id:
+            if use.limit_id < 0:  # a free model: nothing was leased of its wallet
+                return
             place = (use.limit_id, use.window_s)
             spent, before_ms = self.tallies.get(place, (0, 0))
             self.tallies[place] = (spent + use.spent, max(before_ms, used_ms))
@@ -85,6 +87,7 @@ async def settle(
     await tx.insert_many(usage, [_usage_row(entry) for entry in entries], USAGE_COLUMNS)
     await tx.insert_many(attempt, list(_attempt_rows(entries)), _ATTEMPT_COLUMNS)
     freed = await _apply(tx, boot_id, sums)
+    await dify_charges.lock_payers(tx, entries, freed)
     if spent := await gateway_charges.settle(tx, entries, freed, now_ms):
         await budgets.note_spent(tx, spent, now_ms)
     await keys.touch_last_used(tx, used_ms)

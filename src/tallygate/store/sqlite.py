@@ -49,11 +49,12 @@ def path_of(url: str) -> Path:
 
 def prepare_file(path: Path, *, may_create: bool) -> None:
     """Only its owner may read the store; SQLite gives its -wal and -shm files the same mode."""
-    flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if may_create else 0)
+    # Windows has neither owners of this sort nor descriptors that are inherited by themselves.
+    flags = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | (os.O_CREAT if may_create else 0)
     try:
         descriptor = os.open(path, flags, 0o600)
         try:
-            if os.fstat(descriptor).st_uid == os.geteuid():
+            if hasattr(os, "geteuid") and os.fstat(descriptor).st_uid == os.geteuid():
                 os.fchmod(descriptor, 0o600)
         finally:
             os.close(descriptor)

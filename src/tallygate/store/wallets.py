@@ -25,6 +25,10 @@ _COLUMNS = (
     *(wallet.c.id, wallet.c.tenant_id, wallet.c.account_id, wallet.c.balance_micros),
     *(wallet.c.held_micros, wallet.c.leased_micros, wallet.c.floor_micros, wallet.c.granted_micros),
 )
+_LOCK = sa.select(*_COLUMNS).order_by(wallet.c.id).with_for_update()
+_NAMES: sa.BindParameter[Any] = sa.bindparam("names", expanding=True)
+_OF_ACCOUNTS = _LOCK.where(wallet.c.account_id.in_(_NAMES))
+_OF_IDS = _LOCK.where(wallet.c.id.in_(_NAMES))
 _ENTRY_COLUMNS = tuple(column.name for column in ledger_entry.columns if column.name != "id")
 
 
@@ -37,23 +41,22 @@ async def open_wallet(tx: Tx, account_id: str, now_ms: int) -> int:
 
 async def lock_of(tx: Tx, account_ids: Iterable[str], now_ms: int) -> dict[str, Wallet]:
     """The wallets of these accounts, locked in the order of their ids; who has none is left out."""
-    found = await _lock(tx, wallet.c.account_id, sorted(set(account_ids)), now_ms)
+    found = await _lock(tx, _OF_ACCOUNTS, sorted(set(account_ids)), now_ms)
     return {one.account_id: one for one in found}
 
 
 async def lock_ids(tx: Tx, wallet_ids: Iterable[int], now_ms: int) -> dict[int, Wallet]:
-    found = await _lock(tx, wallet.c.id, sorted(set(wallet_ids)), now_ms)
+    found = await _lock(tx, _OF_IDS, sorted(set(wallet_ids)), now_ms)
     return {one.id: one for one in found}
 
 
-async def _lock(tx: Tx, column: sa.Column[Any], names: Sequence[Any], now_ms: int) -> list[Wallet]:
+async def _lock(tx: Tx, query: sa.Select[Any], names: Sequence[Any], now_ms: int) -> list[Wallet]:
     found: list[Wallet] = []
     with_grants: dict[int, Wallet] = {}
     with_holds: dict[int, Wallet] = {}
     rest = iter(names)
     while some := list(islice(rest, NAMES_MAX)):
-        query = sa.select(*_COLUMNS).where(column.in_(some)).order_by(wallet.c.id)
-        for row in await tx.execute(query.with_for_update()):
+        for row in await tx.execute(query, {"names": some}):
             *values, granted_micros = tuple(row)
             one = Wallet(*values)
             found.append(one)

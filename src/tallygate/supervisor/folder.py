@@ -7,7 +7,6 @@ its orphans has let go: two clerks must never write for one node.
 
 import base64
 import contextlib
-import fcntl
 import os
 import secrets
 import socket
@@ -50,6 +49,8 @@ def open_folder(data: Path) -> None:
 
 def hold(data: Path) -> int:
     """Lock the node; the lock lasts as long as the file descriptor."""
+    import fcntl  # Windows has none; commands that hold nothing run there, too
+
     fd = _open_lock(data / "node.lock")
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -63,6 +64,8 @@ def hold(data: Path) -> int:
 
 def hold_roles(data: Path, timeout_s: float) -> int:
     """Lock what all roles inherit; waits for the roles of a supervisor that was killed."""
+    import fcntl
+
     fd = _open_lock(data / "run" / "roles.lock")
     deadline = time.monotonic() + timeout_s
     while True:
@@ -97,16 +100,49 @@ def identify(data: Path) -> Node:
         raise Failure(f"{path} is damaged ({error}): restore it from a backup") from error
 
 
-def master_key(data: Path, setting: str | None) -> bytes:
-    """The key that seals secrets: the setting, or `master.key`, made at the first start."""
+def master_key(data: Path, setting: str | None, old: str | None = None) -> bytes:
+    """The ring of keys that seal secrets (core/sealing.py); usually just one.
+
+    The settings hold the current one and perhaps an old one; else `master.key`, made at the first
+    start, and while `secrets rotate` is at work `master.key.old` or `master.key.next`.
+    """
     if setting:
-        return master_keys.of_setting(setting)
-    path = data / "master.key"
+        return b"".join(master_keys.of_setting(one) for one in (setting, old) if one)
     made = base64.b64encode(secrets.token_bytes(MASTER_KEY_BYTES)).decode()
-    key = master_keys.decoded(_read_or_make(path, made))
+    ring = _key_in(data / "master.key", _read_or_make(data / "master.key", made))
+    for name in ("master.key.next", "master.key.old"):
+        if (path := data / name).is_file():
+            ring += _key_in(path, path.read_text("ascii"))
+    return ring
+
+
+def _key_in(path: Path, text: str) -> bytes:
+    key = master_keys.decoded(text)
     if key is None:
         raise Failure(f"{path} is damaged, it should hold 32 bytes as base64: restore it")
     return key
+
+
+def begin_next_key(data: Path) -> bytes:
+    """The key that is to come: known beside the current one, used by nobody yet."""
+    path = data / "master.key.next"
+    made = base64.b64encode(secrets.token_bytes(MASTER_KEY_BYTES)).decode()
+    return _key_in(path, _read_or_make(path, made))
+
+
+def turn_to_next_key(data: Path) -> None:
+    """From now on the next key seals; the one before still opens. Killed in between, it is said
+    again: either file that is missing then is what was moved already."""
+    current, old, following = (data / f"master.key{end}" for end in ("", ".old", ".next"))
+    if following.is_file():
+        if not old.is_file():
+            _write_whole(old, current.read_text("ascii").strip())
+        following.replace(current)
+
+
+def forget_old_key(data: Path) -> None:
+    """Nothing is sealed with it any more."""
+    (data / "master.key.old").unlink(missing_ok=True)
 
 
 def admin_token(data: Path, setting: str | None) -> tuple[str, bool]:

@@ -45,6 +45,7 @@ CREDENTIALS = frozenset(
         b"idempotency-key",
         b"x-admin-token",
         b"x-api-key",
+        b"x-csrf-token",
         b"x-trial-key",
     )
 )

@@ -46,6 +46,8 @@ async def create(context: Context, wanted: known.CreateUser) -> AccountView:
         password_hash=wanted.password_hash,
         role=role.value,
     )
+    for key in await keys.list_of_user(context.tx, id_):
+        context.publish("key", key.id)  # made before it, and charged to nobody so far
     view = await find(context, id_)
     await context.audit("user.create", f"user:{id_}", None, view)
     return view

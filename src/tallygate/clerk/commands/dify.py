@@ -1,14 +1,12 @@
 """Dify apps: made, changed, deleted; gateways hear of it by a new snapshot. Traces: taken in."""
 
 import re
-from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 from msgspec import UNSET
 
-from tallygate.clerk.commands.context import Context, bad
-from tallygate.core.commands import Arguments
+from tallygate.clerk.commands.context import Context, Handlers, bad
 from tallygate.core.dify import DEFAULT_HOLD_POINTS, DEFAULT_INSTANCE, BilledBy, with_version
 from tallygate.core.dify_commands import (
     DeleteDifyApp,
@@ -120,7 +118,7 @@ def _checked_url(url: str) -> str:
     return url
 
 
-HANDLERS: dict[type[Arguments], Callable[[Context, Any], Awaitable[Any]]] = {
+HANDLERS: Handlers = {
     SaveDifyApp: save,
     DeleteDifyApp: delete,
     RenewDifyTracing: renew_tracing,

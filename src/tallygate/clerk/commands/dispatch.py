@@ -1,7 +1,8 @@
 """From a command's name to its value: one transaction with its audit row, events and idempotency.
 
 Three commands are not one transaction: settling waits for others, cleaning takes many small steps,
-and the clerk's own figures need no store. `Clerk` hands those in as `standing`.
+and the clerk's own figures need no store. `Clerk` hands those in as `standing`. A change of prices
+is one, but is answered only when whoever computes costs has heard of it.
 """
 
 import hashlib
@@ -15,9 +16,11 @@ from tallygate.clerk.commands import (
     budgets,
     dify,
     holds,
+    import_tokens,
     imports,
     keys,
     nodes,
+    prices,
     providers,
     redeem,
     routes,
@@ -28,8 +31,10 @@ from tallygate.clerk.commands.context import Context, Handler, Handlers
 from tallygate.clerk.options import Options
 from tallygate.clerk.writer import Writer
 from tallygate.core import commands as known
+from tallygate.core.dify_commands import TakeBrowserEvents
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.ports import Actor
+from tallygate.core.price_commands import PriceChange
 from tallygate.store import idempotency
 from tallygate.store.database import Tx
 from tallygate.store.idempotency import State
@@ -50,6 +55,7 @@ HANDLERS: Handlers = {
     known.DeleteProvider: providers.delete,
     known.RetireNode: nodes.retire,
     known.ImportQuotaProxy: imports.quota_proxy,
+    **prices.HANDLERS,
     **wallets.HANDLERS,
     **holds.HANDLERS,
     **redeem.HANDLERS,
@@ -57,8 +63,14 @@ HANDLERS: Handlers = {
     **dify.HANDLERS,
     **accounts.HANDLERS,
     **routes.HANDLERS,
+    **import_tokens.HANDLERS,
 }
-_STANDING: tuple[type[known.Arguments], ...] = (known.CleanUsage, known.Settle, known.Inspect)
+_STANDING: tuple[type[known.Arguments], ...] = (
+    known.CleanUsage,
+    known.Settle,
+    known.Inspect,
+    TakeBrowserEvents,
+)
 _TYPES = {kind.NAME: kind for kind in (*HANDLERS, *_STANDING)}
 
 
@@ -70,12 +82,14 @@ class Dispatch:
         entropy: Callable[[int], bytes],
         standing: Mapping[type[known.Arguments], Standing],
         on_events: Callable[[], None],
+        spread_prices: Callable[[], Awaitable[None]],
     ) -> None:
         self._writer = writer
         self._options = options
         self._entropy = entropy
         self._standing = standing
         self._on_events = on_events
+        self._spread_prices = spread_prices
 
     async def run(
         self, name: str, arguments: bytes, actor: Actor, idempotency_key: str | None
@@ -100,6 +114,8 @@ class Dispatch:
 
         value = await self._writer.do(name, work)
         self._on_events()
+        if issubclass(kind, PriceChange):
+            await self._spread_prices()
         return value
 
     async def _once(

@@ -14,7 +14,7 @@ from tallygate.core.wallet_commands import (
     RefundView,
     ReleaseHold,
 )
-from tallygate.store import budgets, charge_changes, holds, wallet_views
+from tallygate.store import budgets, charge_changes, charge_ids, holds, wallet_views
 
 LASTS_MS_MAX = 366 * DAY_MS
 OWNER_MAX = 200
@@ -54,7 +54,7 @@ async def capture(context: Context, wanted: CaptureHold) -> HoldView:
         held = format_points(found.amount_micros)
         raise Refusal(Code.IMPOSSIBLE, f"only {held} points are held; charge at most these")
     reason, actor, now_ms = wanted.reason, context.actor.name, context.now_ms
-    charge_id = charge_changes.new_id(now_ms, context.entropy(charge_changes.ID_ENTROPY_BYTES))
+    (charge_id,) = await charge_ids.allocate(context.tx, 1)
     is_done = await holds.end(
         context.tx,
         wallet,

@@ -20,7 +20,7 @@ from tallygate.core.errors import Code, Refusal
 from tallygate.core.keys import Kind, hash_key, make_key, mask
 from tallygate.core.limits import AMOUNT_MAX, Dimension
 from tallygate.core.windows import Span, zone_of
-from tallygate.store import keys, limits
+from tallygate.store import accounts, keys, limits
 from tallygate.store.limits import NewLimit
 
 ENTROPY_BYTES = 32
@@ -40,6 +40,7 @@ async def create(context: Context, wanted: CreateKey) -> KeyView:
     for name in ("label", "user_id", "team_id"):
         _check_text(getattr(wanted, name), name)
     _check_expiry(wanted.expires_ms)
+    await _check_payer(context, wanted.user_id)
     new_limits = [_new_limit(context, spec) for spec in wanted.limits]
     key_id = await keys.insert_key(
         context.tx,
@@ -131,6 +132,12 @@ async def deactivate_unused(
             view = after
         views.append(view)
     return {"deactivated": views}
+
+
+async def _check_payer(context: Context, user_id: str) -> None:
+    """A key of nobody's would be charged to nobody."""
+    if user_id and await accounts.find(context.tx, user_id) is None:
+        raise Refusal(Code.IMPOSSIBLE, f"there is no user {user_id!r}; make the user first")
 
 
 async def _find(context: Context, key: str) -> KeyView:

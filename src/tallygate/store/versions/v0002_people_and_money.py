@@ -201,6 +201,14 @@ def _create_ledger() -> None:
 
 
 def _create_prices() -> None:
+    book = op.create_table(
+        "price_book",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("tenant_id", big, server_default="1", nullable=False),
+        sa.Column("version", big, nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.bulk_insert(book, [{"id": 1, "version": 0}])
     op.create_table(
         "price",
         sa.Column("id", big, autoincrement=True, nullable=False),
@@ -218,6 +226,7 @@ def _create_prices() -> None:
         sa.Column("created_ms", big, nullable=False),
         sa.Column("actor", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), server_default="operator", nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(op.f("ix_price_model"), "price", ["model"], unique=False)

@@ -80,6 +80,8 @@ def _create_letters() -> None:
         sa.Column("tenant_id", big, server_default="1", nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("instance", sa.Text(), nullable=False),
+        sa.Column("app", sa.Text(), nullable=False),
+        sa.Column("account_id", sa.Text(), nullable=False),
         sa.Column("code", sa.Text(), nullable=False),
         sa.Column("message", sa.Text(), nullable=False),
         sa.Column("payload", sa.Text(), nullable=False),

@@ -1,10 +1,10 @@
-"""Routes. Frozen: it is what version 4 added, whatever came since."""
+"""Routes. Frozen: it is what version 5 added, whatever came since."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,34 @@
+"""What a clerk says of itself: for metrics, and for whoever looks at a node."""
+
+from typing import TYPE_CHECKING, Any
+
+from tallygate.core.master_key import identities
+
+if TYPE_CHECKING:
+    from tallygate.clerk.clerk import Clerk
+
+
+def of(clerk: "Clerk") -> dict[str, Any]:
+    lives = list(clerk.settler.lives.values())
+    return {
+        "node": clerk.options.node_name,
+        "master_keys": identities(clerk.options.master_key),
+        "workers": clerk.peers.described(),
+        "refused": [life.refused for life in lives if life.refused],
+        "figures": {
+            "is_store_available": int(clerk.is_store_available),
+            "feed_seq": clerk.feed.cursor,
+            "deliveries_waiting": clerk.billing.waiting,
+            "delivery_batches": clerk.billing.batches,
+            "deliveries_answered": clerk.billing.statuses.total(),
+            "lease_syncs": clerk.leases.syncs,
+            "lease_recalls": clerk.leases.recalls,
+            "journals_open": sum(life.is_open for life in lives),
+            "journals_refused": sum(bool(life.refused) for life in lives),
+            "journal_lag_bytes": sum(
+                life.tail.lag_bytes(life.position) for life in lives if life.is_open
+            ),
+            "entries_settled": sum(life.settled for life in lives),
+            "frames_set_aside": sum(life.corruptions for life in lives),
+        },
+    }

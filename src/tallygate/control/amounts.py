@@ -1,0 +1,49 @@
+"""Amounts in bodies: numbers or texts come in, exactly; decimals and JSON numbers go out.
+
+A JSON number is never read as a float: its digits are taken as they were written.
+"""
+
+from typing import Annotated, Final
+
+import msgspec
+
+from tallygate.core.errors import Code, Refusal
+from tallygate.core.money import format_points
+
+_LENGTH_MAX: Final = 64
+
+# What comes in: 0.03, "0.03" or "3e-2"; `read_decimal` and `read_optional` make text of it.
+Decimals = Annotated[
+    msgspec.Raw,
+    msgspec.Meta(
+        extra_json_schema={
+            "anyOf": [{"type": "number"}, {"type": "string"}],
+            "description": "a decimal, as a number or a text",
+        }
+    ),
+]
+# What goes out: a JSON number, exact to six decimals.
+Points = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "number"})]
+
+
+def read_decimal(raw: msgspec.Raw, field: str) -> str:
+    """A number or a text, as the text that it was written as."""
+    written = bytes(raw).decode()
+    if written.startswith('"'):
+        written = msgspec.json.decode(raw, type=str)
+    elif not written or written[0] not in "-0123456789":
+        raise Refusal(
+            Code.BAD_REQUEST, f'`{field}`: send a decimal such as 0.03 or "0.03"', param=field
+        )
+    if len(written) > _LENGTH_MAX:
+        raise Refusal(Code.BAD_REQUEST, f"`{field}`: too many digits", param=field)
+    return written
+
+
+def read_optional(raw: msgspec.Raw, field: str) -> str | None:
+    return None if bytes(raw) == b"null" else read_decimal(raw, field)
+
+
+def points(micros: int) -> msgspec.Raw:
+    """Micro-points as a JSON number of points."""
+    return msgspec.Raw(format_points(micros).encode())

@@ -1,0 +1,90 @@
+"""What a request used and, if a wallet pays for it, what it cost.
+
+Answers are charged, and requests that their client left while a provider worked on them; what an
+upstream refused or failed costs nothing. An answer that says nothing of its usage, and of which
+nothing can be counted, is charged by the estimate of its input: the provider has read it.
+"""
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tallygate.core.entry import Charge
+from tallygate.core.meters import Meter
+from tallygate.core.money import MICROS
+from tallygate.core.usage import INPUT_TOKENS, OUTPUT_TOKENS, Source
+from tallygate.gateway.lease import UNLEASED
+
+if TYPE_CHECKING:
+    from tallygate.gateway.exchange import MeteredExchange
+
+_ESTIMATED = Source.ESTIMATED.value
+_COST_AND_BALANCE = b"x-tallygate-cost: %b\r\nx-tallygate-balance: %b\r\n"
+
+
+class Bill(msgspec.Struct, gc=False):
+    """Made once per request that a wallet pays for. `charge` None: it costs nothing."""
+
+    counts: dict[str, int]
+    source: str
+    charge: Charge | None
+
+
+def measure(
+    exchange: "MeteredExchange", status: int, meter: Meter | None
+) -> tuple[dict[str, int], str]:
+    """Counts, and how far to trust them."""
+    if 200 <= status < 300:
+        if meter is not None:
+            usage = meter.usage()
+            return usage.counts, usage.source._value_
+    elif not status and exchange.request is not None:  # the client left, nobody waited longer
+        return _estimate(exchange.request.input_tokens_estimate), _ESTIMATED
+    return {}, ""
+
+
+def bill_of(exchange: "MeteredExchange", status: int, meter: Meter | None) -> Bill:
+    """Make the bill of a request whose answer has ended; whoever needs it first does so."""
+    tariff, known = exchange.tariff, exchange.known
+    assert tariff is not None and known is not None
+    counts, source = measure(exchange, status, meter)
+    charge = None
+    if 200 <= status < 300 or not status:
+        if not counts and exchange.request is not None:
+            counts, source = _estimate(exchange.request.input_tokens_estimate), _ESTIMATED
+        charge = Charge(known.key.wallet_id, tariff.price_id, tariff.rate_id, *tariff.cost(counts))
+    bill = exchange.bill = Bill(counts, source, charge)
+    return bill
+
+
+def _estimate(input_tokens: int) -> dict[str, int]:
+    return {INPUT_TOKENS: input_tokens, OUTPUT_TOKENS: 0}
+
+
+def cost_fields(exchange: "MeteredExchange", status: int, meter: Meter | None) -> bytes:
+    """What a whole answer says: its cost, and the balance once that is paid."""
+    if exchange.tariff is None:
+        return b""
+    charge = (exchange.bill or bill_of(exchange, status, meter)).charge
+    micros = 0 if charge is None else charge.micros
+    lease = exchange.taken[-1][1]  # a wallet is taken from last
+    if lease is None or lease.lease_id == UNLEASED:  # a free model: nobody had to look
+        return b"x-tallygate-cost: %b\r\n" % points(micros)
+    balance = lease.available + lease.reserved - lease.used - micros
+    return _COST_AND_BALANCE % (points(micros), points(balance))
+
+
+def balance_field(exchange: "MeteredExchange") -> bytes:
+    """The balance as far as this worker knows; a stream says it at its start."""
+    lease = exchange.taken[-1][1] if exchange.tariff is not None else None
+    if lease is None or lease.lease_id == UNLEASED:
+        return b""
+    return b"x-tallygate-balance: %b\r\n" % points(lease.balance_micros())
+
+
+def points(micros: int) -> bytes:
+    """As money.format_points writes them, for there are two in each answer."""
+    if micros < 0:
+        return b"-" + points(-micros)
+    whole, rest = divmod(micros, MICROS)
+    return (b"%d.%06d" % (whole, rest)).rstrip(b"0") if rest else b"%d" % whole

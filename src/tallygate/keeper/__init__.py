@@ -1,0 +1,1 @@
+"""The keeper: upstream credentials are checked, renewed, set aside when they died, cleaned up."""

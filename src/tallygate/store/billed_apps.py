@@ -1,0 +1,48 @@
+"""Apps of Dify servers as billing needs them: their instance, their model, and who charges them.
+
+`marks` tells whether what was read of them, or of the prices, may have changed since.
+"""
+
+import msgspec
+import sqlalchemy as sa
+
+from tallygate.core.dify import BilledBy
+from tallygate.store import prices, schema
+from tallygate.store.database import Tx
+from tallygate.store.money_schema import dify_app
+
+
+class BilledApp(msgspec.Struct, frozen=True):
+    """`model` is for events that name none; "" refuses them."""
+
+    name: str
+    instance: str
+    model: str
+    billed_by: str
+    is_active: bool = True
+
+    @property
+    def is_billed_elsewhere(self) -> bool:
+        """Its models are called through our gateway, which charges those calls."""
+        return self.billed_by == BilledBy.GATEWAY.value
+
+
+_SELECTED = tuple(dify_app.c[name] for name in BilledApp.__struct_fields__)
+
+
+async def read(tx: Tx) -> list[BilledApp]:
+    query = sa.select(*_SELECTED).order_by(dify_app.c.id)
+    return [BilledApp(**row._mapping) for row in await tx.execute(query)]
+
+
+class Marks(msgspec.Struct, frozen=True, array_like=True):
+    feed_seq: int
+    book_version: int
+
+
+_MARKS = sa.select(schema.store.c.feed_seq, prices.BOOK_VERSION.label("book_version"))
+
+
+async def marks(tx: Tx) -> Marks:
+    row = (await tx.execute(_MARKS)).one()
+    return Marks(row.feed_seq, row.book_version)

@@ -1,0 +1,152 @@
+"""Events of Dify servers that we read ourselves become charges: proxied answers, and traces.
+
+Both go the way of every event, so that one message is one charge whoever tells of it. What a call
+through us used is owed whatever the balance is by then: the call was let through.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+
+import msgspec
+import sqlalchemy as sa
+
+from tallygate.core.charging import Event, Policy, Source, Verdict
+from tallygate.core.dify import BilledBy
+from tallygate.core.dify_commands import DifyAppView, Observation
+from tallygate.core.entry import Entry
+from tallygate.core.errors import Refusal
+from tallygate.core.pricing import Prices
+from tallygate.core.usage import INPUT_TOKENS, OUTPUT_TOKENS
+from tallygate.store import budgets, dead_letters
+from tallygate.store.charging import Outcome, charge_batch
+from tallygate.store.database import Tx
+from tallygate.store.dead_letters import NewLetter
+from tallygate.store.dify_traces import Trace
+from tallygate.store.money_schema import wallet
+
+Part = tuple[str, dict[str, int]]
+
+
+async def charge_entries(
+    tx: Tx, entries: Iterable[Entry], prices: Prices, policy: Policy, now_ms: int
+) -> None:
+    """Charge calls through our proxy, in the transaction that settles them."""
+    events = [event_of_entry(one) for one in entries if one.event is not None and one.user_id]
+    if events:
+        owed = msgspec.structs.replace(policy, is_owed=True)
+        await note(tx, events, await charge_batch(tx, events, prices, owed, now_ms), now_ms)
+
+
+async def note(tx: Tx, events: Sequence[Event], outcomes: Sequence[Outcome], now_ms: int) -> None:
+    """Tell budgets what was spent, and keep what was refused."""
+    spent: dict[str, int] = {}
+    letters = []
+    for event, outcome in zip(events, outcomes, strict=True):
+        if outcome.refusal is not None:
+            letters.append(_letter(event, outcome, outcome.refusal))
+        elif outcome.verdict is Verdict.CHARGE:
+            so_far = spent.get(event.account_id, 0)
+            spent[event.account_id] = so_far + outcome.deducted_micros
+    if spent:
+        await budgets.note_spent(tx, spent, now_ms)
+    await dead_letters.record(tx, letters, now_ms)
+
+
+async def lock_payers(tx: Tx, entries: Iterable[Entry], freed: Collection[int]) -> None:
+    """All wallets that settling these entries will change, in the order of their ids."""
+    accounts = {one.user_id for one in entries if one.event is not None}
+    if accounts:
+        ids = {one.charge.wallet_id for one in entries if one.charge is not None} | set(freed)
+        them = wallet.c.account_id.in_(sorted(accounts)) | wallet.c.id.in_(sorted(ids))
+        await tx.execute(sa.select(wallet.c.id).where(them).order_by(wallet.c.id).with_for_update())
+
+
+def event_of_entry(entry: Entry) -> Event:
+    used = entry.event
+    assert used is not None, "asked of calls to Dify only"
+    return Event(
+        source=Source.PROXY,
+        instance=used.instance,
+        aliases=used.aliases,
+        account_id=entry.user_id,
+        model=used.model,
+        counts=entry.counts,
+        event_ms=entry.admitted_ms,
+        key_id=entry.key_id,
+        request_id=entry.request_id,
+        conversation_id=used.conversation_id,
+        message_id=used.message_id,
+        parts=_several(used.parts),
+        is_billed_elsewhere=not used.is_charged,
+    )
+
+
+def event_of_trace(trace: Trace, app: DifyAppView) -> Event:
+    """Where nodes told of their uses, a sum of the whole message is not one more."""
+    told = trace.told
+    of_nodes = [used for used in told.observations if used.is_of_node]
+    parts = _parts(of_nodes or told.observations, app.model)
+    most = max(parts, key=lambda part: sum(part[1].values()), default=("", {}))
+    named = (("message", told.message_id), ("run", told.run_id))
+    aliases = tuple((kind, id_) for kind, id_ in named if id_)
+    return Event(
+        source=Source.TRACING,
+        instance=app.instance,
+        aliases=aliases or (("message", told.trace_id),),
+        account_id=told.account_id,
+        model=most[0],
+        counts=_sum(parts),
+        event_ms=told.event_ms,
+        conversation_id=told.conversation_id,
+        message_id=told.message_id,
+        parts=_several(parts),
+        is_billed_elsewhere=app.billed_by == BilledBy.GATEWAY,
+    )
+
+
+def _parts(observations: Iterable[Observation], model: str) -> tuple[Part, ...]:
+    sums: dict[str, dict[str, int]] = {}
+    for used in observations:
+        counts = sums.setdefault(used.model or model, {INPUT_TOKENS: 0, OUTPUT_TOKENS: 0})
+        counts[INPUT_TOKENS] += used.input_tokens
+        counts[OUTPUT_TOKENS] += used.output_tokens
+    return tuple(sums.items())
+
+
+def _several(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """An event of one model says so by its name alone."""
+    return parts if len(parts) > 1 else ()
+
+
+def _sum(parts: Iterable[Part]) -> dict[str, int]:
+    total = {INPUT_TOKENS: 0, OUTPUT_TOKENS: 0}
+    for _, counts in parts:
+        for name, count in counts.items():
+            total[name] += count
+    return total
+
+
+def _letter(event: Event, outcome: Outcome, refusal: Refusal) -> NewLetter:
+    """In the form in which it could be delivered, so that it can be sent in again."""
+    ids = {"workflow_run_id" if kind == "run" else "message_id": id_ for kind, id_ in event.aliases}
+    counts = event.counts
+    data = {
+        **ids,
+        "conversation_id": event.conversation_id,
+        "user_id": event.account_id,
+        "model_name": event.model,
+        "input_tokens": counts.get(INPUT_TOKENS, 0),
+        "output_tokens": counts.get(OUTPUT_TOKENS, 0),
+        "timestamp": event.event_ms,
+    }
+    kind = "message_end" if "message_id" in ids else "workflow_finished"
+    payload = {"event": kind, "data": data, "request_id": event.request_id}
+    return NewLetter(
+        source=event.source.value,
+        instance=event.instance,
+        app="",
+        account_id=event.account_id,
+        code=refusal.code.value,
+        message=refusal.message,
+        payload=msgspec.json.encode(payload),
+        charge_id=None if outcome.row is None else outcome.row.id,
+    )

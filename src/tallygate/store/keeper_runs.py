@@ -1,0 +1,93 @@
+"""Runs of the keeper, who is alive of them, and whose turn a host has.
+
+A run that finds another one of the same selection unfinished joins its window: what was checked in
+it is not checked again, whether the other still works or was killed. So a run that is started again
+after a crash goes on where that one stopped.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+import sqlalchemy as sa
+
+from tallygate.store.database import Tx
+from tallygate.store.keeper_schema import keeper_host, keeper_run
+
+DEAD_MS: Final = 10_000  # without a sign of life
+KEEP_MS: Final = 30 * 86_400_000
+TOTALS: Final = ("total", "refreshed", "failed", "quarantined", "deleted")
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """`since_ms` begins the window that it works on; joined: the window is another run's, too."""
+
+    id: int
+    since_ms: int
+    is_joined: bool
+
+
+async def open_run(tx: Tx, selection: str, owner: str, now_ms: int, window_ms: int) -> Run:
+    same = (keeper_run.c.selection == selection, keeper_run.c.finished_ms.is_(None))
+    recent = keeper_run.c.since_ms > now_ms - window_ms
+    since = await tx.scalar(sa.select(sa.func.max(keeper_run.c.since_ms)).where(*same, recent))
+    since_ms = now_ms if since is None else int(since)
+    values = {"selection": selection, "owner": owner, "since_ms": since_ms, "started_ms": now_ms}
+    totals = dict.fromkeys(TOTALS, 0)
+    made = sa.insert(keeper_run).values(**values, **totals, alive_ms=now_ms)
+    run_id = int(await tx.scalar(made.returning(keeper_run.c.id)))
+    await tx.execute(sa.delete(keeper_run).where(keeper_run.c.started_ms < now_ms - KEEP_MS))
+    return Run(id=run_id, since_ms=since_ms, is_joined=since is not None)
+
+
+async def beat(tx: Tx, run_id: int, now_ms: int) -> None:
+    await tx.execute(sa.update(keeper_run).where(keeper_run.c.id == run_id).values(alive_ms=now_ms))
+
+
+async def is_alive(tx: Tx, run_id: int, now_ms: int) -> bool:
+    seen = keeper_run.c.alive_ms > now_ms - DEAD_MS
+    where = (keeper_run.c.id == run_id, keeper_run.c.finished_ms.is_(None), seen)
+    return await tx.scalar(sa.select(keeper_run.c.id).where(*where)) is not None
+
+
+async def close_run(
+    tx: Tx, run: Run, selection: str, totals: Mapping[str, int], now_ms: int
+) -> None:
+    """Done; dead runs of the same window are done with it."""
+    mine = keeper_run.c.id == run.id
+    values = {name: totals[name] for name in TOTALS}
+    await tx.execute(sa.update(keeper_run).where(mine).values(finished_ms=now_ms, **values))
+    dead = (
+        keeper_run.c.selection == selection,
+        keeper_run.c.finished_ms.is_(None),
+        keeper_run.c.alive_ms <= now_ms - DEAD_MS,
+    )
+    await tx.execute(sa.update(keeper_run).where(*dead).values(finished_ms=now_ms))
+
+
+async def latest_ms(tx: Tx) -> int | None:
+    """When a run last finished, or is at work: since then somebody looked after them."""
+    column = sa.func.max(sa.func.coalesce(keeper_run.c.finished_ms, keeper_run.c.alive_ms))
+    found = await tx.scalar(sa.select(column))
+    return None if found is None else int(found)
+
+
+async def reserve(tx: Tx, host: str, now_ms: int, gap_ms: int) -> int:
+    """When the next request to this host may go out; nobody else gets that moment."""
+    mine = keeper_host.c.host == host
+    then = sa.case((keeper_host.c.next_ms > now_ms, keeper_host.c.next_ms), else_=now_ms)
+    moved = sa.update(keeper_host).where(mine).values(next_ms=then + gap_ms)
+    after_ms = await tx.scalar(moved.returning(keeper_host.c.next_ms))
+    if after_ms is None:
+        await _make_host(tx, host, now_ms)
+        after_ms = await tx.scalar(moved.returning(keeper_host.c.next_ms))
+    return int(after_ms) - gap_ms
+
+
+async def _make_host(tx: Tx, host: str, now_ms: int) -> None:
+    if tx.dialect == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert
+    else:
+        from sqlalchemy.dialects.sqlite import insert  # type: ignore[assignment]  # same methods
+    row = insert(keeper_host).values(host=host, next_ms=now_ms)
+    await tx.execute(row.on_conflict_do_nothing())
