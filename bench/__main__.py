@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.load import latency, machine, memory, nginx, plain, report, streams, webhook
+from bench.load import latency, machine, memory, nginx, plain, report, routes, streams, webhook
 from bench.load.options import Options
 from bench.load.processes import BenchFailed, raise_file_limit
 from bench.micro import runner
@@ -20,6 +20,7 @@ ROWS: dict[str, Callable[[Options, Path], dict[str, Any]]] = {
     "streams": streams.measure,
     "latency": latency.measure,
     "memory": memory.measure,
+    "routes": routes.measure,
     "webhook": webhook.measure,
 }
 
