@@ -19,6 +19,7 @@ from bench.load import (
     paid,
     plain,
     report,
+    routes,
     streams,
     webhook,
 )
@@ -34,6 +35,7 @@ ROWS: dict[str, Callable[[Options, Path], dict[str, Any]]] = {
     "latency": latency.measure,
     "memory": memory.measure,
     "keeper": keeper.measure,
+    "routes": routes.measure,
     "webhook": webhook.measure,
     "ledger": ledger.measure,
 }

@@ -1,4 +1,4 @@
-"""What gateways know of upstreams: the providers' rows, unsealed, and the models each one lists.
+"""What gateways know of upstreams: providers, apps and routes, unsealed; and the models listed.
 
 A list that can not be read is unknown (None), and the provider is used all the same. Secrets live
 only in the snapshot, whose members do not show them.
@@ -17,7 +17,7 @@ from tallygate.core.credential_kind import Kind
 from tallygate.core.errors import StoreUnavailable
 from tallygate.core.provider import Provider, Snapshot
 from tallygate.kinds import load as load_kinds
-from tallygate.store import credentials, dify_apps
+from tallygate.store import credentials, dify_apps, routes
 from tallygate.store import providers as rows
 from tallygate.store.credentials import Pooled
 from tallygate.store.database import Database
@@ -58,6 +58,7 @@ class Providers:
                 tx, options.master_key, options.settings_provider, rows.demo(options.control_socket)
             )
             apps, shut_apps = await dify_apps.load(tx, options.master_key, options.settings_app)
+            served, shut_routes = await routes.load(tx, options.master_key)
             pools = {one.pool for one in loaded.providers if one.pool}
             pooled, shut_credentials = await credentials.of_pools(tx, options.master_key, pools)
         shut += [f"credential {number}" for number in shut_credentials]
@@ -66,8 +67,9 @@ class Providers:
         providers = tuple(
             one for provider in loaded.providers for one in with_credentials(provider, parts)
         )
-        loaded = msgspec.structs.replace(loaded, apps=apps, providers=providers)
+        loaded = msgspec.structs.replace(loaded, apps=apps, routes=served, providers=providers)
         shut += [f"the Dify app {name}" for name in shut_apps]
+        shut += [f"the route {name}" for name in shut_routes]
         self._is_stale = False
         self._configured = loaded
         if shut and shut != self._shut:
@@ -119,12 +121,12 @@ class Providers:
 
     def _publish(self) -> None:
         providers = tuple(self._with_list(provider) for provider in self._configured.providers)
-        apps = self._configured.apps
-        now = (self.snapshot.providers, self.snapshot.apps)
-        if (providers, apps) == now and self.snapshot.version:
+        configured, now = self._configured, self.snapshot
+        told = (now.providers, now.apps, now.routes)
+        if (providers, configured.apps, configured.routes) == told and now.version:
             return
-        version = max(self._configured.version, self.snapshot.version) + 1
-        self.snapshot = Snapshot(version, providers, apps)
+        version = max(configured.version, now.version) + 1
+        self.snapshot = Snapshot(version, providers, configured.apps, configured.routes)
         self._on_change(self.snapshot)
 
     def _with_list(self, provider: Provider) -> Provider:

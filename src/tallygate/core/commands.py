@@ -58,6 +58,7 @@ class PatchKey(Arguments):
     models: list[str] | UnsetType | None = UNSET
     addresses: list[str] | UnsetType | None = UNSET
     scopes: list[str] | UnsetType = UNSET
+    team_id: str | UnsetType = UNSET
 
 
 class DeleteKey(Arguments):

@@ -12,6 +12,7 @@ from tallygate.core.deliveries import Deliver, Delivered
 from tallygate.core.limits import Limit
 from tallygate.core.pricing import Book
 from tallygate.core.provider import Snapshot
+from tallygate.core.shares import Share, Shared
 
 
 class Key(msgspec.Struct, array_like=True, gc=False):
@@ -265,13 +266,15 @@ class Result(msgspec.Struct, array_like=True, tag="result"):
 
 
 _Told = Gauges | CredentialUse | Priced  # unasked, and unanswered
-FromWorker = Hello | LookUp | Sync | FetchModels | Claim | Fulfil | Deliver | Command | _Told
+_Asked = Hello | LookUp | Sync | FetchModels | Claim | Fulfil | Deliver | Share | Command
+FromWorker = _Asked | _Told
 FromClerk = (
     Welcome
     | Found
     | Synced
     | Refreshed
     | Claimed
+    | Shared
     | Delivered
     | Changes
     | Recall

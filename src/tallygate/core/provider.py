@@ -5,6 +5,7 @@ import enum
 import msgspec
 
 from tallygate.core.dify import App
+from tallygate.core.routes import Route
 
 
 class Protocol(enum.StrEnum):
@@ -58,3 +59,4 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     version: int
     providers: tuple[Provider, ...]
     apps: tuple[App, ...] = ()  # of Dify
+    routes: tuple[Route, ...] = ()
