@@ -56,10 +56,6 @@ ACCEPTED = {  # how a command may be refused; anything else is a bug
 MODELS = ("gpt-4", "deepseek", "GPT-4", "nobody-knows")
 
 
-async def _hear_nothing() -> None:
-    """There are no gateways here that charge by prices of their own."""
-
-
 @dataclass
 class World:
     """One history in a store that it shares with others, which are named otherwise."""
@@ -95,7 +91,11 @@ class World:
         writer.now_ms = NOW_MS
         options = make_options("", "")  # type: ignore[arg-type]  # no folder is used
         entropy = random.Random(name).randbytes  # no two of a store make the same code
-        dispatch = Dispatch(writer, options, entropy, {}, lambda: None, _hear_nothing)  # type: ignore[arg-type]  # stands for one
+
+        async def spread_prices() -> None:
+            """Nobody else has them."""
+
+        dispatch = Dispatch(writer, options, entropy, {}, lambda: None, spread_prices)  # type: ignore[arg-type]  # stands for one
         return cls(
             db, name, seed, rng, writer, accounts, dispatch, dict.fromkeys(accounts, OPENING_MICROS)
         )

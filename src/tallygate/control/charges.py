@@ -8,12 +8,11 @@ from typing import Annotated
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from tallygate.control import bodies, lists
-from tallygate.control import points as amounts
+from tallygate.control import amounts, bodies, lists
+from tallygate.control.amounts import Points
 from tallygate.control.openapi import described
 from tallygate.control.orders import order
 from tallygate.control.parts import Parts
-from tallygate.control.points import Points
 from tallygate.core.billing_commands import (
     ApproveCharge,
     ChargeView,
@@ -191,10 +190,10 @@ def _deciding(router: APIRouter, parts: Parts) -> None:
             SettledAccount(
                 user_id=settled.account_id,
                 paid=settled.paid,
-                paid_points=amounts.shown(settled.paid_micros),
+                paid_points=amounts.points(settled.paid_micros),
                 paid_micros=settled.paid_micros,
                 unpaid=settled.unpaid,
-                unpaid_points=amounts.shown(settled.unpaid_micros),
+                unpaid_points=amounts.points(settled.unpaid_micros),
                 unpaid_micros=settled.unpaid_micros,
             )
         )
@@ -243,7 +242,7 @@ async def _replay(tx: Tx, charge_id: int) -> Replay:
         return Replay(is_same=True, points=None, points_micros=None, lines=lines)
     return Replay(
         is_same=cost.micros == pinned.micros,
-        points=amounts.shown(cost.micros),
+        points=amounts.points(cost.micros),
         points_micros=cost.micros,
         lines=lines,
     )
@@ -262,13 +261,13 @@ def shown(view: ChargeView) -> Charge:
         cache_read_tokens=view.cache_read_tokens,
         cache_write_tokens=view.cache_write_tokens,
         total_tokens=view.input_tokens + view.output_tokens,
-        input_cost=amounts.shown(view.micros - view.output_micros),
-        output_cost=amounts.shown(view.output_micros),
-        points=amounts.shown(view.micros),
+        input_cost=amounts.points(view.micros - view.output_micros),
+        output_cost=amounts.points(view.output_micros),
+        points=amounts.points(view.micros),
         points_micros=view.micros,
-        refunded=amounts.shown(view.refunded_micros),
+        refunded=amounts.points(view.refunded_micros),
         refunded_micros=view.refunded_micros,
-        balance_after=amounts.shown(view.balance_micros),
+        balance_after=amounts.points(view.balance_micros),
         balance_after_micros=view.balance_micros,
         price_version=None if view.price_id is None else str(view.price_id),
         rate_version=None if view.rate_id is None else str(view.rate_id),

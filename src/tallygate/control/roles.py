@@ -74,6 +74,14 @@ RULES: Final = (
         Need.SIGNED_IN,
         "What one's own browser has seen, for one's own account.",
     ),
+    Rule(
+        "/api/credentials",
+        Need.READ,
+        Need.ADMINISTER,
+        "A credential's variables say where its secret is sent.",
+    ),
+    Rule("/api/credentials/{id}/restore", Need.READ, Need.OPERATE),
+    Rule("/api/credentials/{id}/check", Need.READ, Need.OPERATE),
     Rule("/api/public", Need.OWN, Need.OWN, "Dify's tracing, by an app's own pair of keys."),
     Rule("/api/user", Need.SELF, Need.SELF, "Only what belongs to the caller's own account."),
     Rule(

@@ -19,6 +19,7 @@ import msgspec
 import uvicorn
 from starlette.types import ASGIApp
 
+from tallygate import kinds
 from tallygate.clock import system_ms
 from tallygate.control import application, metrics
 from tallygate.control.authentication import AdminDoor, GuessBudget
@@ -119,6 +120,7 @@ def parts_of(
         node_name=_node_name(settings.data / NODE_FILE),
         render_metrics=metrics.renderer(caller, render),
         settings_app=dify_app_of(settings),
+        kinds=lambda: kinds.load(settings.data / "kinds"),
         sign_in=sign_in_of(settings),
     )
 

@@ -15,6 +15,7 @@ from tallygate.clerk.commands import (
     accounts,
     budgets,
     charges,
+    credentials,
     dead_letters,
     dify,
     holds,
@@ -62,6 +63,7 @@ HANDLERS: Handlers = {
     **budgets.HANDLERS,
     **charges.HANDLERS,
     **dead_letters.HANDLERS,
+    **credentials.HANDLERS,
     **dify.HANDLERS,
     **accounts.HANDLERS,
 }
