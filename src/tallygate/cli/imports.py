@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tallygate.cli import import_tokens, options, output
+from tallygate.cli import import_points, import_tokens, options, output
 from tallygate.cli.failures import as_faults
 from tallygate.cli.session import Session, open_session
 from tallygate.core.commands import ImportQuotaProxy
@@ -59,6 +59,19 @@ def import_token_manager(
 ) -> None:
     """Take over tokens, teams, routes and uses. Old tokens work unchanged; repeatable."""
     import_tokens.run(url, is_dry_run=dry_run, data=data, as_json=as_json)
+
+
+@app.command("supabase")
+def import_supabase(
+    place: Annotated[
+        str, typer.Argument(help="Supabase's PostgreSQL URL, or a folder of exports; only read.")
+    ],
+    dry_run: options.DryRun = False,
+    data: options.Data = None,
+    as_json: options.Json = False,
+) -> None:
+    """Take over users with their balances, prices, rates and history; repeatable."""
+    import_points.run(place, is_dry_run=dry_run, data=data, as_json=as_json)
 
 
 def _row(report: Report) -> dict[str, object]:

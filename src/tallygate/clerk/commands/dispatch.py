@@ -19,6 +19,7 @@ from tallygate.clerk.commands import (
     dead_letters,
     dify,
     holds,
+    import_points,
     import_tokens,
     imports,
     keys,
@@ -69,6 +70,7 @@ HANDLERS: Handlers = {
     **dify.HANDLERS,
     **accounts.HANDLERS,
     **routes.HANDLERS,
+    **import_points.HANDLERS,
     **import_tokens.HANDLERS,
 }
 _STANDING: tuple[type[known.Arguments], ...] = (
