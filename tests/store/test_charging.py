@@ -289,7 +289,7 @@ async def test_a_correction_after_a_refund_gives_nothing_back_twice(books: Datab
     await one(books, event(30))
     async with books.writing() as tx:
         found = (await wallets.lock_of(tx, ["ann"], NOW_MS))["ann"]
-            found.credit(EntryKind.REFUND, 10 * POINT, NOW_MS, charge_id=1)
+        found.credit(EntryKind.REFUND, 10 * POINT, NOW_MS, charge_id=1)
         await wallets.write(tx, [found])
         await tx.execute(sa.update(charge).values(refunded_micros=10 * POINT))
     await one(books, event(5, source=Source.PROXY))
