@@ -14,7 +14,7 @@ class Crash(Exception):
     """The process died here: what was not committed never was."""
 
 
-class _Failing:
+class Failing:
     """A transaction that dies at its n-th statement."""
 
     def __init__(self, tx: Tx, left: int) -> None:
@@ -51,7 +51,7 @@ class CrashingWriter:
         at = self.rng.randrange(STATEMENTS_MAX) if dies else -1
         try:
             async with self.db.writing() as tx:
-                value = await run(_Failing(tx, at) if dies else tx, self.now_ms)
+                value = await run(Failing(tx, at) if dies else tx, self.now_ms)
                 if dies and self.rng.random() < 0.5:
                     raise Crash
         except Crash:
