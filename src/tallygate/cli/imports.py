@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tallygate.cli import options, output
+from tallygate.cli import import_tokens, options, output
 from tallygate.cli.failures import as_faults
 from tallygate.cli.session import Session, open_session
 from tallygate.core.commands import ImportQuotaProxy
@@ -48,6 +48,17 @@ def import_quota_proxy(
         output.print_line(f"{report.known} were taken over before")
     for reason, rows in report.skipped.items():
         output.print_line(f"skipped {rows}: {reason}")
+
+
+@app.command("token-manager")
+def import_token_manager(
+    url: Annotated[str, typer.Argument(help="The old server's PostgreSQL; only read.")],
+    dry_run: options.DryRun = False,
+    data: options.Data = None,
+    as_json: options.Json = False,
+) -> None:
+    """Take over tokens, teams, routes and uses. Old tokens work unchanged; repeatable."""
+    import_tokens.run(url, is_dry_run=dry_run, data=data, as_json=as_json)
 
 
 def _row(report: Report) -> dict[str, object]:

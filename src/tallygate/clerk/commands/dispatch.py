@@ -19,12 +19,14 @@ from tallygate.clerk.commands import (
     dead_letters,
     dify,
     holds,
+    import_tokens,
     imports,
     keys,
     nodes,
     prices,
     providers,
     redeem,
+    routes,
     usage,
     wallets,
 )
@@ -66,6 +68,8 @@ HANDLERS: Handlers = {
     **credentials.HANDLERS,
     **dify.HANDLERS,
     **accounts.HANDLERS,
+    **routes.HANDLERS,
+    **import_tokens.HANDLERS,
 }
 _STANDING: tuple[type[known.Arguments], ...] = (
     known.CleanUsage,
