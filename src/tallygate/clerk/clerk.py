@@ -214,6 +214,7 @@ class Clerk:
     async def spread_prices(self) -> None:
         """After a change of prices: return when every node that is alive charges by them."""
         await self.book.renew()
+        await self.barrier.beat()  # a node may have begun since the last one
         if not self.barrier.has_other_nodes:
             return
         if stale := await self.barrier.settle(PRICES_TIMEOUT_MS):

@@ -39,6 +39,7 @@ class Parts:
     settings_app: App | None = None  # of TALLYGATE_DIFY_API_URL
     kinds: Callable[[], Kinds] = lambda: load_kinds(Path("kinds"))  # of credentials
     sign_in: SignIn = field(default_factory=SignIn)
+    is_ending: Callable[[], bool] = lambda: False  # this process was told to stop
     code_guesses: GuessBudget = field(default_factory=_code_guesses)
 
     def __repr__(self) -> str:

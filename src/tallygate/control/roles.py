@@ -59,6 +59,8 @@ RULES: Final = (
     Rule("/api/prices", Need.READ, Need.READ, "Calculating changes nothing."),
     Rule("/api/exchange-rate", Need.READ, Need.OPERATE),
     Rule("/api/charges", Need.READ, Need.OPERATE),
+    Rule("/api/dead-letters", Need.READ, Need.OPERATE),
+    Rule("/api/consumption", Need.READ, Need.OPERATE),
     Rule("/api/grants", Need.READ, Need.OPERATE),
     Rule("/api/holds", Need.READ, Need.OPERATE),
     Rule("/api/budgets", Need.READ, Need.OPERATE),

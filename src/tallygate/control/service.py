@@ -9,7 +9,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -89,7 +89,10 @@ async def _serve(
     caller = Caller(settings.socket_path("clerk"))
     try:
         await check_schema(database)
-        parts = parts_of(settings, secrets, database, caller, render)
+        parts = replace(
+            parts_of(settings, secrets, database, caller, render),
+            is_ending=lambda: server.should_exit,
+        )
         server = _Server(_uvicorn(settings, application.build(parts)), handshake.ready)
         asyncio.get_running_loop().add_reader(handshake.go_fd, _heed, handshake.go_fd, server)
         async with _beside(_uvicorn(settings, application.build_metrics(parts)), metrics_listener):

@@ -14,7 +14,9 @@ import msgspec
 from tallygate.clerk.commands import (
     accounts,
     budgets,
+    charges,
     credentials,
+    dead_letters,
     dify,
     holds,
     imports,
@@ -59,6 +61,8 @@ HANDLERS: Handlers = {
     **holds.HANDLERS,
     **redeem.HANDLERS,
     **budgets.HANDLERS,
+    **charges.HANDLERS,
+    **dead_letters.HANDLERS,
     **credentials.HANDLERS,
     **dify.HANDLERS,
     **accounts.HANDLERS,
