@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 
 from tallygate.cli import import_points, import_tokens, options, output
+from tallygate.cli import keeper_intake as intake
 from tallygate.cli.failures import as_faults
 from tallygate.cli.session import Session, open_session
 from tallygate.core.commands import ImportQuotaProxy
 from tallygate.core.takeover import OldKey, OldUsage, Report
+from tallygate.keeper.wording import BAOMING
 from tallygate.store.quota_proxy_file import OldFile, read_file
 
 KEYS_PER_PORTION = 100
@@ -104,3 +106,15 @@ def _portions(old: OldFile) -> Iterator[tuple[list[OldKey], list[OldUsage]]]:
         yield keys, [day for key in keys for day in of_key.pop(key.secret, ())]
     if of_key:
         yield [], [day for days in of_key.values() for day in days]
+
+
+@app.command("baoming")
+def import_baoming(
+    file: Annotated[Path, typer.Argument(help="Its export, as JSON lines or CSV; only read.")],
+    var: intake.Variables = None,
+    dry_run: options.DryRun = False,
+    data: options.Data = None,
+    as_json: options.Json = False,
+) -> None:
+    """Take over the tokens of the enrolment tool's refresher, for the keeper. Repeatable."""
+    intake.import_file(file, BAOMING, var, dry_run, data, as_json)
