@@ -9,7 +9,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.load import latency, machine, memory, nginx, plain, report, routes, streams, webhook
+from bench.load import (
+    latency,
+    ledger,
+    machine,
+    memory,
+    nginx,
+    paid,
+    plain,
+    report,
+    routes,
+    streams,
+    webhook,
+)
 from bench.load.options import Options
 from bench.load.processes import BenchFailed, raise_file_limit
 from bench.micro import runner
@@ -18,10 +30,12 @@ ROWS: dict[str, Callable[[Options, Path], dict[str, Any]]] = {
     "plain": plain.measure,
     "tls": plain.measure_tls,
     "streams": streams.measure,
+    "paid": paid.measure,
     "latency": latency.measure,
     "memory": memory.measure,
     "routes": routes.measure,
     "webhook": webhook.measure,
+    "ledger": ledger.measure,
 }
 
 
@@ -44,6 +58,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", help=", ".join([*ROWS, "micro"]))
     parser.add_argument("--workers", type=int, help="of Tallygate and of nginx alike")
     parser.add_argument("--requests", type=int, help="per measurement of ordinary answers")
+    parser.add_argument("--charges", type=int, help="in the ledger that is verified")
     parser.add_argument("--full", action="store_true", help="a million requests for memory")
     parser.add_argument("--dry", action="store_true", help="write nothing under bench/results")
     parser.add_argument("--only", default="", help="of micro: names that contain this")
@@ -56,6 +71,8 @@ def options_of(arguments: argparse.Namespace) -> Options:
         options = dataclasses.replace(options, workers=arguments.workers)
     if arguments.requests:
         options = dataclasses.replace(options, requests=arguments.requests)
+    if arguments.charges:
+        options = dataclasses.replace(options, charges=arguments.charges)
     if arguments.full:
         options = dataclasses.replace(options, growth_requests=1_000_000, seconds_max=300)
     return options

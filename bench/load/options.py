@@ -18,6 +18,7 @@ class Options:
     latency_requests: int = 10_000  # per target, over all rounds
     latency_rounds: int = 5
     streams_open: int = 2_000
+    charges: int = 1_000_000  # in the ledger that is verified
     growth_requests: int = 200_000  # `--full`: a million
 
     def seconds_for(self, requests: int, per_second: float) -> int:

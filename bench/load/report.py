@@ -9,8 +9,10 @@ RESULTS = Path(__file__).resolve().parents[1] / "results"
 CPU_BAR = 3.0
 TRANSFER_BAR = 2.0
 ADDED_P50_MS_BAR, ADDED_P99_MS_BAR = 0.5, 3.0
+PAID_PERCENT_BAR = 10
 CHARGES_BAR, FLOOR_BAR = 2_000, 5.0
 IDLE_MB_BAR, STREAMS_MB_BAR = 60, 120
+VERIFY_S_BAR = 60
 
 Result = dict[str, Any]
 
@@ -36,10 +38,12 @@ def as_markdown(result: Result) -> str:
         f"nginx {machine['nginx']}. Method: bench/README.md.",
         "",
         *cpu_table(result),
+        *paid_table(result),
         *latency_table(result),
         *memory_table(result),
         *routes_table(result),
         *webhook_table(result),
+        *ledger_table(result),
     ]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -70,6 +74,20 @@ def cpu_table(result: Result) -> Iterator[str]:
 
 
 OTHERS = ("clerk", "control", "supervisor")
+
+
+def paid_table(result: Result) -> Iterator[str]:
+    if "paid" not in result:
+        return
+    row = result["paid"]
+    yield "| CPU µs per request | gateway | clerk |"
+    yield "|---|--:|--:|"
+    for name, title in (("limits", "with limits alone"), ("wallet", "paid by a wallet")):
+        yield f"| {title} | {row[name]['gateway_us']} | {row[name]['clerk_us']} |"
+    yield f"| added | {row['added']['gateway_us']} | {row['added']['clerk_us']} |"
+    share = row["added_percent_of_gateway"]
+    yield f"| of the gateway's | {share} % (bar {PAID_PERCENT_BAR} %) | |"
+    yield ""
 
 
 def latency_table(result: Result) -> Iterator[str]:
@@ -140,4 +158,15 @@ def webhook_table(result: Result) -> Iterator[str]:
         shown = " | ".join(str(row[f"{role}_us"]) for role in roles)
         yield f"| {store} | {shown} | {row['floor_us']} | {row['to_floor']} |"
     yield f"| bar | | | | | | | {FLOOR_BAR} |"
+    yield ""
+
+
+def ledger_table(result: Result) -> Iterator[str]:
+    if "ledger" not in result:
+        return
+    row = result["ledger"]
+    yield "| `ledger verify` | charges | seconds | bar | said |"
+    yield "|---|--:|--:|--:|---|"
+    figures = f"{row['charges']:,} | {row['verified_s']} | {VERIFY_S_BAR}"
+    yield f"| a store of {row['store_mb']} MB | {figures} | {row['said']} |"
     yield ""

@@ -192,7 +192,7 @@ async def test_a_price_in_dollars_needs_a_rate(node: Node) -> None:
     """Without one its uses could not be charged, and would be let through or lost."""
     dollars = Written(input_token_price="1", output_token_price="1")
     change = SavePrice(model="m", price=dollars)
-    assert "impossible" in await refused(node, change)
+    assert "no_exchange_rate" in await refused(node, change)
     await node.command(SetRate(rate="10000"))
     assert (await node.command(change, into=Saved)).is_new
 

@@ -190,15 +190,16 @@ def test_a_charge_is_replayed_from_its_pinned_versions(bank: Shell) -> None:
     bank.run("wallet", "top-up", "alice", "10000")
     in_store(bank, lambda db: make_charge(db, 5))
     with sqlite3.connect(bank.data / "tallygate.db") as store:
+        (pins,) = store.execute("SELECT price_id, rate_id FROM charge").fetchall()
         store.execute("UPDATE price SET effective_ms = 9e15, is_active = 0")
     status, out, _ = bank.run("ledger", "replay", "cons_5")
     assert status == 0
     assert out.splitlines() == [
         "cons_5: gpt-4",
-        "price 1 of gpt-4, in usd per token:",
+        f"price {pins[0]} of gpt-4, in usd per token:",
         "  input tokens: 1000 × 0.00003 = 0.03",
         "  output tokens: 500 × 0.00006 = 0.03",
-        "rate 1: 10000 points for 1 usd",
+        f"rate {pins[1]}: 10000 points for 1 usd",
         "rounded up once: 600 points (600000000 micro-points)",
         "as it was charged: 600 points",
     ]
@@ -211,4 +212,4 @@ def test_a_charge_is_replayed_from_its_pinned_versions(bank: Shell) -> None:
         store.execute("PRAGMA foreign_keys = OFF")
         store.execute("DELETE FROM price")
     status, _, err = bank.run("ledger", "replay", "5")
-    assert status == 1 and "there is no price 1" in err
+    assert status == 1 and f"there is no price {pins[0]}" in err

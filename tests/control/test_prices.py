@@ -298,9 +298,9 @@ async def test_the_calculator_shows_every_part(api: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize(
     ("change", "status", "code"),
     [
-        ({"model": "unknown"}, 404, "model_not_found"),
-        ({"model": "off"}, 422, "impossible"),
-        ({"model": "later"}, 422, "impossible"),
+        ({"model": "unknown"}, 422, "unknown_model"),
+        ({"model": "off"}, 422, "unknown_model"),
+        ({"model": "later"}, 422, "unknown_model"),
         ({"input_tokens": -1}, 400, "bad_request"),
         ({"input_tokens": 1.5}, 400, "bad_request"),
         ({"input_tokens": 10**13}, 400, "bad_request"),

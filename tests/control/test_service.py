@@ -76,7 +76,8 @@ async def test_control_and_clerk_make_list_and_delete_a_key(tmp_path: Path) -> N
         ready = asyncio.ensure_future(pipes.is_ready.wait())
         await asyncio.wait([role, ready], return_when=asyncio.FIRST_COMPLETED)
         assert pipes.is_ready.is_set(), role
-    transport = httpx.AsyncHTTPTransport(uds=str(settings.socket_path("control")))
+    socket_path = str(settings.socket_path("control"))
+    transport = httpx.AsyncHTTPTransport(uds=socket_path)
     headers = {"X-Admin-Token": "token"}
     async with httpx.AsyncClient(
         transport=transport, base_url="http://gate", headers=headers
@@ -89,13 +90,33 @@ async def test_control_and_clerk_make_list_and_delete_a_key(tmp_path: Path) -> N
         await a_port_of_its_own_serves_metrics_and_nothing_else(metrics_port)
         assert (await api.delete(f"/admin/keys/{made['key']}")).status_code == 200
         assert (await api.delete(f"/admin/keys/{made['key']}")).status_code == 404
-        audited = (await api.get("/api/audit")).json()
+        await people_sign_in_and_ask_about_their_points(api, socket_path)
+        audited = (await api.get("/api/audit", params={"action": "key", "actor": "admin"})).json()
         assert [one["action"] for one in audited["items"]] == ["key.delete", "key.create"]
         assert made["key"] not in str(audited)
     control_pipes.let_go()
     await asyncio.wait_for(control, 10)
     clerk_pipes.let_go()
     await asyncio.wait_for(clerk, 10)
+
+
+async def people_sign_in_and_ask_about_their_points(
+    api: httpx.AsyncClient, socket_path: str
+) -> None:
+    """Hashes of passwords and cookies go through the clerk's socket and come back as sessions."""
+    body = {"id": "ann", "password": "correct horse battery"}
+    assert (await api.post("/api/users", json=body)).status_code == 201
+    transport = httpx.AsyncHTTPTransport(uds=socket_path)
+    async with httpx.AsyncClient(transport=transport, base_url="http://gate") as ann:
+        signed_in = await ann.post("/api/session", json=body)
+        ann.headers["x-csrf-token"] = signed_in.json()["csrf_token"]
+        key = (await ann.post("/api/user/keys", json={})).json()["secret"]
+        assert (await ann.get("/api/user/points/balance")).json()["balance"] == 0
+        program = {"authorization": f"Bearer {key}", "cookie": ""}
+        answer = await ann.get("/api/user/points/history", headers=program)
+        assert answer.json()["items"] == []
+        assert (await ann.delete("/api/session")).json() == {"closed": 1}
+        assert (await ann.get("/api/user")).status_code == 401
 
 
 async def a_port_of_its_own_serves_metrics_and_nothing_else(port: int) -> None:

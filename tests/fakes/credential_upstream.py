@@ -35,29 +35,29 @@ class CredentialUpstream:
     spent: Counter[str] = field(default_factory=Counter)
     expires_in: int = 3600
     slow_s: float = 0.3
-    port: int = 0
+    ports: list[int] = field(default_factory=list)
     keeps_seen: bool = True
     _made: int = 0
 
-    @property
-    def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+    def base_url(self, number: int = 0) -> str:
+        """Each of its ports is another host to whoever asks politely."""
+        return f"http://127.0.0.1:{self.ports[number]}"
 
     def hits(self) -> Counter[str]:
         return Counter(one.token for one in self.seen)
 
-    async def start(self, host: str = "127.0.0.1", port: int = 0) -> web.AppRunner:
+    async def start(self, host: str = "127.0.0.1", port: int = 0, hosts: int = 1) -> web.AppRunner:
         application = web.Application()
         application.router.add_get("/get_enroll_detail", self._enroll)
         application.router.add_get("/v1/models", self._bearer)
         application.router.add_get("/me", self._bearer)
         application.router.add_post("/token", self._token)
         application.router.add_get("/_seen", self._tell)
-        runner = web.AppRunner(application, access_log=None)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, host, port, backlog=2048)
-        await site.start()
-        self.port = runner.addresses[0][1]
+        for _ in range(hosts):
+            await web.TCPSite(runner, host, port, backlog=2048).start()
+        self.ports = [address[1] for address in runner.addresses]
         return runner
 
     async def _enroll(self, request: web.Request) -> web.StreamResponse:
@@ -126,16 +126,15 @@ _ANSWERS = {
 
 
 @contextlib.contextmanager
-def running() -> Iterator[CredentialUpstream]:
+def running(hosts: int = 1) -> Iterator[CredentialUpstream]:
     upstream = CredentialUpstream()
     loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="credential-upstream")
+    thread = threading.Thread(target=loop.run_forever, name="credential-upstream", daemon=True)
     thread.start()
-    runner = asyncio.run_coroutine_threadsafe(upstream.start(), loop).result(10)
+    runner = asyncio.run_coroutine_threadsafe(upstream.start(hosts=hosts), loop).result(10)
     try:
         yield upstream
     finally:
-        runner.shutdown_timeout = 0.1
         asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
@@ -145,7 +144,7 @@ def running() -> Iterator[CredentialUpstream]:
 async def serve(host: str, port: int) -> None:
     upstream = CredentialUpstream(keeps_seen=False)
     await upstream.start(host, port)
-    print(json.dumps({"port": upstream.port}), flush=True)
+    print(json.dumps({"port": upstream.ports[0]}), flush=True)
     await asyncio.Event().wait()
 
 

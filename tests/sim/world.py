@@ -91,7 +91,11 @@ class World:
         writer.now_ms = NOW_MS
         options = make_options("", "")  # type: ignore[arg-type]  # no folder is used
         entropy = random.Random(name).randbytes  # no two of a store make the same code
-        dispatch = Dispatch(writer, options, entropy, {}, lambda: None)  # type: ignore[arg-type]  # stands for one
+
+        async def spread_prices() -> None:
+            """Nobody else has them."""
+
+        dispatch = Dispatch(writer, options, entropy, {}, lambda: None, spread_prices)  # type: ignore[arg-type]  # stands for one
         return cls(
             db, name, seed, rng, writer, accounts, dispatch, dict.fromkeys(accounts, OPENING_MICROS)
         )

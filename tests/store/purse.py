@@ -85,15 +85,18 @@ async def make_charge(
     micros: int = 600 * POINT,
     **values: object,
 ) -> None:
-    """As a batch of events would be charged; with prices of its own if there are none."""
+    """As a batch of events would be charged, at prices of the tests' own."""
     async with db.writing() as tx:
-        own = sa.select(sa.func.count()).select_from(price).where(price.c.actor == "test")
-        if await tx.scalar(own) == 0:
-            await tx.execute(sa.delete(price))  # the catalogue's, in a store that was started
-            await tx.execute(sa.delete(rate))
+        ours = sa.select(sa.func.min(price.c.id)).where(price.c.actor == "test")
+        if await tx.scalar(ours) is None:
             await insert_prices(tx)
+        pinned = {
+            "price_id": await tx.scalar(ours),
+            "rate_id": await tx.scalar(sa.select(sa.func.max(rate.c.id))),
+        }
         found = (await wallets.lock_of(tx, [account_id], NOW_MS))[account_id]
-        row = charge_row(charge_id, account_id, found.id, micros=micros, **values)
+        pins = {**pinned, **values}
+        row = charge_row(charge_id, account_id, found.id, micros=micros, **pins)
         if row["state"] == "charged":
             found.charge(micros, NOW_MS, charge_id)
         await tx.execute(sa.insert(charge), {**row, "balance_micros": found.balance_micros})

@@ -18,6 +18,9 @@ from tallygate.telemetry.logs import set_up_logs
 # A role whose supervisor died has its drain time to end by itself, and this much more.
 ORPHAN_GRACE_S = 2.0
 
+# Keeper and clerk are siblings: the clerk starts a command, and knows no more of it.
+KEEPER = (sys.executable, "-c", "from tallygate.cli import main; main()", "keeper", "refresh")
+
 T = TypeVar("T")
 Run = Callable[[dict[str, Any], Handshake], None]
 
@@ -61,6 +64,7 @@ def _clerk() -> Run:
             **brief,
             "database_url": facts.location.url,
             "settings_provider": facts.provider,
+            "keeper_command": KEEPER,
             "settings_app": facts.dify_app,
         }
         service.run(fill(Options, told), handshake.listener(), handshake)

@@ -10,6 +10,7 @@ import contextlib
 import functools
 from collections import Counter, deque
 from collections.abc import Callable
+from typing import Any
 
 from tallygate.clerk import delivery_answers
 from tallygate.clerk.delivery_batch import Done, Waiting, work
@@ -32,7 +33,7 @@ RECALL_S = 1.0
 RETRY_S = 0.1  # gateways give money back without telling us
 ATTEMPTS = 3
 HOUR_MS = 3_600_000
-LATENCIES_KEPT = 1_000
+LATEST_KEPT = 1_000
 
 _AWAY = Refusal(Code.STORE_UNAVAILABLE, "the store does not answer; nothing was kept, try again")
 _BUG = Refusal(Code.INTERNAL, "an error of Tallygate's own; its log has the details")
@@ -83,12 +84,28 @@ class Billing:
         self.shelf = shelf
         self.batches = 0
         self.statuses: Counter[int] = Counter()
-        self.latencies_ms: deque[int] = deque(maxlen=LATENCIES_KEPT)
+        self._latest: deque[tuple[int, int]] = deque(maxlen=LATEST_KEPT)  # milliseconds, status
 
     @property
     def waiting(self) -> int:
         """How many deliveries are not answered yet."""
         return len(self._queue) + len(self._parked)
+
+    def faring(self) -> dict[str, Any]:
+        """How the latest deliveries fared: from their arrival at a worker to their answer."""
+        latest = sorted(ms for ms, _ in self._latest)
+        refused = sum(status >= 400 for _, status in self._latest)
+        return {
+            "queue": self.waiting,
+            "answered": self.statuses.total(),
+            "by_status": {str(status): count for status, count in sorted(self.statuses.items())},
+            "latest": len(latest),
+            "latency_ms": {
+                "p50": latest[len(latest) // 2] if latest else None,
+                "p99": latest[len(latest) * 99 // 100] if latest else None,
+            },
+            "error_rate": round(refused / len(latest), 4) if latest else 0,
+        }
 
     def deliver(self, peer: Peer, message: Deliver) -> None:
         """Read it now, while the store is at work on those before it."""
@@ -202,7 +219,7 @@ class Billing:
     def _note(self, asked: Asked, status: int, now_ms: int) -> None:
         self._held_bytes -= asked.held_bytes
         self.statuses[status] += 1
-        self.latencies_ms.append(max(0, now_ms - asked.arrived_ms))
+        self._latest.append((max(0, now_ms - asked.arrived_ms), status))
 
 
 def _nothing(message: Deliver) -> Waiting:

@@ -24,6 +24,7 @@ from tallygate.clerk.commands.dispatch import Dispatch
 from tallygate.clerk.dify_billing import DifyBilling
 from tallygate.clerk.expiries import Expiries
 from tallygate.clerk.feed import Feed
+from tallygate.clerk.keeper_starts import KeeperStarts
 from tallygate.clerk.leases import Counter, Leases
 from tallygate.clerk.lives import Life
 from tallygate.clerk.lookups import LookUps
@@ -53,7 +54,7 @@ BEAT_S = 1.0
 PRICES_TIMEOUT_MS = 3_000
 PARTS = (
     *("recovery", "feed", "leases", "lookups", "providers", "book", "claims"),
-    *("upkeep", "expiries", "notices", "billing", "dify"),
+    *("upkeep", "expiries", "notices", "billing", "dify", "keepers"),
 )
 
 log = structlog.get_logger("tallygate.clerk")
@@ -87,6 +88,7 @@ class Clerk:
         self.notices = Notifier(
             self.db, self.clock, self.writer, channels_of(options, self.db.system_clock_ms)
         )
+        self.keepers = KeeperStarts(self.db, self.clock, options, self.writer)
         self.upkeep = Upkeep(options, self.writer, self.settler, self.db.system_clock_ms)
         self.leases = Leases(
             self.writer,
@@ -212,6 +214,7 @@ class Clerk:
     async def spread_prices(self) -> None:
         """After a change of prices: return when every node that is alive charges by them."""
         await self.book.renew()
+        await self.barrier.beat()  # a node may have begun since the last one
         if not self.barrier.has_other_nodes:
             return
         if stale := await self.barrier.settle(PRICES_TIMEOUT_MS):

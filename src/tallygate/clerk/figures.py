@@ -15,6 +15,7 @@ def of(clerk: "Clerk") -> dict[str, Any]:
         "master_keys": identities(clerk.options.master_key),
         "workers": clerk.peers.described(),
         "refused": [life.refused for life in lives if life.refused],
+        "deliveries": clerk.billing.faring(),
         "figures": {
             "is_store_available": int(clerk.is_store_available),
             "feed_seq": clerk.feed.cursor,

@@ -40,6 +40,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     dify_max_age_days: int = 30
     dify_browser_trust: str = "hint"
 
+    keeper_command: tuple[str, ...] = ()  # what starts a keeper; () starts none
+    keeper_interval_h: float = 0
+    keeper_delete_grace_days: int = 7
+    keeper_concurrency: int = 128
+
     def __repr__(self) -> str:
         return f"<Options {self.node_name} {self.data}>"
 

@@ -48,6 +48,21 @@ class Providers:
 
     async def load(self) -> None:
         """Read the rows and publish at once; lists follow when they have been fetched."""
+        # Before reading: what changes from here on makes it stale again.
+        self._is_stale = False
+        try:
+            loaded, shut = await self._read()
+        except BaseException:
+            self._is_stale = True
+            raise
+        self._configured = loaded
+        if shut and shut != self._shut:
+            log.error("providers left out: the master key does not open their secrets", names=shut)
+        self._shut = shut
+        self._publish()
+
+    async def _read(self) -> tuple[Snapshot, list[str]]:
+        """All of it in one state of the store, and the names of what stays shut."""
         options = self._options
         async with self._db.reading() as tx:
             loaded, shut = await rows.snapshot(
@@ -55,15 +70,9 @@ class Providers:
             )
             apps, shut_apps = await dify_apps.load(tx, options.master_key, options.settings_app)
             served, shut_routes = await routes.load(tx, options.master_key)
-        loaded = msgspec.structs.replace(loaded, apps=apps, routes=served)
         shut += [f"the Dify app {name}" for name in shut_apps]
         shut += [f"the route {name}" for name in shut_routes]
-        self._is_stale = False
-        self._configured = loaded
-        if shut and shut != self._shut:
-            log.error("providers left out: the master key does not open their secrets", names=shut)
-        self._shut = shut
-        self._publish()
+        return msgspec.structs.replace(loaded, apps=apps, routes=served), shut
 
     async def run(self) -> None:
         """Until cancelled: follow changes, and fetch the lists of what is new."""

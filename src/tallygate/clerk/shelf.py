@@ -20,7 +20,7 @@ _UNREAD = Marks(-1, -1)
 
 
 class Shelf:
-    def __init__(self, keeper: BookKeeper, options: Options) -> None:
+    def __init__(self, keeper: BookKeeper | None, options: Options) -> None:
         self._keeper = keeper
         self._from_settings = _billed(options.settings_app)
         self.prices = Prices(Book())
@@ -37,7 +37,7 @@ class Shelf:
         marks = await billed_apps.marks(tx)
         if marks.feed_seq != self._marks.feed_seq:
             self._take_apps(await billed_apps.read(tx))
-        kept = self._keeper.prices
+        kept = None if self._keeper is None else self._keeper.prices
         if kept is not None and kept.book.version == marks.book_version:
             self.prices = kept
         elif marks.book_version != self._marks.book_version:

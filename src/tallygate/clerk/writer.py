@@ -51,6 +51,7 @@ class Writer:
         self._jobs: list[_Job] = []
         self._wake = asyncio.Event()
         self._pause_s = 0.0
+        self._may_settle = True
         self.is_available = True
         self.settle: Callable[[], Awaitable[bool]] | None = None
 
@@ -71,6 +72,7 @@ class Writer:
 
     def poke(self) -> None:
         """There is something to settle."""
+        self._may_settle = True
         self._wake.set()
 
     async def run(self) -> None:
@@ -90,10 +92,13 @@ class Writer:
                 await self._knock()
             if self._jobs:
                 await self._run_jobs()
-            if self.settle is not None and await self.settle():
-                self._wake.set()
+            if self._may_settle and self.settle is not None:
+                self._may_settle = False  # until somebody says that there is more
+                if await self.settle():
+                    self.poke()
             self._pause_s = 0.0
         except StoreUnavailable as error:
+            self._may_settle = True
             await self._find_out(error)
         if self._jobs:
             self._wake.set()

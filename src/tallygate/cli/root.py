@@ -41,6 +41,7 @@ GROUPS = {
     "ledger": Group("ledger", "Prove the books."),
     "prices": Group("prices", "Show, set, import and export what models cost."),
     "rate": Group("rates", "Show and set how many points a US dollar is."),
+    "dify": Group("dify", "Add and list apps of Dify servers."),
     "db": Group("db", "Back up, restore, check, repair, migrate the store."),
     "journal": Group("journal", "Look at the journals of this node."),
     "node": Group("node", "List nodes and give up dead ones."),

@@ -7,7 +7,7 @@ from pydantic import AliasChoices, BaseModel, Field, SecretStr, field_validator
 
 from tallygate.core.charging import Trust
 from tallygate.core.money import MICROS, MICROS_MAX
-from tallygate.core.signatures import signing_key
+from tallygate.core.webhook_signature import key_of
 
 
 def _named(name: str) -> AliasChoices:
@@ -52,7 +52,7 @@ class BillingSettings(BaseModel):
     @classmethod
     def _usable_secret(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
-            signing_key(value.get_secret_value())
+            key_of(value.get_secret_value())
         return value
 
 

@@ -3,12 +3,13 @@
 A JSON number is never read as a float: its digits are taken as they were written.
 """
 
+from decimal import Decimal
 from typing import Annotated, Final
 
 import msgspec
 
 from tallygate.core.errors import Code, Refusal
-from tallygate.core.money import format_points
+from tallygate.core.money import BadAmount, format_points, parse_points
 
 _LENGTH_MAX: Final = 64
 
@@ -20,6 +21,14 @@ Decimals = Annotated[
             "anyOf": [{"type": "number"}, {"type": "string"}],
             "description": "a decimal, as a number or a text",
         }
+    ),
+]
+# Points that come in: a number or a text that holds one, read as a decimal.
+PointsIn = Annotated[
+    Decimal,
+    msgspec.Meta(
+        description="points, as a number or a text; at most six decimals",
+        extra_json_schema={"type": "number"},
     ),
 ]
 # What goes out: a JSON number, exact to six decimals.
@@ -47,3 +56,11 @@ def read_optional(raw: msgspec.Raw, field: str) -> str | None:
 def points(micros: int) -> msgspec.Raw:
     """Micro-points as a JSON number of points."""
     return msgspec.Raw(format_points(micros).encode())
+
+
+def read_points(given: Decimal, field: str = "points") -> int:
+    """Micro-points of what a body says."""
+    try:
+        return parse_points(given)
+    except BadAmount as error:
+        raise Refusal(Code.BAD_REQUEST, f"`{field}`: {error}", param=field) from None

@@ -10,6 +10,10 @@ from tallygate.control import (
     audit,
     budgets,
     calculator,
+    charges,
+    consumption,
+    credentials,
+    dead_letters,
     demo,
     dify_apps,
     dify_events,
@@ -43,11 +47,14 @@ from tallygate.control.request_log import RequestLog
 from tallygate.control.roles import need_of
 
 # All of them behind one door; roles.py says what each call needs.
+# A route is found by trying one after the other: what is asked most often comes first.
 GUARDED = (
+    *(user_points, points_history),
     *(admin_keys, admin_usage, keys, tokens, routes, providers, nodes, audit, metrics),
-    *(users, teams, own_account, user_points, points_history, sessions, oidc_sign_in),
+    *(users, teams, own_account, sessions, oidc_sign_in),
     *(wallets, grants, holds, redeem, budgets, models, rates, calculator),
-    *(dify_apps, dify_events, langfuse),
+    *(dify_apps, dify_events, langfuse, charges, dead_letters, consumption),
+    credentials,
 )
 
 

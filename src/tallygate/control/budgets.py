@@ -5,12 +5,11 @@ from typing import Annotated, Literal
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from tallygate.control import bodies, lists
-from tallygate.control import points as amounts
+from tallygate.control import amounts, bodies, lists
+from tallygate.control.amounts import Points, PointsIn
 from tallygate.control.openapi import described
 from tallygate.control.orders import order
 from tallygate.control.parts import Parts
-from tallygate.control.points import Points, PointsIn
 from tallygate.control.wallets import read_id
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.wallet_commands import BudgetView, CreateBudget, DeleteBudget, PatchBudget
@@ -124,7 +123,7 @@ def _changing(router: APIRouter, parts: Parts) -> None:
             subject_kind=kind,
             subject_id=subject_id,
             span=body.span,
-            micros=amounts.read(body.points),
+            micros=amounts.read_points(body.points),
             zone=body.zone,
         )
         return bodies.answer(await change(request, command), 201)
@@ -133,7 +132,7 @@ def _changing(router: APIRouter, parts: Parts) -> None:
     async def change_budget(request: Request, budget_id: str) -> Response:
         """Another amount; what is spent stays, and what becomes untrue is told again."""
         body = await bodies.read(request, BudgetChange)
-        micros = amounts.read(body.points)
+        micros = amounts.read_points(body.points)
         command = PatchBudget(budget_id=read_id(budget_id), micros=micros)
         return bodies.answer(await change(request, command))
 
@@ -164,9 +163,9 @@ def shown(view: BudgetView) -> Budget:
         team_id=view.subject_id if view.subject_kind == budgets.TEAM else None,
         span=view.span,
         zone=view.zone,
-        points=amounts.shown(view.amount_micros),
+        points=amounts.points(view.amount_micros),
         points_micros=view.amount_micros,
-        spent=amounts.shown(view.spent_micros),
+        spent=amounts.points(view.spent_micros),
         spent_micros=view.spent_micros,
         told_percent=view.told_percent,
         created_at=bodies.rfc3339(view.created_ms) or "",

@@ -69,7 +69,7 @@ def routes(parts: Parts) -> APIRouter:
         try:
             found = calculate(counts, price, book.rate, Currency(use.currency))
         except NeedsRate as error:
-            raise Refusal(Code.IMPOSSIBLE, str(error)) from None
+            raise Refusal(Code.NO_EXCHANGE_RATE, str(error)) from None
         rate_version = None if book.rate is None else str(book.rate.id)
         return bodies.answer(_calculated(use, price, rate_version, found))
 
@@ -82,8 +82,10 @@ def find_price(book: Prices, model: str, now_ms: int) -> Price:
     if price is not None:
         return price
     if book.is_known(model):
-        raise Refusal(Code.IMPOSSIBLE, f"the price of {model!r} is not active now")
-    raise Refusal(Code.MODEL_NOT_FOUND, f"the model {model!r} has no price", param="model")
+        message = f"the price of {model!r} is not active now"
+    else:
+        message = f"the model {model!r} has no price"
+    raise Refusal(Code.UNKNOWN_MODEL, message, param="model")
 
 
 def _check(use: Use) -> None:

@@ -6,12 +6,11 @@ from typing import Annotated, Literal
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from tallygate.control import bodies, lists, wallets
-from tallygate.control import points as amounts
+from tallygate.control import amounts, bodies, lists, wallets
+from tallygate.control.amounts import Points, PointsIn
 from tallygate.control.openapi import described
 from tallygate.control.orders import order
 from tallygate.control.parts import Parts
-from tallygate.control.points import Points, PointsIn
 from tallygate.control.wallets import Reason, Wallet, Why, find, read_id
 from tallygate.core.wallet_commands import GrantPoints, GrantView, VoidGrant
 from tallygate.store import wallet_views
@@ -72,7 +71,7 @@ def routes(parts: Parts) -> APIRouter:
         expires_at = body.expires_at
         change = GrantPoints(
             account_id=user_id,
-            micros=amounts.read(body.points),
+            micros=amounts.read_points(body.points),
             reason=body.reason,
             category=body.category,
             priority=body.priority,
@@ -98,9 +97,9 @@ def shown(view: GrantView) -> Grant:
         user_id=view.account_id,
         category=view.category,
         priority=view.priority,
-        amount=amounts.shown(view.amount_micros),
+        amount=amounts.points(view.amount_micros),
         amount_micros=view.amount_micros,
-        left=amounts.shown(view.left_micros),
+        left=amounts.points(view.left_micros),
         left_micros=view.left_micros,
         expires_at=bodies.rfc3339(view.expires_ms),
         voided_at=bodies.rfc3339(view.voided_ms),

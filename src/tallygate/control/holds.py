@@ -5,12 +5,11 @@ from typing import Annotated
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from tallygate.control import bodies, lists
-from tallygate.control import points as amounts
+from tallygate.control import amounts, bodies, lists
+from tallygate.control.amounts import Points, PointsIn
 from tallygate.control.openapi import described
 from tallygate.control.orders import order
 from tallygate.control.parts import Parts
-from tallygate.control.points import Points, PointsIn
 from tallygate.control.wallets import Reason, find, read_id
 from tallygate.core.charging import charge_id_of, consumption_id
 from tallygate.core.errors import Code, Refusal
@@ -119,7 +118,7 @@ def _holds(router: APIRouter, parts: Parts) -> None:
         body = await bodies.read(request, NewHold)
         change = PlaceHold(
             account_id=user_id,
-            micros=amounts.read(body.points),
+            micros=amounts.read_points(body.points),
             owner=body.owner,
             lasts_ms=body.expires_in_s * 1000,
             reason=body.reason,
@@ -134,7 +133,7 @@ def _ends(router: APIRouter, parts: Parts) -> None:
         body = await bodies.read(request, Capture)
         change = CaptureHold(
             hold_id=read_id(hold_id),
-            micros=None if body.points is None else amounts.read(body.points),
+            micros=None if body.points is None else amounts.read_points(body.points),
             owner=body.owner or "",
             reason=body.reason,
         )
@@ -156,7 +155,7 @@ def _ends(router: APIRouter, parts: Parts) -> None:
             raise Refusal(Code.NOT_FOUND, "there is no such charge")
         change = RefundCharge(
             charge_id=number,
-            micros=None if body.points is None else amounts.read(body.points),
+            micros=None if body.points is None else amounts.read_points(body.points),
             reason=body.reason,
         )
         return bodies.answer(refund(await order(parts.clerk, request, change, RefundView)))
@@ -166,7 +165,7 @@ def shown(view: HoldView) -> Hold:
     return Hold(
         id=str(view.id),
         user_id=view.account_id,
-        amount=amounts.shown(view.amount_micros),
+        amount=amounts.points(view.amount_micros),
         amount_micros=view.amount_micros,
         owner=view.owner,
         state=view.state,
@@ -182,12 +181,12 @@ def refund(view: RefundView) -> Refund:
         charge_id=consumption_id(view.charge_id),
         user_id=view.account_id,
         state=view.state,
-        points=amounts.shown(view.micros),
+        points=amounts.points(view.micros),
         points_micros=view.micros,
-        refunded=amounts.shown(view.now_refunded_micros),
+        refunded=amounts.points(view.now_refunded_micros),
         refunded_micros=view.now_refunded_micros,
-        refunded_in_all=amounts.shown(view.refunded_micros),
+        refunded_in_all=amounts.points(view.refunded_micros),
         refunded_in_all_micros=view.refunded_micros,
-        balance=amounts.shown(view.balance_micros),
+        balance=amounts.points(view.balance_micros),
         balance_micros=view.balance_micros,
     )

@@ -13,13 +13,15 @@ from fastapi.openapi.utils import get_openapi
 
 from tallygate import __version__
 from tallygate.control.bodies import Body
+from tallygate.control.cookies import COOKIE
 from tallygate.control.refusals import ErrorAnswer
 
 _REFERENCE = "#/components/schemas/{name}"
 _SCHEMAS = "x-tallygate-schemas"  # what a route refers to; moved to where schemas belong
 DESCRIPTION = """One gate for every token. Send the admin token as `Authorization: Bearer` or
-`X-Admin-Token`. Every changing call takes an `Idempotency-Key`: the same key with the same payload
-is answered with the first result, with another payload it is refused (409)."""
+`X-Admin-Token`, or sign in with `POST /api/session`; a member's API key opens `/api/user`. Every
+changing call takes an `Idempotency-Key`: the same key with the same payload is answered with the
+first result, with another payload it is refused (409)."""
 
 
 def described(
@@ -77,9 +79,10 @@ def _document(application: FastAPI) -> dict[str, Any]:
         "securitySchemes": {
             "bearer": {"type": "http", "scheme": "bearer"},
             "header": {"type": "apiKey", "in": "header", "name": "X-Admin-Token"},
+            "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
         },
     }
-    document["security"] = [{"bearer": []}, {"header": []}]
+    document["security"] = [{"bearer": []}, {"header": []}, {"session": []}]
     return document
 
 

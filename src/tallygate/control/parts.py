@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import monotonic
 
 from tallygate.control.authentication import AdminDoor, GuessBudget
@@ -9,6 +10,8 @@ from tallygate.control.orders import Clerk
 from tallygate.control.sign_in import SignIn
 from tallygate.core.dify import App
 from tallygate.core.provider import Provider
+from tallygate.kinds import Kinds
+from tallygate.kinds import load as load_kinds
 from tallygate.store.database import Database
 
 # Of an address and of an account; a code has 120 bits, so this is to keep the noise down.
@@ -34,7 +37,9 @@ class Parts:
     node_name: str
     render_metrics: Callable[[], Awaitable[bytes]]
     settings_app: App | None = None  # of TALLYGATE_DIFY_API_URL
+    kinds: Callable[[], Kinds] = lambda: load_kinds(Path("kinds"))  # of credentials
     sign_in: SignIn = field(default_factory=SignIn)
+    is_ending: Callable[[], bool] = lambda: False  # this process was told to stop
     code_guesses: GuessBudget = field(default_factory=_code_guesses)
 
     def __repr__(self) -> str:

@@ -11,13 +11,12 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 from msgspec import UNSET, UnsetType
 
-from tallygate.control import bodies, lists
-from tallygate.control import points as amounts
+from tallygate.control import amounts, bodies, lists
+from tallygate.control.amounts import Points, PointsIn
 from tallygate.control.callers import caller_of
 from tallygate.control.openapi import described
 from tallygate.control.orders import actor_of, order
 from tallygate.control.parts import Parts
-from tallygate.control.points import Points, PointsIn
 from tallygate.control.refusals import TryLater
 from tallygate.control.wallets import read_id
 from tallygate.core.errors import Code, Refusal
@@ -116,7 +115,7 @@ def _changes(router: APIRouter, parts: Parts) -> None:
         expires_at = body.expires_at
         change = CreateBatch(
             count=body.count,
-            micros=amounts.read(body.points),
+            micros=amounts.read_points(body.points),
             label=body.label,
             expires_ms=None if expires_at is None else bodies.read_time(expires_at, "expires_at"),
             grant_days=body.grant_days,
@@ -171,7 +170,7 @@ def shown(view: BatchView) -> Batch:
     batch = Batch(
         id=str(view.id),
         label=view.label,
-        points=amounts.shown(view.amount_micros),
+        points=amounts.points(view.amount_micros),
         points_micros=view.amount_micros,
         count=view.count,
         redeemed=view.redeemed,
@@ -193,8 +192,8 @@ def masked(view: CodeView) -> MaskedCode:
 def redeemed(view: RedeemedView) -> Redeemed:
     return Redeemed(
         user_id=view.account_id,
-        points=amounts.shown(view.amount_micros),
+        points=amounts.points(view.amount_micros),
         points_micros=view.amount_micros,
-        balance=amounts.shown(view.balance_micros),
+        balance=amounts.points(view.balance_micros),
         balance_micros=view.balance_micros,
     )

@@ -61,6 +61,8 @@ RULES: Final = (
     Rule("/api/prices", Need.READ, Need.READ, "Calculating changes nothing."),
     Rule("/api/exchange-rate", Need.READ, Need.OPERATE),
     Rule("/api/charges", Need.READ, Need.OPERATE),
+    Rule("/api/dead-letters", Need.READ, Need.OPERATE),
+    Rule("/api/consumption", Need.READ, Need.OPERATE),
     Rule("/api/grants", Need.READ, Need.OPERATE),
     Rule("/api/holds", Need.READ, Need.OPERATE),
     Rule("/api/budgets", Need.READ, Need.OPERATE),
@@ -74,6 +76,14 @@ RULES: Final = (
         Need.SIGNED_IN,
         "What one's own browser has seen, for one's own account.",
     ),
+    Rule(
+        "/api/credentials",
+        Need.READ,
+        Need.ADMINISTER,
+        "A credential's variables say where its secret is sent.",
+    ),
+    Rule("/api/credentials/{id}/restore", Need.READ, Need.OPERATE),
+    Rule("/api/credentials/{id}/check", Need.READ, Need.OPERATE),
     Rule("/api/public", Need.OWN, Need.OWN, "Dify's tracing, by an app's own pair of keys."),
     Rule("/api/user", Need.SELF, Need.SELF, "Only what belongs to the caller's own account."),
     Rule(

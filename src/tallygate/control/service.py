@@ -9,7 +9,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ import msgspec
 import uvicorn
 from starlette.types import ASGIApp
 
+from tallygate import kinds
 from tallygate.clock import system_ms
 from tallygate.control import application, metrics
 from tallygate.control.authentication import AdminDoor, GuessBudget
@@ -88,7 +89,10 @@ async def _serve(
     caller = Caller(settings.socket_path("clerk"))
     try:
         await check_schema(database)
-        parts = parts_of(settings, secrets, database, caller, render)
+        parts = replace(
+            parts_of(settings, secrets, database, caller, render),
+            is_ending=lambda: server.should_exit,
+        )
         server = _Server(_uvicorn(settings, application.build(parts)), handshake.ready)
         asyncio.get_running_loop().add_reader(handshake.go_fd, _heed, handshake.go_fd, server)
         async with _beside(_uvicorn(settings, application.build_metrics(parts)), metrics_listener):
@@ -116,6 +120,7 @@ def parts_of(
         node_name=_node_name(settings.data / NODE_FILE),
         render_metrics=metrics.renderer(caller, render),
         settings_app=dify_app_of(settings),
+        kinds=lambda: kinds.load(settings.data / "kinds"),
         sign_in=sign_in_of(settings),
     )
 

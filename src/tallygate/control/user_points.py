@@ -142,10 +142,13 @@ def _estimate(
     now_ms: int,
 ) -> Estimate:
     price, rate = find_price(prices, model, now_ms)
+    names = {
+        name
+        for name in {one.model for one in recent}
+        if _is_same(prices, price, model, name, now_ms)
+    }
     uses = [
-        Use(one.input_tokens, one.output_tokens, one.micros)
-        for one in recent
-        if _is_same(prices, price, model, one.model, now_ms)
+        Use(one.input_tokens, one.output_tokens, one.micros) for one in recent if one.model in names
     ]
     if tokens_in is None and tokens_out is None:
         usual = usual_tokens(uses)

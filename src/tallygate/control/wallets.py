@@ -9,12 +9,11 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 from msgspec import UNSET, UnsetType
 
-from tallygate.control import barrier, bodies, lists
-from tallygate.control import points as amounts
+from tallygate.control import amounts, barrier, bodies, lists
+from tallygate.control.amounts import Points, PointsIn
 from tallygate.control.openapi import described
 from tallygate.control.orders import order
 from tallygate.control.parts import Parts
-from tallygate.control.points import Points, PointsIn
 from tallygate.core.charging import consumption_id
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.wallet_commands import (
@@ -128,7 +127,7 @@ def _money(router: APIRouter, parts: Parts) -> None:
     async def top_up(request: Request, user_id: str) -> Response:
         """Add ordinary money."""
         body = await bodies.read(request, Amount)
-        micros = amounts.read(body.points)
+        micros = amounts.read_points(body.points)
         change = TopUpWallet(account_id=user_id, micros=micros, reason=body.reason)
         return bodies.answer(shown(await order(parts.clerk, request, change, WalletView)))
 
@@ -138,7 +137,7 @@ def _money(router: APIRouter, parts: Parts) -> None:
         body = await bodies.read(request, Adjustment)
         change = AdjustWallet(
             account_id=user_id,
-            micros=amounts.read(body.points),
+            micros=amounts.read_points(body.points),
             reason=body.reason,
             is_forced=body.force,
         )
@@ -150,11 +149,11 @@ def _money(router: APIRouter, parts: Parts) -> None:
         body = await bodies.read(request, WalletChange)
         change = ConfigureWallet(
             account_id=user_id,
-            floor_micros=UNSET if body.floor is UNSET else amounts.read(body.floor, "floor"),
+            floor_micros=UNSET if body.floor is UNSET else amounts.read_points(body.floor, "floor"),
             warn_micros=(
                 body.warn_below
                 if body.warn_below is UNSET or body.warn_below is None
-                else amounts.read(body.warn_below, "warn_below")
+                else amounts.read_points(body.warn_below, "warn_below")
             ),
         )
         return bodies.answer(shown(await order(parts.clerk, request, change, WalletView)))
@@ -179,19 +178,19 @@ def shown(view: WalletView) -> Wallet:
     warn_micros = view.warn_micros
     return Wallet(
         user_id=view.account_id,
-        balance=amounts.shown(view.balance_micros),
+        balance=amounts.points(view.balance_micros),
         balance_micros=view.balance_micros,
-        held=amounts.shown(view.held_micros),
+        held=amounts.points(view.held_micros),
         held_micros=view.held_micros,
-        leased=amounts.shown(view.leased_micros),
+        leased=amounts.points(view.leased_micros),
         leased_micros=view.leased_micros,
-        free=amounts.shown(view.free_micros),
+        free=amounts.points(view.free_micros),
         free_micros=view.free_micros,
-        granted=amounts.shown(view.granted_micros),
+        granted=amounts.points(view.granted_micros),
         granted_micros=view.granted_micros,
-        floor=amounts.shown(view.floor_micros),
+        floor=amounts.points(view.floor_micros),
         floor_micros=view.floor_micros,
-        warn_below=None if warn_micros is None else amounts.shown(warn_micros),
+        warn_below=None if warn_micros is None else amounts.points(warn_micros),
         warn_below_micros=warn_micros,
     )
 
@@ -200,11 +199,11 @@ def entry(view: EntryView) -> LedgerEntry:
     return LedgerEntry(
         id=str(view.id),
         kind=view.kind,
-        points=amounts.shown(view.amount_micros),
+        points=amounts.points(view.amount_micros),
         points_micros=view.amount_micros,
-        held=amounts.shown(view.held_micros),
+        held=amounts.points(view.held_micros),
         held_micros=view.held_micros,
-        balance=amounts.shown(view.balance_micros),
+        balance=amounts.points(view.balance_micros),
         balance_micros=view.balance_micros,
         charge_id=None if view.charge_id is None else consumption_id(view.charge_id),
         grant_id=name_of(view.grant_id),

@@ -38,6 +38,7 @@ class Rules(msgspec.Struct, frozen=True):
 
     age_ms_max: int | None  # None: an operator sends it in again, whatever its age
     user: str = ""  # for events that name none
+    source: Source = Source.WEBHOOK
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -58,7 +59,7 @@ class Delivery(msgspec.Struct, frozen=True):
     is_batch: bool = False
 
 
-_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=ID_LENGTH_MAX, pattern=r"^[^\x00]*\Z")]
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=ID_LENGTH_MAX)]
 _Count = Annotated[int, msgspec.Meta(ge=0, le=TOKENS_MAX)]
 
 _object = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
@@ -104,10 +105,13 @@ class _Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 _plain = msgspec.json.Decoder(_Plain)
+_NUL: Final = b"\\u0000"  # no name has one, and no text in PostgreSQL
 
 
 def _plain_event(payload: bytes, now_ms: int, rules: Rules) -> Event | None:
     """None if it has to be read member by member."""
+    if _NUL in payload:
+        return None
     try:
         said = _plain.decode(payload)
     except _UNREADABLE:
@@ -117,7 +121,7 @@ def _plain_event(payload: bytes, now_ms: int, rules: Rules) -> Event | None:
     if (total is not None and total != read + written) or read + written > TOKENS_MAX:
         return None
     return Event(
-        source=Source.WEBHOOK,
+        source=rules.source,
         instance=DEFAULT_INSTANCE,
         aliases=(("message", data.message_id),),
         account_id=data.user_id,
@@ -237,7 +241,7 @@ def _used(
     model = named(inner, top, "model_name", "modelName", "model")
     kind, first_id = aliases[0]
     return Event(
-        source=Source.WEBHOOK,
+        source=rules.source,
         instance=DEFAULT_INSTANCE,
         aliases=aliases,
         account_id=rules.user if user is None or user == "" else read_id(user, "user_id"),

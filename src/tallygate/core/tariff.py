@@ -7,7 +7,7 @@ looking the price's members up and multiplying by the rate for each request agai
 from collections.abc import Mapping
 
 from tallygate.core.money import MICROS, PICOS
-from tallygate.core.pricing import Currency, Price, Rate, cost
+from tallygate.core.pricing import Currency, Price, Rate, cached
 from tallygate.core.usage import (
     CACHE_READ_TOKENS,
     CACHE_WRITE_TOKENS,
@@ -20,7 +20,7 @@ class Tariff:
     """What a model's requests cost. `is_usable` False: in US dollars, and there is no rate."""
 
     __slots__ = (
-        *("_dearest", "_input", "_output", "_request"),
+        *("_dearest", "_input", "_output", "_read_more", "_request", "_write_more"),
         *("is_free", "is_usable", "price", "price_id", "rate", "rate_id"),
     )
 
@@ -33,11 +33,15 @@ class Tariff:
         self.rate_id = 0 if rate is None else rate.id
         self.is_usable = rate is not None or price.currency is Currency.POINTS
         scale = MICROS if rate is None else rate.micros_per_usd  # to 10⁻¹² micro-points
-        cached = (price.cache_read_picos or 0, price.cache_write_picos or 0)
-        self._input = price.input_picos * scale
+        fresh = price.input_picos
+        read = fresh if price.cache_read_picos is None else price.cache_read_picos
+        written = fresh if price.cache_write_picos is None else price.cache_write_picos
+        self._input = fresh * scale
+        self._read_more = (read - fresh) * scale  # than as input, of which it is a part
+        self._write_more = (written - fresh) * scale
         self._output = price.output_picos * scale
         self._request = price.request_picos * scale
-        self._dearest = max(price.input_picos, *cached) * scale
+        self._dearest = max(fresh, read, written) * scale
         self.is_free = not (self._dearest or self._output or self._request)
 
     def __repr__(self) -> str:
@@ -52,9 +56,12 @@ class Tariff:
 
     def cost(self, counts: Mapping[str, int]) -> tuple[int, int]:
         """Micro-points in all, and those of them that output cost; both are counted, or nothing."""
-        if CACHE_READ_TOKENS in counts or CACHE_WRITE_TOKENS in counts or not counts:
-            found = cost(counts, self.price, self.rate)
-            return found.micros, found.output_micros
+        if not counts:  # a call that nobody meters
+            return -(-self._request // PICOS), 0
         output = counts[OUTPUT_TOKENS] * self._output
         total = counts[INPUT_TOKENS] * self._input + output + self._request
-        return -(-total // PICOS), output // PICOS
+        if CACHE_READ_TOKENS in counts or CACHE_WRITE_TOKENS in counts:
+            read, written = cached(counts)
+            total += read * self._read_more + written * self._write_more
+        micros, of_output = -(-total // PICOS), output // PICOS
+        return micros, of_output if of_output < micros else micros

@@ -156,8 +156,9 @@ class Wallet:
 
     def _cut_grants(self) -> None:
         """Grants are never worth more than there is."""
-        granted = sum(lot.left_micros for lot in self.lots)
-        self._draw(granted - max(0, self.balance_micros))
+        if self.lots:
+            granted = sum(lot.left_micros for lot in self.lots)
+            self._draw(granted - max(0, self.balance_micros))
 
     def _draw(self, micros: int) -> None:
         """Spend grants before other money: by priority, then the one that ends first."""

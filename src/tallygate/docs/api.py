@@ -21,7 +21,8 @@ _NO_SOCKET = Path("never-connected")
 
 _HEAD = """# The HTTP API
 
-Send the admin token as `Authorization: Bearer` or `X-Admin-Token`. JSON is parsed whatever the
+Send the admin token as `Authorization: Bearer` or `X-Admin-Token`, or sign in with
+`POST /api/session`; [roles](roles.md) says who may call what. JSON is parsed whatever the
 Content-Type; an unknown field of a body is refused. Every changing call takes an `Idempotency-Key`.
 Times are milliseconds under `/admin`, else RFC 3339 in UTC. Lists are
 `?limit=&cursor=` → `{"items", "total", "next"}`; only `/admin/keys` is a bare array. The whole

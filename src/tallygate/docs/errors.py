@@ -5,7 +5,7 @@ from tallygate.core.errors import STATUS, Code
 MEANINGS = {
     Code.BAD_REQUEST: "Something in the request is not as it should be; the message names it.",
     Code.UNKNOWN_FIELD: "The body has a field that this call does not know.",
-    Code.UNAUTHORIZED: "No admin token came, or a wrong one.",
+    Code.UNAUTHORIZED: "Nobody is signed in, or a wrong token or password came.",
     Code.INVALID_API_KEY: "No key came, or one that is unknown: mistyped, deleted, or its grace "
     "after a rotation is over.",
     Code.KEY_INACTIVE: "The key was switched off; its owner can ask the operator.",
@@ -56,10 +56,10 @@ MEANINGS = {
     "dead letter.",
     Code.USAGE_MISSING: "The event should say what was used, and does not; kept as a dead letter.",
     Code.UNKNOWN_USER: "No account has this id, or none was named; kept as a dead letter.",
-    Code.UNKNOWN_MODEL: "No active price is known for this model, or none was named; kept as a "
-    "dead letter.",
-    Code.NO_EXCHANGE_RATE: "The model's price is in US dollars and no rate is set; kept as a dead "
-    "letter.",
+    Code.UNKNOWN_MODEL: "No active price is known for this model, or none was named; an event "
+    "is kept as a dead letter.",
+    Code.NO_EXCHANGE_RATE: "The model's price is in US dollars and no rate is set; an event is "
+    "kept as a dead letter.",
 }
 
 _HEAD = """# Error codes

@@ -71,7 +71,13 @@ def cost_fields(exchange: "MeteredExchange", status: int, meter: Meter | None) -
     if lease is None or lease.lease_id == UNLEASED:  # a free model: nobody had to look
         return b"x-tallygate-cost: %b\r\n" % points(micros)
     balance = lease.available + lease.reserved - lease.used - micros
-    return _COST_AND_BALANCE % (points(micros), points(balance))
+    if balance < 0:
+        return _COST_AND_BALANCE % (points(micros), points(balance))
+    whole, rest = divmod(micros, MICROS)  # as `points` does: two calls are a share of a request
+    cost = (b"%d.%06d" % (whole, rest)).rstrip(b"0") if rest else b"%d" % whole
+    whole, rest = divmod(balance, MICROS)
+    left = (b"%d.%06d" % (whole, rest)).rstrip(b"0") if rest else b"%d" % whole
+    return _COST_AND_BALANCE % (cost, left)
 
 
 def balance_field(exchange: "MeteredExchange") -> bytes:

@@ -9,7 +9,8 @@ import hmac
 
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.guesses import GuessBudget
-from tallygate.core.signatures import is_plainly_signed, is_signed, signing_key
+from tallygate.core.signatures import is_plainly_signed, is_signed
+from tallygate.core.webhook_signature import key_of
 from tallygate.gateway.delivery_head import DeliveryHead
 from tallygate.gateway.options import Options
 
@@ -36,7 +37,7 @@ class DeliveryDoor:
 
     def __init__(self, key: str, secret: str, admin_token_hash: bytes, budget: GuessBudget) -> None:
         self._key_digest = _digest(key.encode()) if key else None
-        self._signing_key = signing_key(secret) if secret else None
+        self._signing_key = key_of(secret) if secret else None
         self._admin_digest = admin_token_hash
         self._budget = budget
 

@@ -21,11 +21,11 @@ class DeliveryHead:
         named = dict(urllib.parse.parse_qsl(query)) if query else {}
         self.app = named.get("app") or _text(head.value(b"x-tallygate-app"))
         self.user = named.get("user") or _text(head.value(b"x-tallygate-user"))
-        self.message_id = head.value(b"webhook-id")
-        self.delivery_id = _text(self.message_id or head.value(b"idempotency-key"))
-        self.timestamp = head.value(b"webhook-timestamp")
-        self.signatures = head.value(b"webhook-signature")
-        self.plain_signature = head.value(b"x-signature")
+        self.message_id = _text(head.value(b"webhook-id"))
+        self.delivery_id = self.message_id or _text(head.value(b"idempotency-key"))
+        self.timestamp = _text(head.value(b"webhook-timestamp"))
+        self.signatures = _text(head.value(b"webhook-signature"))
+        self.plain_signature = _text(head.value(b"x-signature"))
         self.tokens = _tokens(head)
         self.has_key: bool | None = None  # once compared
         self.is_operator: bool | None = None

@@ -22,7 +22,7 @@ from tallygate.keeper.telling import Telling
 from tallygate.kinds import Kinds
 from tallygate.store.credential_checks import Choice, Selection
 from tallygate.store.database import Database
-from tallygate.store.keeper_runs import Run
+from tallygate.store.keeper_runs import OF_ALL, OF_THE_DUE, OF_THE_USED, Run
 from tallygate.tasks import Tasks
 
 DUE_WINDOW_MS: Final = 60_000
@@ -133,12 +133,12 @@ class Keeper:
         now_ms = await self._book.now_ms()
         if orders.is_due_only:
             selection = Selection(due_before_ms=now_ms + RENEW_AHEAD_MS)
-            return Wanted(selection, "due", DUE_WINDOW_MS)
+            return Wanted(selection, OF_THE_DUE, DUE_WINDOW_MS)
         if orders.max_age_days is not None:
             since_ms = now_ms - orders.max_age_days * DAY_MS
-            name = f"used within {orders.max_age_days} days"
+            name = f"{OF_THE_USED}{orders.max_age_days} days"
             return Wanted(Selection(used_since_ms=since_ms), name, orders.window_ms)
-        return Wanted(Selection(), "all", orders.window_ms)
+        return Wanted(Selection(), OF_ALL, orders.window_ms)
 
     async def _alert(self, tally: Tally) -> None:
         failed = len(tally.reasons)

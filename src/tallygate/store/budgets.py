@@ -42,6 +42,15 @@ _OF_TEAMS = (
 _WATCHED = sa.union_all(_LEVELS, _OF_USERS, _OF_TEAMS)
 
 
+# Whether anybody asked to be told of anything; for who asks the store for more at once.
+IS_WATCHED = sa.select(
+    sa.or_(
+        sa.exists(sa.select(budget.c.id).where(budget.c.deleted_ms.is_(None))),
+        sa.exists(sa.select(wallet.c.id).where(wallet.c.warn_micros.is_not(None))),
+    )
+)
+
+
 async def note_spent(tx: Tx, spent: Mapping[str, int], now_ms: int) -> None:
     """Micro-points were spent by these accounts; tell who asked to be told."""
     await _note(tx, _WATCHED, spent, now_ms)

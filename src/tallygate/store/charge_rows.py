@@ -6,7 +6,7 @@ as a whole (`Raced`), and when it is run again it finds the charge.
 """
 
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final
 
 import asyncpg
@@ -17,6 +17,7 @@ from tallygate.core.charging import Known, Source, State, Told
 from tallygate.core.errors import StoreUnavailable
 from tallygate.store.database import Tx
 from tallygate.store.money_schema import charge, event_alias
+from tallygate.store.tx import Statement
 
 _NAMES_MAX: Final = 500  # in one IN list
 
@@ -107,23 +108,29 @@ def row_of(found: Sequence[Any]) -> Row:
     return Row(**dict(zip(COLUMNS, found, strict=True)))
 
 
-async def find_by_aliases(tx: Tx, aliases: Iterable[Alias]) -> dict[Alias, Row]:
-    """The charges that bear any of these names, one object for each charge."""
+def finding(aliases: Iterable[Alias]) -> list[Statement]:
+    """What finds the charges that bear any of these names; `found` reads the answers."""
     wanted: dict[tuple[str, str], list[str]] = {}
-    for instance, kind, event_id in sorted(set(aliases)):
+    for instance, kind, event_id in set(aliases):
         wanted.setdefault((instance, kind), []).append(event_id)
-    found: dict[Alias, int] = {}
-    for (instance, kind), event_ids in wanted.items():
-        rest = iter(event_ids)
-        while some := list(islice(rest, _NAMES_MAX)):
-            rows = await tx.execute(_FIND, {"of_instance": instance, "of_kind": kind, "ids": some})
-            for row in rows:
-                found[instance, kind, row.event_id] = row.charge_id
-    rows_by_id = await read_many(tx, found.values()) if found else {}
-    return {alias: rows_by_id[charge_id] for alias, charge_id in found.items()}
+    return [
+        (_FIND, {"of_instance": instance, "of_kind": kind, "ids": ids[start : start + _NAMES_MAX]})
+        for (instance, kind), ids in wanted.items()
+        for start in range(0, len(ids), _NAMES_MAX)
+    ]
 
 
-_FIND = sa.select(event_alias.c.event_id, event_alias.c.charge_id).where(
+async def found(tx: Tx, answers: Iterable[sa.CursorResult[Any]]) -> dict[Alias, Row]:
+    """One object for each charge, whatever it was found by."""
+    ids: dict[Alias, int] = {}
+    for row in chain.from_iterable(answers):
+        ids[row.instance, row.kind, row.event_id] = row.charge_id
+    rows = await read_many(tx, ids.values()) if ids else {}
+    return {alias: rows[charge_id] for alias, charge_id in ids.items()}
+
+
+_KEY = (event_alias.c.instance, event_alias.c.kind, event_alias.c.event_id)
+_FIND = sa.select(*_KEY, event_alias.c.charge_id).where(
     event_alias.c.instance == sa.bindparam("of_instance"),
     event_alias.c.kind == sa.bindparam("of_kind"),
     event_alias.c.event_id.in_(sa.bindparam("ids", expanding=True)),

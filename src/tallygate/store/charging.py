@@ -5,7 +5,7 @@ other in a circle; then the charges that the events have already are read, which
 change meanwhile. Events are taken in turn and in memory; what came of them is written in bulk.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -24,14 +24,14 @@ from tallygate.core.charging import (
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.pricing import Cost, Prices
 from tallygate.core.wallet import Wallet
-from tallygate.store import charge_ids, charge_rows, wallets
+from tallygate.store import budgets, charge_rows, charge_standing, wallets
 from tallygate.store.charge_correction import correct, take_difference
 from tallygate.store.charge_pricing import priced, repriced
 from tallygate.store.charge_rows import Alias, Row
+from tallygate.store.charge_standing import HINT, Standing, names_of
 from tallygate.store.database import Tx
 
-_HINT: Final = "hint"  # the kind of names that claim nothing
-
+_REFUNDED = State.REFUNDED.value
 _CHARGED, _NOTED = State.CHARGED.value, State.NOTED.value
 _UNPAID, _REVIEW = State.UNPAID.value, State.REVIEW.value
 
@@ -52,7 +52,7 @@ class Outcome(msgspec.Struct, frozen=True):
     def deducted_micros(self) -> int:
         """What the account was charged for the event, refunded or not."""
         row = self.row
-        if row is None or row.state not in (_CHARGED, State.REFUNDED.value):
+        if row is None or row.state not in (_CHARGED, _REFUNDED):
             return 0
         return row.micros
 
@@ -67,28 +67,19 @@ async def charge_batch(
     may_recall: bool = False,
 ) -> list[Outcome]:
     """Charge, repeat, correct, note or refuse each of the events, in turn."""
-    locked = await wallets.lock_of(tx, {event.account_id for event in events}, now_ms)
-    known = await charge_rows.find_by_aliases(tx, _names(events))
-    ids = await charge_ids.allocate(tx, sum(1 for one in events if _key(one) not in known))
-    batch = _Batch(locked, known, iter(ids), book, policy, now_ms, may_recall)
+    if not events:
+        return []
+    standing = await charge_standing.read(tx, events, now_ms)
+    batch = _Batch(standing, book, policy, now_ms, may_recall)
     outcomes = []
     for event in events:
         outcome = batch.take(event)
         outcomes.append(outcome if outcome is not None else await batch.adjust(tx, event))
+    spent = batch.spent()
     await batch.write(tx)
+    if spent and standing.is_watched:
+        await budgets.note_spent(tx, spent, now_ms)
     return outcomes
-
-
-def _names(events: Sequence[Event]) -> Iterator[Alias]:
-    for event in events:
-        for kind, event_id in event.aliases:
-            yield event.instance, kind, event_id
-            if event.source is Source.BROWSER:
-                yield event.instance, _HINT, event_id
-
-
-def _key(event: Event) -> Alias | None:
-    return (event.instance, *event.aliases[0]) if event.aliases else None
 
 
 class _Batch:
@@ -101,17 +92,15 @@ class _Batch:
 
     def __init__(
         self,
-        locked: dict[str, Wallet],
-        known: dict[Alias, Row],
-        ids: Iterator[int],
+        standing: Standing,
         book: Prices,
         policy: Policy,
         now_ms: int,
         may_recall: bool,
     ) -> None:
-        self._wallets = locked
-        self._known = known
-        self._ids = ids
+        self._wallets = standing.wallets
+        self._known = standing.known
+        self._ids = iter(standing.ids)
         self._book = book
         self._policy = policy
         self._now_ms = now_ms
@@ -120,6 +109,14 @@ class _Batch:
         self._changed: dict[int, Row] = {}
         self._aliases: list[tuple[Alias, Row]] = []
         self._waiting: dict[Alias, Outcome] = {}
+
+    def spent(self) -> dict[str, int]:
+        """What this batch takes of each account, by what its charges are or become."""
+        return {
+            account_id: -sum(one.amount_micros for one in wallet.entries if one.charge_id)
+            for account_id, wallet in self._wallets.items()
+            if wallet.entries
+        }
 
     async def write(self, tx: Tx) -> None:
         new_ids = {row.id for row in self._new}
@@ -206,11 +203,11 @@ class _Batch:
             return Outcome(None, refusal=refusal)
         hints = msgspec.structs.replace(
             event,
-            aliases=tuple((_HINT, event_id) for _, event_id in event.aliases),
+            aliases=tuple((HINT, event_id) for _, event_id in event.aliases),
             is_billed_elsewhere=True,
         )
         if row is None:
-            row = next((self._known[one] for one in _names([hints]) if one in self._known), None)
+            row = next((self._known[one] for one in names_of([hints]) if one in self._known), None)
         if row is None:
             return self._first(hints)
         if judge_known(event, row.known) is Verdict.CONFLICT:
@@ -248,7 +245,7 @@ class _Batch:
 
     async def adjust(self, tx: Tx, event: Event) -> Outcome:
         """A better source disagrees: the charge becomes what it says, under the same versions."""
-        row = next(self._known[name] for name in _names([event]) if name in self._known)
+        row = next(self._known[name] for name in names_of([event]) if name in self._known)
         wallet = self._wallets[row.account_id]
         try:
             wanted = await repriced(tx, event, row, wallet, self._book, self._now_ms)
@@ -275,7 +272,7 @@ _STATES: Final = {
     Verdict.UNPAID: _UNPAID,
     Verdict.REVIEW: _REVIEW,
 }
-_CLOSED: Final = frozenset((State.REFUNDED.value, State.REJECTED.value))
+_CLOSED: Final = frozenset((_REFUNDED, State.REJECTED.value))
 
 
 def _unknown_user(event: Event) -> Refusal:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from msgspec import UNSET
 
 from tallygate.core import sealing
-from tallygate.core.credential import Signal, State, after, may_happen
+from tallygate.core.credential import LIVING, Signal, State, after, may_happen
 from tallygate.core.credential_commands import CredentialView, NewCredential, PatchCredential
 from tallygate.core.errors import Code, Refusal
 from tallygate.store.database import Tx
@@ -196,6 +196,23 @@ async def want_check(tx: Tx, credential_id: int, now_ms: int) -> CredentialView:
     where = (_by_id == credential_id, credential.c.wanted_ms.is_(None))
     await tx.execute(sa.update(credential).where(*where).values(wanted_ms=now_ms))
     return found
+
+
+async def is_pressing(tx: Tx, ends_before_ms: int, again_before_ms: int) -> bool:
+    """Whether one is asked for, or ends soon; what was tried since then has had its chance."""
+    ends = sa.and_(
+        credential.c.expires_ms <= ends_before_ms,
+        sa.func.coalesce(credential.c.last_checked_ms, 0) < again_before_ms,
+    )
+    where = (credential.c.state.in_(LIVING), sa.or_(credential.c.wanted_ms.is_not(None), ends))
+    return await tx.scalar(sa.select(_by_id).where(*where).limit(1)) is not None
+
+
+async def oldest_ms(tx: Tx) -> int | None:
+    """Since when there is one in use."""
+    query = sa.select(sa.func.min(credential.c.created_ms))
+    found = await tx.scalar(query.where(credential.c.state.in_(LIVING)))
+    return None if found is None else int(found)
 
 
 async def counts(tx: Tx) -> dict[str, int]:

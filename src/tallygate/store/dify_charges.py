@@ -9,14 +9,14 @@ from collections.abc import Collection, Iterable, Sequence
 import msgspec
 import sqlalchemy as sa
 
-from tallygate.core.charging import Event, Policy, Source, Verdict
+from tallygate.core.charging import Event, Policy, Source
 from tallygate.core.dify import BilledBy
 from tallygate.core.dify_commands import DifyAppView, Observation
 from tallygate.core.entry import Entry
 from tallygate.core.errors import Refusal
 from tallygate.core.pricing import Prices
 from tallygate.core.usage import INPUT_TOKENS, OUTPUT_TOKENS
-from tallygate.store import budgets, dead_letters
+from tallygate.store import dead_letters
 from tallygate.store.charging import Outcome, charge_batch
 from tallygate.store.database import Tx
 from tallygate.store.dead_letters import NewLetter
@@ -37,17 +37,12 @@ async def charge_entries(
 
 
 async def note(tx: Tx, events: Sequence[Event], outcomes: Sequence[Outcome], now_ms: int) -> None:
-    """Tell budgets what was spent, and keep what was refused."""
-    spent: dict[str, int] = {}
-    letters = []
-    for event, outcome in zip(events, outcomes, strict=True):
-        if outcome.refusal is not None:
-            letters.append(_letter(event, outcome, outcome.refusal))
-        elif outcome.verdict is Verdict.CHARGE:
-            so_far = spent.get(event.account_id, 0)
-            spent[event.account_id] = so_far + outcome.deducted_micros
-    if spent:
-        await budgets.note_spent(tx, spent, now_ms)
+    """Keep what was refused."""
+    letters = [
+        _letter(event, outcome, outcome.refusal)
+        for event, outcome in zip(events, outcomes, strict=True)
+        if outcome.refusal is not None
+    ]
     await dead_letters.record(tx, letters, now_ms)
 
 

@@ -16,6 +16,10 @@ from tallygate.store.keeper_schema import keeper_host, keeper_run
 
 DEAD_MS: Final = 10_000  # without a sign of life
 KEEP_MS: Final = 30 * 86_400_000
+# What runs are named by: who finds another of the same name works on the same window.
+OF_ALL: Final = "all"
+OF_THE_USED: Final = "used within "
+OF_THE_DUE: Final = "due"
 TOTALS: Final = ("total", "refreshed", "failed", "quarantined", "deleted")
 
 
@@ -66,9 +70,13 @@ async def close_run(
 
 
 async def latest_ms(tx: Tx) -> int | None:
-    """When a run last finished, or is at work: since then somebody looked after them."""
+    """When somebody last looked after all of them, or after all that are in use; runs over a few
+    do not count."""
+    over_all = sa.or_(
+        keeper_run.c.selection == OF_ALL, keeper_run.c.selection.startswith(OF_THE_USED)
+    )
     column = sa.func.max(sa.func.coalesce(keeper_run.c.finished_ms, keeper_run.c.alive_ms))
-    found = await tx.scalar(sa.select(column))
+    found = await tx.scalar(sa.select(column).where(over_all))
     return None if found is None else int(found)
 
 

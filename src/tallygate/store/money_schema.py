@@ -41,6 +41,7 @@ wallet = table(
     sa.CheckConstraint("held_micros >= 0 AND leased_micros >= 0 AND granted_micros >= 0"),
     sa.CheckConstraint("floor_micros <= 0"),
 )
+_index_some("wallet_warned", "warn_micros IS NOT NULL", wallet.c.id)
 
 # Money with a purpose or an end: spent before the rest, by priority, then the soonest to expire.
 credit_grant = table(

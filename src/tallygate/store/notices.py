@@ -81,6 +81,12 @@ async def page(
     return [Notice(**row._mapping) for row in rows], int(await tx.scalar(counted) or 0)
 
 
+async def was_told(tx: Tx, kind: str, since_ms: int) -> bool:
+    """Whether there has been a notice of this kind since then."""
+    where = (notice.c.kind == kind, notice.c.created_ms >= since_ms)
+    return await tx.scalar(sa.select(notice.c.id).where(*where).limit(1)) is not None
+
+
 async def clean(tx: Tx, before_ms: int) -> None:
     """Forget old ones that are done."""
     done = (notice.c.next_ms.is_(None), notice.c.created_ms < before_ms)

@@ -13,7 +13,7 @@ from tallygate.core.charging import State
 from tallygate.store.database import Tx
 from tallygate.store.money_schema import charge, credit_grant, past_usage, wallet
 
-RECENT_MAX = 200  # charges that an estimate looks back on, of whatever model
+RECENT_MAX = 100  # charges that an estimate looks back on, of whatever model
 
 _PAID = (State.CHARGED.value, State.REFUNDED.value)
 

@@ -9,7 +9,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tallygate.store import postgresql
 from tallygate.store.guard import Guard
-from tallygate.store.tx import ROLLBACK_DEADLINE_S, BulkChange, Connections, Parameters, Tx
+from tallygate.store.tx import (
+    ROLLBACK_DEADLINE_S,
+    BulkChange,
+    Connections,
+    Parameters,
+    Statement,
+    Tx,
+    require_all,
+)
 
 COPY_ROWS_MIN = 64  # below, COPY's own round trips cost more than they save
 
@@ -35,6 +43,9 @@ class PostgresqlTx(Tx):
         async with Guard(self._deadline_s):
             return await self._connection.execute(statement, parameters)
 
+    async def execute_all(self, statements: Sequence[Statement]) -> list[sa.CursorResult[Any]]:
+        return [await self.execute(*one) for one in statements]
+
     async def later(self, statement: sa.Executable, parameters: Parameters = None) -> None:
         await self.execute(statement, parameters)
 
@@ -47,9 +58,10 @@ class PostgresqlTx(Tx):
         async with Guard(self._deadline_s):
             await insert(self._driver, table, columns, rows)
 
-    async def _update(self, change: BulkChange, rows: Sequence[Sequence[Any]]) -> int:
+    async def _update(self, change: BulkChange, rows: Sequence[Sequence[Any]]) -> None:
         async with Guard(self._deadline_s):
-            return await postgresql.update_many(self._driver, change.postgresql, rows)
+            changed = await postgresql.update_many(self._driver, change.postgresql, rows)
+        require_all(changed, rows)
 
     async def run_sync(self, function: Callable[[sa.Connection], Any]) -> Any:
         async with Guard(self._deadline_s):

@@ -1,5 +1,6 @@
 """What only SQLite needs: the file, its pragmas, its errors, its bulk path."""
 
+import functools
 import os
 import sqlite3
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 from tallygate.core.errors import StoreRefused, StoreUnavailable
 
 BUSY_S_MAX = 5.0
+ROWS_MAX = 64  # in one statement
 
 _PRAGMAS = (
     "PRAGMA synchronous = NORMAL",
@@ -86,12 +88,25 @@ def insert_many(
     driver: sqlite3.Connection,
     table: str,
     columns: Sequence[str],
-    rows: Sequence[Sequence[Any]],  # whatever the columns take
+    rows: Sequence[Sequence[Any]],
 ) -> None:
+    """Several rows to a statement, for with each step Python's lock is given away and waited for.
+
+    As few different statements as can be, so that all of them stay prepared.
+    """
+    start, left = 0, len(rows)
+    while left:
+        count = min(ROWS_MAX, 1 << left.bit_length() - 1)
+        values = [value for row in rows[start : start + count] for value in row]
+        driver.execute(_insert_of(table, tuple(columns), count), values)
+        start, left = start + count, left - count
+
+
+@functools.cache
+def _insert_of(table: str, columns: tuple[str, ...], count: int) -> str:
     names = ", ".join(f'"{column}"' for column in columns)
-    marks = ", ".join("?" * len(columns))
-    sql = f'INSERT INTO "{table}" ({names}) VALUES ({marks})'  # noqa: S608 - names of our schema
-    driver.executemany(sql, rows).close()
+    row = f"({', '.join('?' * len(columns))})"
+    return f'INSERT INTO "{table}" ({names}) VALUES {", ".join([row] * count)}'  # noqa: S608 - names of our schema
 
 
 def domain_error(error: sqlite3.Error) -> Exception | None:

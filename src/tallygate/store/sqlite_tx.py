@@ -18,7 +18,15 @@ from tallygate.core.errors import StoreUnavailable
 from tallygate.store import sqlite
 from tallygate.store.guard import Guard
 from tallygate.store.threads import ConnectionThread, Pool
-from tallygate.store.tx import ROLLBACK_DEADLINE_S, BulkChange, Connections, Parameters, Tx
+from tallygate.store.tx import (
+    ROLLBACK_DEADLINE_S,
+    BulkChange,
+    Connections,
+    Parameters,
+    Statement,
+    Tx,
+    require_all,
+)
 
 READERS_MAX = 4
 WAL_SWITCH_TRIES = 50
@@ -78,6 +86,10 @@ class SqliteTx(Tx):
         connection = self._thread.connection
         return await self._hop(lambda: _fetched(connection.execute(statement, parameters)))
 
+    async def execute_all(self, statements: Sequence[Statement]) -> list[sa.CursorResult[Any]]:
+        connection = self._thread.connection
+        return await self._hop(lambda: [_fetched(connection.execute(*one)) for one in statements])
+
     async def later(self, statement: sa.Executable, parameters: Parameters = None) -> None:
         connection = self._thread.connection
         self._waiting.append(lambda: connection.execute(statement, parameters))
@@ -88,9 +100,11 @@ class SqliteTx(Tx):
         driver = self._thread.driver
         self._waiting.append(lambda: sqlite.insert_many(driver, table, columns, rows))
 
-    async def _update(self, change: BulkChange, rows: Sequence[Sequence[Any]]) -> int:
+    async def _update(self, change: BulkChange, rows: Sequence[Sequence[Any]]) -> None:
         driver = self._thread.driver
-        return await self._hop(lambda: driver.executemany(change.sqlite, rows).rowcount)
+        self._waiting.append(
+            lambda: require_all(driver.executemany(change.sqlite, rows).rowcount, rows)
+        )
 
     async def run_sync(self, function: Callable[[sa.Connection], Any]) -> Any:
         connection = self._thread.connection

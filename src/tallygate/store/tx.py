@@ -17,7 +17,12 @@ ROLLBACK_DEADLINE_S = 2.0
 
 # Values are whatever a column takes, which SQLAlchemy does not type either.
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
+Statement = tuple[sa.Executable, Parameters]
 Rows = Sequence[Mapping[str, Any]] | Sequence[Sequence[Any]]
+
+
+def require_all(changed: int, rows: Sequence[object]) -> None:
+    assert changed == len(rows), "a row was changed that was not locked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,10 @@ class Tx(ABC):
         self, statement: sa.Executable, parameters: Parameters = None
     ) -> sa.CursorResult[Any]: ...
 
+    @abstractmethod
+    async def execute_all(self, statements: Sequence[Statement]) -> list[sa.CursorResult[Any]]:
+        """Several reads that do not depend on each other, in this order."""
+
     async def scalar(self, statement: sa.Executable, parameters: Parameters = None) -> Any:
         return (await self.execute(statement, parameters)).scalar()
 
@@ -66,12 +75,17 @@ class Tx(ABC):
         self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
     ) -> None: ...
 
-    async def update_many(self, change: BulkChange, rows: Sequence[Sequence[Any]]) -> int:
-        """Run one guarded change for many rows by the driver itself; how many it has changed."""
-        return await self._update(change, rows) if rows else 0
+    async def update_all(self, change: BulkChange, rows: Sequence[Sequence[Any]]) -> None:
+        """Run one guarded change for many rows by the driver itself.
+
+        Each of them must be there as the guard says, or the transaction fails. Like rows that are
+        inserted, they may be changed together with the next statement that has an answer.
+        """
+        if rows:
+            await self._update(change, rows)
 
     @abstractmethod
-    async def _update(self, change: BulkChange, rows: Sequence[Sequence[Any]]) -> int: ...
+    async def _update(self, change: BulkChange, rows: Sequence[Sequence[Any]]) -> None: ...
 
     @abstractmethod
     async def run_sync(self, function: Callable[[sa.Connection], Any]) -> Any:

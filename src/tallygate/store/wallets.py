@@ -6,14 +6,14 @@ are taken care of as soon as their wallet is locked, by whoever locks it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import sqlalchemy as sa
 
 from tallygate.core.wallet import Lot, Wallet
 from tallygate.store.money_schema import credit_grant, hold, ledger_entry, wallet
-from tallygate.store.tx import BulkChange, Tx
+from tallygate.store.tx import BulkChange, Statement, Tx
 
 NAMES_MAX = 500  # in one IN list
 
@@ -41,29 +41,44 @@ async def open_wallet(tx: Tx, account_id: str, now_ms: int) -> int:
 
 async def lock_of(tx: Tx, account_ids: Iterable[str], now_ms: int) -> dict[str, Wallet]:
     """The wallets of these accounts, locked in the order of their ids; who has none is left out."""
-    found = await _lock(tx, _OF_ACCOUNTS, sorted(set(account_ids)), now_ms)
-    return {one.account_id: one for one in found}
+    return await locked_of(tx, await tx.execute_all(locking_of(account_ids)), now_ms)
+
+
+def locking_of(account_ids: Iterable[str]) -> list[Statement]:
+    """What locks them, for who asks the store for more at once; `locked_of` reads the answers."""
+    return _locking(_OF_ACCOUNTS, sorted(set(account_ids)))
+
+
+async def locked_of(
+    tx: Tx, answers: Iterable[sa.CursorResult[Any]], now_ms: int
+) -> dict[str, Wallet]:
+    return {one.account_id: one for one in await _locked(tx, answers, now_ms)}
 
 
 async def lock_ids(tx: Tx, wallet_ids: Iterable[int], now_ms: int) -> dict[int, Wallet]:
-    found = await _lock(tx, _OF_IDS, sorted(set(wallet_ids)), now_ms)
-    return {one.id: one for one in found}
+    answers = await tx.execute_all(_locking(_OF_IDS, sorted(set(wallet_ids))))
+    return {one.id: one for one in await _locked(tx, answers, now_ms)}
 
 
-async def _lock(tx: Tx, query: sa.Select[Any], names: Sequence[Any], now_ms: int) -> list[Wallet]:
+def _locking(query: sa.Select[Any], names: Sequence[Any]) -> list[Statement]:
+    return [
+        (query, {"names": names[start : start + NAMES_MAX]})
+        for start in range(0, len(names), NAMES_MAX)
+    ]
+
+
+async def _locked(tx: Tx, answers: Iterable[sa.CursorResult[Any]], now_ms: int) -> list[Wallet]:
     found: list[Wallet] = []
     with_grants: dict[int, Wallet] = {}
     with_holds: dict[int, Wallet] = {}
-    rest = iter(names)
-    while some := list(islice(rest, NAMES_MAX)):
-        for row in await tx.execute(query, {"names": some}):
-            *values, granted_micros = tuple(row)
-            one = Wallet(*values)
-            found.append(one)
-            if granted_micros:
-                with_grants[one.id] = one
-            if one.held_micros:
-                with_holds[one.id] = one
+    for row in chain.from_iterable(answers):
+        *values, granted_micros = tuple(row)
+        one = Wallet(*values)
+        found.append(one)
+        if granted_micros:
+            with_grants[one.id] = one
+        if one.held_micros:
+            with_holds[one.id] = one
     if with_holds:
         await _end_holds(tx, with_holds, now_ms)
     if with_grants:
@@ -132,8 +147,7 @@ async def write(tx: Tx, wallets: Iterable[Wallet]) -> None:
         (lot.grant_id, lot.left_micros) for one in changed for lot in one.lots if lot.is_changed
     ]
     lapsed = [hold_id for one in changed for hold_id in one.lapsed_holds]
-    written = await tx.update_many(_WRITE, [_wallet_row(one) for one in changed])
-    assert written == len(changed), "a wallet was changed that was not locked"
+    await tx.update_all(_WRITE, [_wallet_row(one) for one in changed])
     for one in changed:
         one.written()
     if lots:

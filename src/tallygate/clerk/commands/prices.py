@@ -207,7 +207,7 @@ def _target(model: str, folded: str, known: Known) -> str:
 async def _require_rate(context: Context) -> None:
     if await prices.current_rate(context.tx) is None:
         raise Refusal(
-            Code.IMPOSSIBLE, "a price in US dollars needs an exchange rate: set that first"
+            Code.NO_EXCHANGE_RATE, "a price in US dollars needs an exchange rate: set that first"
         )
 
 

@@ -103,6 +103,7 @@ def _create_wallets() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("account_id"),
     )
+    _create_partial("wallet_warned", "wallet", ["id"], "warn_micros IS NOT NULL")
     op.create_table(
         "credit_grant",
         sa.Column("id", big, autoincrement=True, nullable=False),
