@@ -21,5 +21,8 @@ class Options:
     charges: int = 1_000_000  # in the ledger that is verified
     growth_requests: int = 200_000  # `--full`: a million
 
+    credentials: int = 10_000
+    credential_hosts: int = 100
+
     def seconds_for(self, requests: int, per_second: float) -> int:
         return max(1, min(self.seconds_max, math.ceil(requests / per_second)))

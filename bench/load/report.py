@@ -13,6 +13,7 @@ PAID_PERCENT_BAR = 10
 CHARGES_BAR, FLOOR_BAR = 2_000, 5.0
 IDLE_MB_BAR, STREAMS_MB_BAR = 60, 120
 VERIFY_S_BAR = 60
+KEEPER_MB_BAR = 100
 
 Result = dict[str, Any]
 
@@ -44,8 +45,22 @@ def as_markdown(result: Result) -> str:
         *routes_table(result),
         *webhook_table(result),
         *ledger_table(result),
+        *keeper_table(result),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def keeper_table(result: Result) -> Iterator[str]:
+    if "keeper" not in result:
+        return
+    row = result["keeper"]
+    yield f"| keeper: {row['credentials']:,} credentials, {row['hosts']} hosts | measured | bar |"
+    yield "|---|--:|--:|"
+    floor_s = row["floor_s"]
+    yield f"| seconds, of which {floor_s:g} are politeness | {row['seconds']} | {floor_s * 1.1:g} |"
+    yield f"| peak memory, MB | {row['peak_mb']} | {KEEPER_MB_BAR} |"
+    yield f"| CPU seconds | {row['cpu_s']} | |"
+    yield ""
 
 
 def cpu_table(result: Result) -> Iterator[str]:

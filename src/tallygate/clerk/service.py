@@ -16,6 +16,7 @@ from tallygate.core.errors import Code, Refusal, StoreUnavailable
 from tallygate.core.ports import (
     Claim,
     Command,
+    CredentialUse,
     FetchModels,
     FromWorker,
     Fulfil,
@@ -155,6 +156,8 @@ class Desk:
                 clerk.book.heard(peer, message.number)
             case Gauges():
                 peer.gauges = message
+            case CredentialUse():
+                clerk.tasks.start(clerk.keepers.heard(message), "credentials")
             case Fulfil():
                 clerk.claims.fulfil(message)
             case Claim() if peer.is_worker:

@@ -113,6 +113,13 @@ class Gauges(msgspec.Struct, array_like=True, tag="gauges"):
     values: bytes
 
 
+class CredentialUse(msgspec.Struct, array_like=True, tag="credentials"):
+    """Credentials of pools, by id: used lately, and refused by their upstream with 401."""
+
+    used: list[int]
+    refused: list[int]
+
+
 class Priced(msgspec.Struct, array_like=True, tag="priced"):
     """From now on, requests are charged by the book of this number."""
 
@@ -258,19 +265,9 @@ class Result(msgspec.Struct, array_like=True, tag="result"):
     value: bytes  # msgpack
 
 
-FromWorker = (
-    Hello
-    | LookUp
-    | Sync
-    | FetchModels
-    | Claim
-    | Fulfil
-    | Deliver
-    | Share
-    | Gauges
-    | Priced
-    | Command
-)
+_Told = Gauges | CredentialUse | Priced  # unasked, and unanswered
+_Asked = Hello | LookUp | Sync | FetchModels | Claim | Fulfil | Deliver | Share | Command
+FromWorker = _Asked | _Told
 FromClerk = (
     Welcome
     | Found

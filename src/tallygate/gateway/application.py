@@ -12,6 +12,7 @@ from tallygate.core.provider import Provider
 from tallygate.gateway.answers import Shape, json_answer, refusal_answer
 from tallygate.gateway.backends import Backends
 from tallygate.gateway.claims import Claims
+from tallygate.gateway.credential_use import CredentialNotes
 from tallygate.gateway.deliver import Deliveries
 from tallygate.gateway.delivery_door import door_of
 from tallygate.gateway.dify_exchange import DifyExchange
@@ -83,6 +84,7 @@ class Gateway:
         self.deliveries = Deliveries(self, deliver, door_of(options), options.dify_body_bytes_max)
         self.fetch_models: Callable[[FetchModels], bool] = lambda _: False
         self.attempts_max = options.attempts_max
+        self.credential_use = CredentialNotes()
         self.default_output_tokens = options.default_output_tokens
         self.client_gone_drain_ms = options.client_gone_drain_s * 1000
         self.client_gone_drain_bytes_max = options.client_gone_drain_bytes_max

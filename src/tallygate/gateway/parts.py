@@ -222,6 +222,7 @@ class Parts:
         unhealthy = [one.provider.name for one in upstreams if not one.breaker.is_closed]
         counters.unhealthy = unhealthy + self._backends.unhealthy()
         self._link.send(Gauges(self._options.slot, self._options.boot, counters.encode()))
+        self.gateway.credential_use.tell(self._link.send)
 
 
 def _open_journal(options: Options, store_uuid: str) -> Journal:
