@@ -52,6 +52,21 @@ class Providers:
 
     async def load(self) -> None:
         """Read the rows and publish at once; lists follow when they have been fetched."""
+        # Before reading: what changes from here on makes it stale again.
+        self._is_stale = False
+        try:
+            loaded, shut = await self._read()
+        except BaseException:
+            self._is_stale = True
+            raise
+        self._configured = loaded
+        if shut and shut != self._shut:
+            log.error("providers left out: the master key does not open their secrets", names=shut)
+        self._shut = shut
+        self._publish()
+
+    async def _read(self) -> tuple[Snapshot, list[str]]:
+        """All of it in one state of the store, and the names of what stays shut."""
         options = self._options
         async with self._db.reading() as tx:
             loaded, shut = await rows.snapshot(
@@ -67,15 +82,10 @@ class Providers:
         providers = tuple(
             one for provider in loaded.providers for one in with_credentials(provider, parts)
         )
-        loaded = msgspec.structs.replace(loaded, apps=apps, routes=served, providers=providers)
         shut += [f"the Dify app {name}" for name in shut_apps]
         shut += [f"the route {name}" for name in shut_routes]
-        self._is_stale = False
-        self._configured = loaded
-        if shut and shut != self._shut:
-            log.error("providers left out: the master key does not open their secrets", names=shut)
-        self._shut = shut
-        self._publish()
+        loaded = msgspec.structs.replace(loaded, apps=apps, routes=served, providers=providers)
+        return loaded, shut
 
     async def run(self) -> None:
         """Until cancelled: follow changes, and fetch the lists of what is new."""
