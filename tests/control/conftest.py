@@ -62,6 +62,7 @@ def parts(db: Database, clerk: StoreClerk, clock: Clock) -> Parts:
         from_settings=None,
         node_name="this-node",
         render_metrics=metrics.renderer(clerk),
+        is_ending=lambda: True,  # no stream of events outlives a test
         sign_in=SignIn(passwords=Passwords(secrets.token_bytes, CHEAP), throttle=Throttle(clock)),
     )
 

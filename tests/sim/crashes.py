@@ -7,14 +7,14 @@ from typing import Any
 from tallygate.store.database import Database, Tx
 
 STATEMENTS_MAX = 24  # of one command; a crash further on is one before its commit
-_COUNTED = {"execute", "scalar", "later", "insert_many", "update_many"}
+_COUNTED = {"execute", "execute_all", "scalar", "later", "insert_many", "update_all"}
 
 
 class Crash(Exception):
     """The process died here: what was not committed never was."""
 
 
-class _Failing:
+class Failing:
     """A transaction that dies at its n-th statement."""
 
     def __init__(self, tx: Tx, left: int) -> None:
@@ -51,7 +51,7 @@ class CrashingWriter:
         at = self.rng.randrange(STATEMENTS_MAX) if dies else -1
         try:
             async with self.db.writing() as tx:
-                value = await run(_Failing(tx, at) if dies else tx, self.now_ms)
+                value = await run(Failing(tx, at) if dies else tx, self.now_ms)
                 if dies and self.rng.random() < 0.5:
                     raise Crash
         except Crash:

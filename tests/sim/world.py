@@ -35,7 +35,7 @@ from tallygate.core.wallet_commands import (
     VoidBatch,
     VoidGrant,
 )
-from tallygate.store import budgets, charging, holds, prices, wallets
+from tallygate.store import charging, holds, prices, wallets
 from tallygate.store.database import Database, Tx
 from tallygate.store.money_schema import charge, credit_grant, hold, ledger_entry, price, rate
 from tallygate.store.money_schema import wallet as wallet_table
@@ -253,13 +253,7 @@ class World:
 
         async def take(tx: Tx, now_ms: int) -> None:
             book = Prices(await prices.read_book(tx, now_ms))
-            outcomes = await charging.charge_batch(tx, events, book, policy, now_ms)
-            spent: dict[str, int] = {}
-            for outcome in outcomes:
-                if outcome.row is not None and outcome.deducted_micros:
-                    account_id = outcome.row.account_id
-                    spent[account_id] = spent.get(account_id, 0) + outcome.deducted_micros
-            await budgets.note_spent(tx, spent, now_ms)
+            await charging.charge_batch(tx, events, book, policy, now_ms)
 
         await self.maybe(take)
 

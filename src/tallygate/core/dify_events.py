@@ -137,8 +137,13 @@ def _plain_event(payload: bytes, now_ms: int, rules: Rules) -> Event | None:
 def _item(payload: bytes, now_ms: int, rules: Rules) -> Item:
     try:
         event = _plain_event(payload, now_ms, rules)
-        if event is not None:
-            return Item(payload, event)
+    except Refusal as refusal:
+        return Item(payload, refusal=refusal)
+    return _item_by_members(payload, now_ms, rules) if event is None else Item(payload, event)
+
+
+def _item_by_members(payload: bytes, now_ms: int, rules: Rules) -> Item:
+    try:
         return Item(payload, _event(_object.decode(payload), now_ms, rules))
     except Refusal as refusal:
         return Item(payload, refusal=refusal)
