@@ -7,6 +7,7 @@ more than its limit. A test holds its answers back, loses them, resets a counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from tallygate.core.deliveries import Deliver, Delivered, DeliveryAnswer
 from tallygate.core.entry import Use
 from tallygate.core.keys import hash_key
 from tallygate.core.leases import chunk
@@ -181,6 +182,7 @@ class ModelClerk:
     asked: list[Any] = field(default_factory=list)  # everything ever sent to it
     waiting: list[Any] = field(default_factory=list)
     claims: dict[str, Claimed] = field(default_factory=dict)
+    delivery_answer: tuple[int, bytes] = (200, b'{"success":true}')
 
     def __post_init__(self) -> None:
         self.amounts_changed()
@@ -221,6 +223,8 @@ class ModelClerk:
             return Synced(message.id, self.is_store_available, answers)
         if isinstance(message, FetchModels):
             return Refreshed(message.id)
+        if isinstance(message, Deliver):
+            return Delivered([DeliveryAnswer(message.id, *self.delivery_answer)])
         if isinstance(message, Claim):
             old = self.claims.get(message.idempotency_key)
             if old is None:
