@@ -50,7 +50,7 @@ def known(source: Source, tokens: int = 5, **changes: object) -> Known:
         "source": source,
         "told": Told("ann", "m", tokens, 0),
     }
-    return Known(**(values | {"reports": {}, "micros": 9, "refunded_micros": 0} | changes))  # type: ignore[arg-type]
+    return Known(**(values | {"reports": {}, "micros": 9, "refunded_micros": 0} | changes))  # type: ignore[arg-type]  # values of several types
 
 
 @pytest.mark.parametrize("source", TELLERS)
