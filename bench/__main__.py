@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.load import (
+    keeper,
     latency,
     ledger,
     machine,
@@ -18,6 +19,7 @@ from bench.load import (
     paid,
     plain,
     report,
+    routes,
     streams,
     webhook,
 )
@@ -32,6 +34,8 @@ ROWS: dict[str, Callable[[Options, Path], dict[str, Any]]] = {
     "paid": paid.measure,
     "latency": latency.measure,
     "memory": memory.measure,
+    "keeper": keeper.measure,
+    "routes": routes.measure,
     "webhook": webhook.measure,
     "ledger": ledger.measure,
 }

@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -63,6 +63,18 @@ PROXY = """\
             proxy_set_header Connection "";
             {extra}
         }}
+    }}
+}}
+"""
+
+
+FILES = """\
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        client_max_body_size 0;
+        sendfile on;
+        location /files/ {{ root {folder}; }}
+        location /put {{ root {folder}; dav_methods PUT; }}
     }}
 }}
 """
@@ -131,9 +143,10 @@ def proxy(
     certificates: Certificates | None = None,
     *,
     is_buffering: bool = True,
+    more: Sequence[str] = (),
 ) -> Iterator[tuple[Child, int]]:
     """nginx as anyone would put it in front of an upstream, with connections kept alive."""
-    extra = [] if is_buffering else ["proxy_buffering off;"]
+    extra = [*more] if is_buffering else ["proxy_buffering off;", *more]
     if certificates is not None:
         extra += [
             "proxy_ssl_verify on;",
@@ -152,8 +165,19 @@ def proxy(
 
 
 @contextmanager
+def file_server(folder: Path, workers: int, size: int) -> Iterator[tuple[Child, int]]:
+    """Gives a file of this size at /files/large, and takes one of any size at /put."""
+    port = free_port()
+    (folder / "files").mkdir(parents=True)
+    with (folder / "files" / "large").open("wb") as file:
+        file.truncate(size)
+    with _running(folder, workers, FILES.format(port=port, folder=folder), port) as child:
+        yield child, port
+
+
+@contextmanager
 def _running(folder: Path, workers: int, server: str, port: int) -> Iterator[Child]:
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     user = "user root;" if os.geteuid() == 0 else ""
     configuration = folder / "nginx.conf"
     preamble = PREAMBLE.format(user=user, workers=workers, folder=folder)

@@ -61,12 +61,13 @@ class Target:
     port: int
     key: str
     groups: dict[str, list[int]]
+    path: str = "/v1/chat/completions"
     used_s: Counter[str] = field(default_factory=Counter)
     loads: list[wrk.Load] = field(default_factory=list)
     answered: int = 0  # warming up included
 
     def drive(self, options: Options) -> None:
-        request = request_bytes(self.key)
+        request = request_bytes(self.key, path=self.path)
         warm = wrk.drive(self.port, request, self.folder, seconds=WARM_UP_S)
         everyone = [pid for pids in self.groups.values() for pid in pids]
         wait_until_quiet(everyone)

@@ -7,11 +7,13 @@ from typing import Any
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 CPU_BAR = 3.0
+TRANSFER_BAR = 2.0
 ADDED_P50_MS_BAR, ADDED_P99_MS_BAR = 0.5, 3.0
 PAID_PERCENT_BAR = 10
 CHARGES_BAR, FLOOR_BAR = 2_000, 5.0
 IDLE_MB_BAR, STREAMS_MB_BAR = 60, 120
 VERIFY_S_BAR = 60
+KEEPER_MB_BAR = 100
 
 Result = dict[str, Any]
 
@@ -40,10 +42,25 @@ def as_markdown(result: Result) -> str:
         *paid_table(result),
         *latency_table(result),
         *memory_table(result),
+        *routes_table(result),
         *webhook_table(result),
         *ledger_table(result),
+        *keeper_table(result),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def keeper_table(result: Result) -> Iterator[str]:
+    if "keeper" not in result:
+        return
+    row = result["keeper"]
+    yield f"| keeper: {row['credentials']:,} credentials, {row['hosts']} hosts | measured | bar |"
+    yield "|---|--:|--:|"
+    floor_s = row["floor_s"]
+    yield f"| seconds, of which {floor_s:g} are politeness | {row['seconds']} | {floor_s * 1.1:g} |"
+    yield f"| peak memory, MB | {row['peak_mb']} | {KEEPER_MB_BAR} |"
+    yield f"| CPU seconds | {row['cpu_s']} | |"
+    yield ""
 
 
 def cpu_table(result: Result) -> Iterator[str]:
@@ -114,6 +131,28 @@ def memory_table(result: Result) -> Iterator[str]:
     first, last = row["samples_mb"][0], row["samples_mb"][-1]
     yield f"| after {first[0]:,} requests | {first[1]} | |"
     yield f"| after {last[0]:,} requests | {last[1]} | no growth |"
+    yield ""
+
+
+def routes_table(result: Result) -> Iterator[str]:
+    if "routes" not in result:
+        return
+    row = result["routes"]
+    yield "| private services | nginx | gateway | × nginx | bar | clerk |"
+    yield "|---|--:|--:|--:|--:|--:|"
+    ours = row["tallygate"]
+    yield (
+        f"| CPU µs of a request, {row['routes']:,} routes | {row['nginx']['nginx_us']} | "
+        f"{ours['gateway_us']} | {row['gateway_to_nginx']} | {CPU_BAR} | {ours['clerk_us']} |"
+    )
+    for name in ("download", "upload"):
+        one = row[name]
+        yield (
+            f"| CPU ms of 100 MB, {name} | {one['nginx_ms']} | {one['gateway_ms']} | "
+            f"{one['gateway_to_nginx']} | {TRANSFER_BAR} | {one['clerk_ms']} |"
+        )
+    yield ""
+    yield f"The largest worker held {row['memory_mb']} MB afterwards."
     yield ""
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -11,6 +12,8 @@ from tallygate.core.commands import SaveProvider
 from tallygate.core.ports import FetchModels, Refreshed
 from tallygate.core.provider import Protocol, Provider
 from tallygate.store import providers as rows
+from tallygate.store import routes
+from tallygate.store.database import Tx
 from tests.clerk.conftest import MakeNode
 from tests.clerk.samples import Node, until
 
@@ -142,6 +145,27 @@ async def test_a_provider_whose_secret_stays_shut_is_left_out_and_named(
     assert [one.name for one in node.clerk.providers.snapshot.providers] == ["open"]
     lines = [line for line in capsys.readouterr().out.splitlines() if "left out" in line]
     assert len(lines) == 1 and "shut" in lines[0]
+
+
+async def test_what_changes_while_it_is_being_read_is_read_again(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+):
+    """Two changes in a moment: the second must not be lost because the first is being read."""
+    real, changes = routes.load, [1]
+
+    async def load_while_another_changes(tx: Tx, master_key: bytes) -> Any:
+        found = await real(tx, master_key)
+        if changes:
+            changes.pop()
+            async with node.clerk.db.writing() as other:
+                new = SaveProvider(name="late", is_new=True, base_url="http://127.0.0.1:9")
+                await rows.save(other, node.options.master_key, new, None, 1)
+            node.clerk.providers.reload_soon()
+        return found
+
+    monkeypatch.setattr(routes, "load", load_while_another_changes)
+    node.clerk.providers.reload_soon()
+    await until(lambda: [one.name for one in node.clerk.providers.snapshot.providers] == ["late"])
 
 
 async def test_the_provider_of_the_settings_needs_no_row(make_node: MakeNode):

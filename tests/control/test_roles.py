@@ -1,5 +1,6 @@
 """Every route × every kind of caller: a route without a rule, or with a wrong one, is found."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -7,6 +8,7 @@ from contextlib import asynccontextmanager
 import httpx2 as httpx
 import pytest
 from fastapi.routing import iter_route_contexts
+from starlette.types import ASGIApp, Message, Scope
 
 from tallygate.control import application
 from tallygate.control.callers import ADMIN, NOBODY, Caller, Kind
@@ -73,12 +75,32 @@ def test_the_page_about_roles_says_what_the_table_says() -> None:
 class Doors:
     """One client of each kind, and the answers they get."""
 
-    def __init__(self, clients: dict[str, httpx.AsyncClient]) -> None:
+    def __init__(self, served: ASGIApp, clients: dict[str, httpx.AsyncClient]) -> None:
+        self._application = served
         self.clients = clients
 
     async def status(self, kind: str, method: str, path: str) -> int:
-        answer = await self.clients[kind].request(method, re.sub(r"\{.*?\}", "7", path))
-        return answer.status_code
+        """What the answer begins with; some never end, so nobody waits for that."""
+        client = self.clients[kind]
+        asked = client.build_request(method, re.sub(r"\{.*?\}", "7", path))
+        begun: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start" and not begun.done():
+                begun.set_result(message["status"])
+
+        bodies: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
+
+        async def receive() -> Message:
+            if not bodies:
+                await asyncio.Event().wait()  # the client stays
+            return bodies.pop()
+
+        answering = asyncio.ensure_future(self._application(_scope(asked), receive, send))
+        await asyncio.wait([answering, begun], return_when=asyncio.FIRST_COMPLETED)
+        answering.cancel()
+        await asyncio.wait([answering])
+        return begun.result()
 
 
 @asynccontextmanager
@@ -97,10 +119,28 @@ async def everybody(parts: Parts, clerk: StoreClerk) -> AsyncIterator[Doors]:
     key = await clerk.command(CreateOwnKey(account_id="member"), ACTOR)
     clients["key"] = connect(parts, **{"X-API-Key": key["secret"]})
     try:
-        yield Doors(clients)
+        yield Doors(application.build(parts), clients)
     finally:
         for client in clients.values():
             await client.aclose()
+
+
+def _scope(asked: httpx.Request) -> Scope:
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": asked.method,
+        "scheme": "http",
+        "path": asked.url.path,
+        "raw_path": asked.url.raw_path,
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(name.lower(), value) for name, value in asked.headers.raw],
+        "server": ("gate", 80),
+        "client": ("127.0.0.1", 1),
+        "state": {},
+    }
 
 
 def expected(kind: str, need: Need | None) -> int:

@@ -12,6 +12,7 @@ from tallygate.core.commands import Settle
 from tallygate.store.database import Database
 from tests.control.clerk import StoreClerk
 from tests.control.conftest import ADMIN_TOKEN, Clock, connect
+from tests.control.test_users import signed_in
 from tests.store.purse import POINT, differences, make_account, make_charge, make_team
 
 WALLET = "/api/users/alice/wallet"
@@ -296,3 +297,42 @@ async def test_nobody_but_the_operator_moves_money(stranger: httpx.AsyncClient) 
         ("get", "/api/notices"),
     ):
         assert (await stranger.request(method, path)).status_code == 401
+
+
+async def test_people_redeem_for_themselves_alone(parts: Parts, api: httpx.AsyncClient) -> None:
+    """A member who could name others could also use up the guesses of those."""
+    made = await post(api, "/api/redeem-batches", count=4, points=3)
+    codes = made.json()["codes"]
+    for role in ("member", "viewer", "operator"):
+        client = await signed_in(parts, api, role, role)
+        own = await post(client, "/api/user/redeem", code=codes.pop())
+        assert (own.json()["user_id"], own.json()["balance"]) == (role, 3)
+        named = await post(client, "/api/user/redeem", user_id="alice", code=codes[0])
+        assert named.status_code == 403
+        await client.aclose()
+    assert (await api.get(WALLET)).json()["balance"] == 0
+
+
+async def test_members_look_at_no_wallet_and_viewers_change_none(
+    parts: Parts, api: httpx.AsyncClient
+) -> None:
+    """Also their own is changed by operators alone."""
+    calls = (
+        ("post", f"{WALLET}/top-up", {"points": 1}),
+        ("post", f"{WALLET}/adjust", {"points": 1}),
+        ("post", f"{WALLET}/grant", {"points": 1}),
+        ("patch", WALLET, {"floor": -1}),
+        ("post", f"{WALLET}/holds", {"points": 1, "owner": "x"}),
+        ("post", "/api/charges/1/refund", {}),
+        ("post", "/api/holds/1/release", {}),
+        ("post", "/api/grants/1/void", {}),
+        ("post", "/api/redeem-batches", {"count": 1, "points": 1}),
+        ("post", "/api/budgets", {"points": 1, "span": "day", "user_id": "alice"}),
+    )
+    for role, reads in (("member", 403), ("viewer", 200)):
+        client = await signed_in(parts, api, role, role)
+        for path in (WALLET, f"{WALLET}/ledger", "/api/budgets", "/api/notices"):
+            assert (await client.get(path)).status_code == reads, path
+        for method, path, body in calls:
+            assert (await client.request(method, path, json=body)).status_code == 403, path
+        await client.aclose()

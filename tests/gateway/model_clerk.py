@@ -4,13 +4,17 @@ It is what a worker may rely on and no more: state in, state out, a counter that
 more than its limit. A test holds its answers back, loses them, resets a counter, or takes it away.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from tallygate.core.deliveries import Deliver, Delivered, DeliveryAnswer
+import msgspec
+
 from tallygate.core.entry import Use
 from tallygate.core.keys import hash_key
 from tallygate.core.leases import chunk
+from tallygate.core.limits import Limit
 from tallygate.core.ports import (
     Answer,
     Ask,
@@ -27,6 +31,8 @@ from tallygate.core.ports import (
     Sync,
     Synced,
 )
+from tallygate.core.routes import Route
+from tallygate.core.shares import Share, Shared
 from tallygate.store import lease_decision
 
 
@@ -183,6 +189,7 @@ class ModelClerk:
     waiting: list[Any] = field(default_factory=list)
     claims: dict[str, Claimed] = field(default_factory=dict)
     delivery_answer: tuple[int, bytes] = (200, b'{"success":true}')
+    templates: dict[int, Limit] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.amounts_changed()
@@ -190,6 +197,21 @@ class ModelClerk:
     def amounts_changed(self) -> None:
         limits = [limit for key in self.keys.values() for limit in key.limits]
         self.books.amounts |= {one.id: one.amount for one in limits if one.amount is not None}
+
+    def amounts_of(self, routes: Iterable[Route]) -> None:
+        """Limits of routes count too; a token's share of one gets an id of its own."""
+        for route in routes:
+            limits = (*route.limits, *route.token_limits)
+            self.books.amounts |= {one.id: one.amount for one in limits if one.amount is not None}
+            self.templates |= {one.id: one for one in route.token_limits}
+
+    def _shared(self, message: Share) -> Shared:
+        template = self.templates.get(message.limit_id)
+        if template is None or not self.is_store_available:
+            return Shared(message.id, None)
+        share = msgspec.structs.replace(template, id=template.id * 1000 + message.key_id)
+        self.books.amounts[share.id] = share.amount or 0
+        return Shared(message.id, share)
 
     def sent(self, kind: type) -> list[Any]:
         return [one for one in self.asked if isinstance(one, kind)]
@@ -221,6 +243,8 @@ class ModelClerk:
             if self.is_store_available:
                 answers = [self.books.sync(1, ask) for ask in message.asks]
             return Synced(message.id, self.is_store_available, answers)
+        if isinstance(message, Share):
+            return self._shared(message)
         if isinstance(message, FetchModels):
             return Refreshed(message.id)
         if isinstance(message, Deliver):

@@ -19,6 +19,7 @@ from tallygate.core.entry import Entry
 from tallygate.core.ports import Change, Changes, Fulfil, Key, PriceBook, Reload, Tick, Welcome
 from tallygate.core.pricing import Book, Price, Rate
 from tallygate.core.provider import Protocol, Provider, Snapshot
+from tallygate.core.routes import Route
 from tallygate.gateway.clerk_link import ClerkLink
 from tallygate.gateway.options import Options
 from tallygate.gateway.parts import Parts
@@ -111,6 +112,9 @@ class Transport:
 
     def set_write_buffer_limits(self, high: int) -> None:
         self.high = high
+
+    def get_write_buffer_size(self) -> int:
+        return self._unread
 
     def get_extra_info(self, name: str) -> Any:
         return self.socket if name == "socket" else (self._host, 1)
@@ -276,6 +280,13 @@ class Rig:
         self.parts.from_clerk(Reload(Snapshot(next(self.snapshots), providers)))
         self.settle()
 
+    def route(self, *routes: Route) -> None:
+        """The routes that there are from now on; the providers stay."""
+        self.clerk.amounts_of(routes)
+        providers = self.welcome.snapshot.providers
+        self.parts.from_clerk(Reload(Snapshot(next(self.snapshots), providers, (), routes)))
+        self.settle()
+
     def reload_apps(self, *apps: App) -> None:
         providers = self.welcome.snapshot.providers
         self.parts.from_clerk(Reload(Snapshot(next(self.snapshots), providers, apps)))
@@ -298,7 +309,8 @@ class Rig:
     # --- upstreams ---
 
     def pools(self) -> list[Pool]:
-        return [*self.gateway.upstreams._pools.values(), self.gateway.control]
+        providers = self.gateway.upstreams._pools.values()
+        return [*providers, *self.gateway.backends.pools, self.gateway.control]
 
     def connect(self, *, is_refused: bool = False) -> bool:
         """Make the connections that are wanted, or refuse them; whether there were any."""

@@ -2,7 +2,11 @@
 
 from collections import Counter
 
+import msgspec
+
 from tallygate.core.breaker import FAILURES_TO_OPEN, PAUSE_MS
+from tallygate.core.ports import CredentialUse
+from tallygate.core.provider import Provider
 from tests.gateway.bench_of_parts import daily, key_with
 from tests.gateway.exchange_text import DONE, LAST_CHUNK, STREAM_HEAD, chat, chunked, reply, word
 from tests.gateway.rig import Rig, provider, rigged
@@ -204,3 +208,46 @@ def test_changed_providers_serve_the_next_call() -> None:
         rig.reload(provider("other"))
         client.send(chat())
         assert b"host: other.test\r\n" in rig.upstream.transport.written
+
+
+def pooled(number: int, **more: object) -> Provider:
+    """A provider as it stands for one credential of its pool."""
+    one = provider(f"p#{number}", **more)
+    return msgspec.structs.replace(
+        one, parent="p", credential_id=number, secret=f"s{number}", pool="cards"
+    )
+
+
+def test_a_refused_credential_gives_way_to_another_of_its_pool() -> None:
+    """One dead secret among several is nobody's trouble but its keeper's, who is told."""
+    with rigged(MANY, pooled(1), pooled(2)) as rig:
+        assert asked(rig, 401, 200) == ["p#1", "p#2"]
+        assert rig.entries()[-1].provider == "p"
+        notes = rig.gateway.credential_use
+        assert notes.used == {1, 2} and notes.refused == {1}
+        told: list[object] = []
+        notes.tell(told.append)
+        notes.tell(told.append)
+        assert told == [CredentialUse([1, 2], [1])]
+
+
+def test_a_credential_that_is_refused_again_and_again_is_left_alone() -> None:
+    """Until its keeper has renewed it or set it aside, requests should not pay for it."""
+    with rigged(MANY, pooled(1), pooled(2)) as rig:
+        for _ in range(2 * FAILURES_TO_OPEN):
+            client = rig.client()
+            client.send(chat())
+            while busy := [one for one in rig.upstreams if one.protocol.asker is not None]:
+                is_first = b"Bearer s1" in busy[0].transport.written
+                busy[0].send(reply(401 if is_first else 200, b"{}", connection="close"))
+            assert client.answer().status == 200
+        rig.gateway.credential_use.used.clear()
+        assert asked(rig, 200) == ["p"]
+        assert rig.gateway.credential_use.used == {2}
+
+
+def test_the_whole_pool_is_one_provider_to_whoever_asks() -> None:
+    """`provider/model` names the configured one, and its models are listed once."""
+    with rigged(MANY, pooled(1), pooled(2), provider("other", models=("x",))) as rig:
+        assert asked(rig, 200, model="p/m") == ["p"]
+        assert asked(rig, 200, model="x") == ["other"]

@@ -8,13 +8,21 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from tallygate.core.errors import StoreRefused
-from tallygate.store import keeper_schema, money_schema, people_schema, schema, tables
+from tallygate.store import (
+    keeper_schema,
+    money_schema,
+    people_schema,
+    routes_schema,
+    schema,
+    tables,
+)
 from tallygate.store.database import Database
 from tallygate.store.migrations import VERSION_TABLE, check_schema, migrate, store_uuid
 
 pytestmark = pytest.mark.anyio
 
-ALL = (schema, people_schema, money_schema, keeper_schema)  # who is imported is in the metadata
+# Who is imported is in the metadata.
+ALL = (schema, people_schema, money_schema, keeper_schema, routes_schema)
 
 
 async def set_row(store: Database, **values: int) -> None:

@@ -21,7 +21,7 @@ MAY_IMPORT: dict[str, set[str] | None] = {
     "store": SHARED | {"clock"},
     "kinds": {"core"},  # what a credential can be: control checks by it, the keeper works by it
     "gateway": ROLE | {"wire", "journal"},
-    "clerk": ROLE | {"wire", "journal", "store"},
+    "clerk": ROLE | {"wire", "journal", "store", "kinds"},
     "keeper": ROLE | {"wire", "store", "kinds"},
     "control": ROLE | {"wire", "store", "kinds"},
     "supervisor": ANY,

@@ -20,6 +20,7 @@ from tallygate.core import credential_notices
 from tallygate.core.credential import RENEW_AHEAD_MS
 from tallygate.core.errors import StoreUnavailable
 from tallygate.core.master_key import MASTER_KEY_BYTES
+from tallygate.core.ports import CredentialUse
 from tallygate.store import credentials, keeper_runs, notices
 from tallygate.store.database import Database, Tx
 
@@ -38,14 +39,29 @@ class KeeperStarts:
         self._clock = clock
         self._options = options
         self._writer = writer
+        self._wake = asyncio.Event()
         self.started = 0
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            await asyncio.sleep(LOOK_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await self._wake.wait()
+            self._wake.clear()
             with contextlib.suppress(StoreUnavailable):
                 await self.look()
+
+    async def heard(self, use: CredentialUse) -> None:
+        """Of a worker: what it used, and what was refused. A refused one is checked at once."""
+        with contextlib.suppress(StoreUnavailable):  # it will be used, or refused, again
+            await self._writer.do(
+                "credentials",
+                lambda tx, now_ms: credentials.note_use(tx, use.used, use.refused, now_ms),
+                is_repeatable=True,
+            )
+        if use.refused:
+            self._wake.set()
 
     async def look(self) -> None:
         """Start what is due, and wait for its end."""

@@ -29,6 +29,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     settings_app: App | None = None  # of Dify
     dify_trace_quiet_s: int = 10
     control_socket: str = ""
+    port: int = 0  # of this node's gateways: where no route may lead
+    public_url: str = ""
+    console_host: str = ""
     notify_urls: str | None = None
     notify_webhook_url: str | None = None
     notify_webhook_secret: str | None = None

@@ -1,21 +1,25 @@
-"""What gateways know of upstreams: the providers' rows, unsealed, and the models each one lists.
+"""What gateways know of upstreams: providers, apps and routes, unsealed; and the models listed.
 
 A list that can not be read is unknown (None), and the provider is used all the same. Secrets live
 only in the snapshot, whose members do not show them.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 
 import msgspec
 import structlog
 
 from tallygate.clerk.clock import monotonic_ms
 from tallygate.clerk.options import Options
+from tallygate.core.credential_kind import Kind
 from tallygate.core.errors import StoreUnavailable
 from tallygate.core.provider import Provider, Snapshot
-from tallygate.store import dify_apps
+from tallygate.kinds import load as load_kinds
+from tallygate.store import credentials, dify_apps, routes
 from tallygate.store import providers as rows
+from tallygate.store.credentials import Pooled
 from tallygate.store.database import Database
 
 FRESH_S = 60.0
@@ -48,20 +52,40 @@ class Providers:
 
     async def load(self) -> None:
         """Read the rows and publish at once; lists follow when they have been fetched."""
+        # Before reading: what changes from here on makes it stale again.
+        self._is_stale = False
+        try:
+            loaded, shut = await self._read()
+        except BaseException:
+            self._is_stale = True
+            raise
+        self._configured = loaded
+        if shut and shut != self._shut:
+            log.error("providers left out: the master key does not open their secrets", names=shut)
+        self._shut = shut
+        self._publish()
+
+    async def _read(self) -> tuple[Snapshot, list[str]]:
+        """All of it in one state of the store, and the names of what stays shut."""
         options = self._options
         async with self._db.reading() as tx:
             loaded, shut = await rows.snapshot(
                 tx, options.master_key, options.settings_provider, rows.demo(options.control_socket)
             )
             apps, shut_apps = await dify_apps.load(tx, options.master_key, options.settings_app)
-        loaded = msgspec.structs.replace(loaded, apps=apps)
+            served, shut_routes = await routes.load(tx, options.master_key)
+            pools = {one.pool for one in loaded.providers if one.pool}
+            pooled, shut_credentials = await credentials.of_pools(tx, options.master_key, pools)
+        shut += [f"credential {number}" for number in shut_credentials]
+        kinds = load_kinds(Path(options.data) / "kinds").usable if pools else {}
+        parts = dict(used_secrets(pooled, kinds))
+        providers = tuple(
+            one for provider in loaded.providers for one in with_credentials(provider, parts)
+        )
         shut += [f"the Dify app {name}" for name in shut_apps]
-        self._is_stale = False
-        self._configured = loaded
-        if shut and shut != self._shut:
-            log.error("providers left out: the master key does not open their secrets", names=shut)
-        self._shut = shut
-        self._publish()
+        shut += [f"the route {name}" for name in shut_routes]
+        loaded = msgspec.structs.replace(loaded, apps=apps, routes=served, providers=providers)
+        return loaded, shut
 
     async def run(self) -> None:
         """Until cancelled: follow changes, and fetch the lists of what is new."""
@@ -80,11 +104,12 @@ class Providers:
         """Fetch again what is older than a minute; callers that come meanwhile share it."""
         async with self._fetching:
             now_s = monotonic_ms() / 1000
-            due = [
-                provider
-                for provider in self._configured.providers
+            accounts = {
+                _account(provider): provider
+                for provider in reversed(self._configured.providers)
                 if provider.models is None and not self._is_fresh(provider, now_s)
-            ]
+            }
+            due = list(accounts.values())
             if not due:
                 return
             lists = await self._fetch(due)
@@ -106,12 +131,12 @@ class Providers:
 
     def _publish(self) -> None:
         providers = tuple(self._with_list(provider) for provider in self._configured.providers)
-        apps = self._configured.apps
-        now = (self.snapshot.providers, self.snapshot.apps)
-        if (providers, apps) == now and self.snapshot.version:
+        configured, now = self._configured, self.snapshot
+        told = (now.providers, now.apps, now.routes)
+        if (providers, configured.apps, configured.routes) == told and now.version:
             return
-        version = max(self._configured.version, self.snapshot.version) + 1
-        self.snapshot = Snapshot(version, providers, apps)
+        version = max(configured.version, now.version) + 1
+        self.snapshot = Snapshot(version, providers, configured.apps, configured.routes)
         self._on_change(self.snapshot)
 
     def _with_list(self, provider: Provider) -> Provider:
@@ -120,6 +145,40 @@ class Providers:
         return msgspec.structs.replace(provider, models=self._lists[_account(provider)][1])
 
 
+def used_secrets(
+    pooled: Iterable[Pooled], kinds: Mapping[str, Kind]
+) -> Iterator[tuple[int, tuple[str, str]]]:
+    """Each one's pool and the part that upstreams want; suspect ones only where all are suspect."""
+    well = {one.pool for one in pooled if not one.failures}
+    for one in pooled:
+        kind = kinds.get(one.kind)
+        secret = one.parts.get(kind.used, "") if kind is not None else ""
+        if secret and (not one.failures or one.pool not in well):
+            yield one.id, (one.pool, secret)
+
+
+def with_credentials(
+    provider: Provider, secrets: Mapping[int, tuple[str, str]]
+) -> Iterator[Provider]:
+    """A provider that uses a pool, once for each credential that it may use: so gateways take turns
+    among them and go on to the next one when one is refused. Its weight is shared by them."""
+    if not provider.pool:
+        yield provider
+        return
+    mine = {number: secret for number, (pool, secret) in secrets.items() if pool == provider.pool}
+    for number, secret in mine.items():
+        yield msgspec.structs.replace(
+            provider,
+            name=f"{provider.name}#{number}",  # no provider's own name may hold such a sign
+            parent=provider.name,
+            credential_id=number,
+            secret=secret,
+            weight=max(1, provider.weight // len(mine)),
+        )
+
+
 def _account(provider: Provider) -> _Account:
-    """Whose list it is: another address or another secret may see other models."""
-    return provider.name, provider.base_url, provider.secret
+    """Whose list it is: another address or another secret may see other models; credentials of a
+    pool are as good as each other."""
+    secret = f"pool {provider.pool}" if provider.credential_id else provider.secret
+    return provider.label, provider.base_url, secret

@@ -16,6 +16,7 @@ from tallygate.core.errors import Code, Refusal, StoreUnavailable
 from tallygate.core.ports import (
     Claim,
     Command,
+    CredentialUse,
     FetchModels,
     FromWorker,
     Fulfil,
@@ -28,7 +29,8 @@ from tallygate.core.ports import (
     Sync,
     Welcome,
 )
-from tallygate.store import leases
+from tallygate.core.shares import Share, Shared
+from tallygate.store import leases, routes
 from tallygate.wire.channel import Channel
 
 LAST_SETTLING_S = 3.0
@@ -154,10 +156,14 @@ class Desk:
                 clerk.book.heard(peer, message.number)
             case Gauges():
                 peer.gauges = message
+            case CredentialUse():
+                clerk.tasks.start(clerk.keepers.heard(message), "credentials")
             case Fulfil():
                 clerk.claims.fulfil(message)
             case Claim() if peer.is_worker:
                 clerk.tasks.start(clerk.claims.claim(peer, message), "claim")
+            case Share():
+                clerk.tasks.start(self._share(peer, message), "share")
             case FetchModels():
                 clerk.tasks.start(self._fetch_models(peer, message), "models")
             case Hello():
@@ -207,6 +213,17 @@ class Desk:
             peer.dismiss()
         if peer.is_open:
             clerk.leases.learn_held(peer, [(row.limit_id, row.window_s) for row in held])
+
+    async def _share(self, peer: Peer, wanted: Share) -> None:
+        try:
+            limit = await self._clerk.writer.do(
+                "share",
+                lambda tx, now_ms: routes.share_of(tx, wanted.limit_id, wanted.key_id, now_ms),
+                is_repeatable=True,
+            )
+        except StoreUnavailable:
+            limit = None
+        peer.send(Shared(wanted.id, limit))
 
     async def _fetch_models(self, peer: Peer, message: FetchModels) -> None:
         await self._clerk.providers.refresh_lists()

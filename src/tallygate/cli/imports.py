@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
-from tallygate.cli import options, output
+from tallygate.cli import import_points, import_tokens, options, output
+from tallygate.cli import keeper_intake as intake
 from tallygate.cli.failures import as_faults
 from tallygate.cli.session import Session, open_session
 from tallygate.core.commands import ImportQuotaProxy
 from tallygate.core.takeover import OldKey, OldUsage, Report
+from tallygate.keeper.wording import BAOMING
 from tallygate.store.quota_proxy_file import OldFile, read_file
 
 KEYS_PER_PORTION = 100
@@ -50,6 +52,30 @@ def import_quota_proxy(
         output.print_line(f"skipped {rows}: {reason}")
 
 
+@app.command("token-manager")
+def import_token_manager(
+    url: Annotated[str, typer.Argument(help="The old server's PostgreSQL; only read.")],
+    dry_run: options.DryRun = False,
+    data: options.Data = None,
+    as_json: options.Json = False,
+) -> None:
+    """Take over tokens, teams, routes and uses. Old tokens work unchanged; repeatable."""
+    import_tokens.run(url, is_dry_run=dry_run, data=data, as_json=as_json)
+
+
+@app.command("supabase")
+def import_supabase(
+    place: Annotated[
+        str, typer.Argument(help="Supabase's PostgreSQL URL, or a folder of exports; only read.")
+    ],
+    dry_run: options.DryRun = False,
+    data: options.Data = None,
+    as_json: options.Json = False,
+) -> None:
+    """Take over users with their balances, prices, rates and history; repeatable."""
+    import_points.run(place, is_dry_run=dry_run, data=data, as_json=as_json)
+
+
 def _row(report: Report) -> dict[str, object]:
     return {
         "keys": report.keys,
@@ -80,3 +106,15 @@ def _portions(old: OldFile) -> Iterator[tuple[list[OldKey], list[OldUsage]]]:
         yield keys, [day for key in keys for day in of_key.pop(key.secret, ())]
     if of_key:
         yield [], [day for days in of_key.values() for day in days]
+
+
+@app.command("baoming")
+def import_baoming(
+    file: Annotated[Path, typer.Argument(help="Its export, as JSON lines or CSV; only read.")],
+    var: intake.Variables = None,
+    dry_run: options.DryRun = False,
+    data: options.Data = None,
+    as_json: options.Json = False,
+) -> None:
+    """Take over the tokens of the enrolment tool's refresher, for the keeper. Repeatable."""
+    intake.import_file(file, BAOMING, var, dry_run, data, as_json)

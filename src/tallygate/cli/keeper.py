@@ -98,6 +98,7 @@ def refresh(
             is_dry_run=dry_run,
             concurrency=concurrency or place.settings.keeper_concurrency,
             metrics_file=metrics_file,
+            keeps_reports=as_json,
         )
         with _lines(place, log_file, verbose, as_json) as lines:
             telling = _telling(place, lines, lang)

@@ -14,13 +14,12 @@ import msgspec
 
 from tallygate import config
 from tallygate.app import briefs
-from tallygate.app.stores import Facts, prepare
 from tallygate.cli.fault import STORE_OR_SETTINGS, Fault
 from tallygate.cli.output import say
 from tallygate.config import Settings
 from tallygate.core.ports import Actor
 from tallygate.store.database import Database
-from tallygate.store.location import Location
+from tallygate.store.location import Location, locate
 from tallygate.store.migrations import check_schema
 from tallygate.supervisor import folder
 from tallygate.telemetry.logs import set_up_logs
@@ -73,7 +72,10 @@ class Place:
         self.migrate()
 
     def migrate(self) -> None:
-        prepare(facts_of(self.settings), self.master_key)
+        # 7 MB, for those who have something to prepare.
+        from tallygate.app.stores import Facts, prepare
+
+        prepare(msgspec.convert(briefs.plain(self.settings), Facts), self.master_key)
 
     @contextlib.asynccontextmanager
     async def database(self) -> AsyncIterator[Database]:
@@ -90,7 +92,7 @@ class Place:
 
 def open_place(data: Path | None) -> Place:
     settings = load_settings(data)
-    return Place(settings, facts_of(settings).location)
+    return Place(settings, location_of(settings))
 
 
 def load_settings(data: Path | None) -> Settings:
@@ -102,5 +104,6 @@ def load_settings(data: Path | None) -> Settings:
     return settings
 
 
-def facts_of(settings: Settings) -> Facts:
-    return msgspec.convert(briefs.plain(settings), Facts)
+def location_of(settings: Settings) -> Location:
+    url = settings.database_url.get_secret_value() if settings.database_url else None
+    return locate(settings.data, url, settings.sqlite_db_path)

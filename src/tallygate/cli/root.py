@@ -30,6 +30,8 @@ GROUPS = {
     "doctor": Group("doctor", "Look for what is wrong here; status 1 if something is.", "doctor"),
     "verify": Group("verify", "Walk the contract against a running server.", "verify"),
     "keys": Group("keys", "Make, list and revoke keys."),
+    "tokens": Group("tokens", "Make, list and revoke tokens of automations."),
+    "routes": Group("routes", "Say which private service a path leads to."),
     "users": Group("users", "Make, change and deactivate accounts."),
     "teams": Group("teams", "Make teams, and say who is in them."),
     "usage": Group("usage", "Show and clean up what was used."),

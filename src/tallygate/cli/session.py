@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+import msgspec
 from pydantic import SecretStr
 
+from tallygate.app import briefs
+from tallygate.app.stores import Facts
 from tallygate.clerk.local import LocalClerk
 from tallygate.clerk.options import Options
 from tallygate.cli.failures import Fault, as_faults
-from tallygate.cli.place import ACTOR, Place, facts_of, load_settings
+from tallygate.cli.place import ACTOR, Place, load_settings, location_of
+from tallygate.config import Settings
 from tallygate.core.commands import Arguments
 from tallygate.core.provider import Provider
 from tallygate.store.maintenance import MaintenanceRefused, server_stopped
@@ -45,7 +49,7 @@ class Session(Place):
     @property
     def provider(self) -> Provider | None:
         """The provider that DEEPSEEK_API_KEY makes."""
-        return facts_of(self.settings).provider
+        return _facts_of(self.settings).provider
 
     async def order(
         self,
@@ -94,6 +98,9 @@ class Session(Place):
             idempotency_keep_h=settings.idempotency_keep_h,
             settings_provider=self.provider,
             control_socket=str(settings.socket_path("control")),
+            port=settings.port,
+            public_url=settings.public_url,
+            console_host=settings.console_host,
             notify_urls=_secret(settings.notify_urls),
             notify_webhook_url=_secret(settings.notify_webhook_url),
             notify_webhook_secret=_secret(settings.notify_webhook_secret),
@@ -106,7 +113,7 @@ def _secret(setting: SecretStr | None) -> str | None:
 
 def open_session(data: Path | None) -> Session:
     settings = load_settings(data)
-    return Session(settings, facts_of(settings).location)
+    return Session(settings, location_of(settings))
 
 
 def order(data: Path | None, arguments: Arguments, kind: type[T], once: str | None = None) -> T:
@@ -127,3 +134,7 @@ def _unserved(lock: Path) -> Iterator[None]:
                 f"a server is starting or stopping on {lock.parent}: try again in a moment"
             ) from None
         yield
+
+
+def _facts_of(settings: Settings) -> Facts:
+    return msgspec.convert(briefs.plain(settings), Facts)

@@ -33,8 +33,10 @@ from tallygate.control import (
     rates,
     redeem,
     refusals,
+    routes,
     sessions,
     teams,
+    tokens,
     user_points,
     users,
     wallets,
@@ -48,7 +50,7 @@ from tallygate.control.roles import need_of
 # A route is found by trying one after the other: what is asked most often comes first.
 GUARDED = (
     *(user_points, points_history),
-    *(admin_keys, admin_usage, keys, providers, nodes, audit, metrics),
+    *(admin_keys, admin_usage, keys, tokens, routes, providers, nodes, audit, metrics),
     *(users, teams, own_account, sessions, oidc_sign_in),
     *(wallets, grants, holds, redeem, budgets, models, rates, calculator),
     *(dify_apps, dify_events, langfuse, charges, dead_letters, consumption),

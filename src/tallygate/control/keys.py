@@ -5,6 +5,7 @@ A secret is answered once, when it is made; from then on the key is named by its
 
 import datetime
 import ipaddress
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -27,7 +28,7 @@ from tallygate.core.commands import (
 )
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.keys import Kind
-from tallygate.core.limits import Dimension
+from tallygate.core.limits import Dimension, Limit
 from tallygate.core.windows import Span, zone_of
 from tallygate.store import keys
 
@@ -197,15 +198,7 @@ def api_key(view: KeyView) -> ApiKey:
         label=view.label,
         created_at=bodies.rfc3339(view.created_ms) or "",
         daily_limit=view.daily_limit,
-        limits=[
-            ShownLimit(
-                dimension=limit.dimension.value,
-                span=limit.span.value,
-                amount=limit.amount,
-                zone=limit.zone,
-            )
-            for limit in view.limits
-        ],
+        limits=shown_limits(view.limits),
         is_active=view.is_active,
         expires_at=bodies.rfc3339(view.expires_ms),
         last_used=bodies.rfc3339(view.last_used_ms),
@@ -218,6 +211,18 @@ def api_key(view: KeyView) -> ApiKey:
     if view.secret is not None:
         shown.secret = view.secret
     return shown
+
+
+def shown_limits(limits: Sequence[Limit]) -> list[ShownLimit]:
+    return [
+        ShownLimit(
+            dimension=limit.dimension.value,
+            span=limit.span.value,
+            amount=limit.amount,
+            zone=limit.zone,
+        )
+        for limit in limits
+    ]
 
 
 def limit_specs(limits: list[ApiLimit]) -> list[LimitSpec]:

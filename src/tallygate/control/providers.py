@@ -20,6 +20,7 @@ from tallygate.store import providers
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
 Url = Annotated[str, msgspec.Meta(max_length=2048)]
 Secret = Annotated[str, msgspec.Meta(max_length=4096, pattern=r"^[\x21-\x7e]*\Z")]
+Pool = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Weight = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 Priority = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=86_400_000)]
@@ -44,6 +45,7 @@ class ProviderChange(bodies.Body, kw_only=True):
     protocol: Literal["openai", "anthropic"] | UnsetType = UNSET
     base_url: Url | UnsetType = UNSET
     secret: Secret | UnsetType = UNSET
+    credentials: Pool | UnsetType | None = UNSET
     weight: Weight | UnsetType = UNSET
     priority: Priority | UnsetType = UNSET
     models: Models | UnsetType | None = UNSET

@@ -37,6 +37,8 @@ RULES: Final = (
     Rule("/admin/keys", Need.OPERATE, Need.OPERATE, "The list shows whole keys."),
     Rule("/admin/usage", Need.READ, Need.OPERATE),
     Rule("/api/keys", Need.READ, Need.OPERATE),
+    Rule("/api/tokens", Need.READ, Need.OPERATE),
+    Rule("/api/routes", Need.READ, Need.ADMINISTER, "Its address is where its headers go."),
     Rule("/api/nodes", Need.READ, Need.OPERATE),
     Rule("/api/audit", Need.READ, Need.ADMINISTER),
     Rule("/metrics", Need.READ, Need.ADMINISTER),

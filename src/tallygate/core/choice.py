@@ -41,10 +41,10 @@ class Routes:
         if self.is_demo:
             return [(one, model) for one in self._providers if model == DEMO_MODEL and one.is_demo]
         speakers = [one for one in self._providers if one.protocol is protocol]
-        if len(self._providers) == 1:
+        if len({one.label for one in self._providers}) == 1:
             return [(one, one.aliases.get(model, model)) for one in speakers]
         prefix, slash, rest = model.partition("/")
-        named = [(one, rest) for one in speakers if slash and one.name == prefix]
+        named = [(one, rest) for one in speakers if slash and one.label == prefix]
         if named:
             return [(one, one.aliases.get(name, name)) for one, name in named]
         aliased = [(one, one.aliases[model]) for one in speakers if model in one.aliases]
@@ -62,7 +62,7 @@ class Routes:
         names: dict[str, str] = {}
         for provider in sorted(self._providers, key=lambda one: one.priority):
             for name in (*(provider.models or ()), *provider.aliases):
-                names.setdefault(name, provider.name)
+                names.setdefault(name, provider.label)
         return sorted(names.items())
 
 

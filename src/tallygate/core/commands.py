@@ -58,6 +58,7 @@ class PatchKey(Arguments):
     models: list[str] | UnsetType | None = UNSET
     addresses: list[str] | UnsetType | None = UNSET
     scopes: list[str] | UnsetType = UNSET
+    team_id: str | UnsetType = UNSET
 
 
 class DeleteKey(Arguments):
@@ -114,6 +115,7 @@ class SaveProvider(Arguments):
     protocol: str | UnsetType = UNSET
     base_url: str | UnsetType = UNSET
     secret: str | UnsetType = UNSET
+    credentials: str | UnsetType | None = UNSET  # a pool whose secrets it uses
     weight: int | UnsetType = UNSET
     priority: int | UnsetType = UNSET
     models: list[str] | UnsetType | None = UNSET
@@ -184,6 +186,7 @@ class ProviderView(msgspec.Struct, kw_only=True):
     protocol: str
     base_url: str
     has_secret: bool
+    credentials: str | None
     weight: int
     priority: int
     models: list[str] | None

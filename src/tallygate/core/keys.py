@@ -49,9 +49,13 @@ def check_digits(body: bytes) -> str:
     return _base62(zlib.crc32(body), CHECK_LENGTH)
 
 
+def is_short_enough(secret: bytes) -> bool:
+    return 0 < len(secret) <= KEY_LENGTH_MAX
+
+
 def is_plausible(secret: bytes) -> bool:
     """False only for a key of our own shape with wrong check digits, or of an absurd length."""
-    if not 0 < len(secret) <= KEY_LENGTH_MAX:
+    if not is_short_enough(secret):
         return False
     if _OWN_SHAPE.match(secret) is None:
         return True

@@ -12,6 +12,7 @@ from tallygate.core.deliveries import Deliver, Delivered
 from tallygate.core.limits import Limit
 from tallygate.core.pricing import Book
 from tallygate.core.provider import Snapshot
+from tallygate.core.shares import Share, Shared
 
 
 class Key(msgspec.Struct, array_like=True, gc=False):
@@ -110,6 +111,13 @@ class Gauges(msgspec.Struct, array_like=True, tag="gauges"):
     slot: int
     boot: int
     values: bytes
+
+
+class CredentialUse(msgspec.Struct, array_like=True, tag="credentials"):
+    """Credentials of pools, by id: used lately, and refused by their upstream with 401."""
+
+    used: list[int]
+    refused: list[int]
 
 
 class Priced(msgspec.Struct, array_like=True, tag="priced"):
@@ -257,15 +265,16 @@ class Result(msgspec.Struct, array_like=True, tag="result"):
     value: bytes  # msgpack
 
 
-FromWorker = (
-    Hello | LookUp | Sync | FetchModels | Claim | Fulfil | Deliver | Gauges | Priced | Command
-)
+_Told = Gauges | CredentialUse | Priced  # unasked, and unanswered
+_Asked = Hello | LookUp | Sync | FetchModels | Claim | Fulfil | Deliver | Share | Command
+FromWorker = _Asked | _Told
 FromClerk = (
     Welcome
     | Found
     | Synced
     | Refreshed
     | Claimed
+    | Shared
     | Delivered
     | Changes
     | Recall

@@ -5,6 +5,7 @@ import enum
 import msgspec
 
 from tallygate.core.dify import App
+from tallygate.core.routes import Route
 
 
 class Protocol(enum.StrEnum):
@@ -39,6 +40,14 @@ class Provider(msgspec.Struct, frozen=True, array_like=True):
     deadlines: Deadlines = Deadlines()
     is_private_allowed: bool = True  # made by an operator: private addresses are their right
     is_demo: bool = False
+    pool: str = ""  # of credentials, whose secrets take the place of its own
+    credential_id: int = 0  # the one of the pool that `secret` is
+    parent: str = ""  # the provider as it is configured, of one that stands for one credential
+
+    @property
+    def label(self) -> str:
+        """What people know it by."""
+        return self.parent or self.name
 
     def __repr__(self) -> str:
         return f"<Provider {self.name} {self.protocol.value} weight={self.weight}>"
@@ -50,3 +59,4 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     version: int
     providers: tuple[Provider, ...]
     apps: tuple[App, ...] = ()  # of Dify
+    routes: tuple[Route, ...] = ()

@@ -10,7 +10,9 @@ from tallygate.core.errors import Code, Refusal
 from tallygate.core.ports import FetchModels
 from tallygate.core.provider import Provider
 from tallygate.gateway.answers import Shape, json_answer, refusal_answer
+from tallygate.gateway.backends import Backends
 from tallygate.gateway.claims import Claims
+from tallygate.gateway.credential_use import CredentialNotes
 from tallygate.gateway.deliver import Deliveries
 from tallygate.gateway.delivery_door import door_of
 from tallygate.gateway.dify_exchange import DifyExchange
@@ -23,6 +25,9 @@ from tallygate.gateway.plain import PlainExchange
 from tallygate.gateway.plan import Plan, Service, client_address, is_trusted, parse_networks
 from tallygate.gateway.price_list import PriceList
 from tallygate.gateway.record import Recorder
+from tallygate.gateway.route import passthrough
+from tallygate.gateway.route_exchange import RouteExchange
+from tallygate.gateway.route_shares import RouteShares
 from tallygate.gateway.upstreams import Upstreams
 from tallygate.telemetry.counters import Counters
 from tallygate.wire.front import Connection
@@ -53,6 +58,8 @@ class Gateway:
         claims: Claims,
         recorder: Recorder,
         upstreams: Upstreams,
+        backends: Backends,
+        shares: RouteShares,
         control: Pool,
         counters: Counters,
         via: bytes,
@@ -65,6 +72,8 @@ class Gateway:
         self.claims = claims
         self.recorder = recorder
         self.upstreams = upstreams
+        self.backends = backends
+        self.shares = shares
         self.control = control
         self.counters = counters
         self.schedule: Callable[[Callable[[], None]], object] = loop.call_soon
@@ -75,6 +84,7 @@ class Gateway:
         self.deliveries = Deliveries(self, deliver, door_of(options), options.dify_body_bytes_max)
         self.fetch_models: Callable[[FetchModels], bool] = lambda _: False
         self.attempts_max = options.attempts_max
+        self.credential_use = CredentialNotes()
         self.default_output_tokens = options.default_output_tokens
         self.client_gone_drain_ms = options.client_gone_drain_s * 1000
         self.client_gone_drain_bytes_max = options.client_gone_drain_bytes_max
@@ -115,16 +125,8 @@ class Gateway:
     def passthrough_candidates(
         self, route: str, scopes: tuple[str, ...]
     ) -> tuple[tuple[Provider, str], ...]:
-        """Providers that take this other /v1 path, if a scope of the key allows it."""
-        if "passthrough" in scopes or route in scopes:
-            found = tuple(
-                (one.provider, "")
-                for one in self.upstreams.all()
-                if any(_covers(pattern, route) for pattern in one.provider.passthrough)
-            )
-            if found:
-                return found
-        raise Refusal(Code.NOT_FOUND, f"Nothing is served at {route}.")
+        providers = [one.provider for one in self.upstreams.all()]
+        return passthrough(providers, route, scopes)
 
     def refresh_models(self, listing: ModelsExchange) -> bool:
         """Ask the clerk to refresh; False when it cannot be asked."""
@@ -153,9 +155,9 @@ class Gateway:
     def respond(self, connection: Connection, head: RequestHead, body: bytes) -> None:
         plan = head.memo
         if plan is None or plan.version != self._plans_version:
-            plan = head.memo = Plan(head, self._plans_version, self._via)
+            plan = self._plan(head)
         service = plan.service
-        if service is _METERED or service is Service.PASSTHROUGH:
+        if service is _METERED or service is _PASSTHROUGH:
             if service is _METERED and head.method != b"POST":
                 self._refuse(connection, head, plan.shape, _POST_ONLY)
             elif not self.recorder.has_room(len(self.running)):
@@ -164,6 +166,11 @@ class Gateway:
                 self._refuse(connection, head, plan.shape, _LOOP)
             else:
                 MeteredExchange(self, connection, head, plan, body).start()
+        elif service is _ROUTE:
+            if (refusal := self._why_no_route(plan)) is not None:
+                self._refuse(connection, head, plan.shape, refusal)
+            else:
+                RouteExchange(self, connection, head, plan).start(body)
         elif service is Service.DIFY:
             if plan.is_loop:
                 self._refuse(connection, head, plan.shape, _LOOP)
@@ -186,13 +193,18 @@ class Gateway:
     def begin(self, connection: Connection, head: RequestHead, length: int) -> int | None:
         plan = head.memo
         if plan is None or plan.version != self._plans_version:
-            plan = head.memo = Plan(head, self._plans_version, self._via)
-        if plan.service in (Service.METERED, Service.PASSTHROUGH, Service.DIFY):
+            plan = self._plan(head)
+        if plan.service in (_METERED, _PASSTHROUGH, Service.DIFY):
             if plan.no_key is not None:
                 raise plan.no_key
             if self.keys.is_unknown(plan.key_hash, self.now_ms()):
                 raise Refusal(Code.INVALID_API_KEY, f"Incorrect API key: {plan.masked_key}.")
             return self._body_bytes_max
+        if plan.service is _ROUTE:
+            if (refusal := self._why_no_route(plan)) is not None:
+                raise refusal
+            RouteExchange(self, connection, head, plan).start_streaming(length)
+            return None
         if plan.service is _CONTROL and not self._is_internal(plan):
             PlainExchange(self, connection, head, plan).start_streaming(length)
             return None
@@ -203,7 +215,7 @@ class Gateway:
     def refuse(self, connection: Connection, head: RequestHead | None, no: Refusal) -> None:
         shape = Shape.OWN
         if head is not None:
-            plan = head.memo or Plan(head, self._plans_version, self._via)
+            plan = head.memo or self._plan(head)
             shape = plan.shape
             if plan.service is Service.WEBHOOK and no.code is Code.TOO_LARGE:
                 self.deliveries.too_large(connection, plan, no)
@@ -218,6 +230,16 @@ class Gateway:
             running.deadline_passed()
 
     # --- inside ---
+
+    def _plan(self, head: RequestHead) -> Plan:
+        plan = head.memo = Plan(head, self._plans_version, self._via, self.backends)
+        return plan
+
+    def _why_no_route(self, plan: Plan) -> Refusal | None:
+        """Before anything is known of the token."""
+        if not self.recorder.has_room(len(self.running)):
+            return _NO_ROOM
+        return _LOOP if plan.is_loop else None
 
     @staticmethod
     def _is_internal(plan: Plan) -> bool:
@@ -269,11 +291,8 @@ class Gateway:
         connection.finish()
 
 
-def _covers(pattern: str, route: str) -> bool:
-    return route.startswith(pattern[:-1]) if pattern.endswith("*") else route == pattern
-
-
-_METERED, _CONTROL = Service.METERED, Service.CONTROL
+_METERED, _PASSTHROUGH = Service.METERED, Service.PASSTHROUGH
+_ROUTE, _CONTROL = Service.ROUTE, Service.CONTROL
 _POST_ONLY = Refusal(Code.METHOD_NOT_ALLOWED, "Send this request with POST.")
 _GET_ONLY = Refusal(Code.METHOD_NOT_ALLOWED, "Send this request with GET.")
 _NOT_FOUND = Refusal(Code.NOT_FOUND, "Nothing is served here.")

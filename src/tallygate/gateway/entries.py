@@ -41,7 +41,7 @@ def entry_of(
         micros = 0 if charge is None else charge.micros
     tokens = counts.get(INPUT_TOKENS, 0) + counts.get(OUTPUT_TOKENS, 0) if counts else 0
     duration_ms = ended_ms - exchange.admitted_ms
-    provider = exchange.upstream.provider.name
+    provider = exchange.upstream.provider.label
     gateway.counters.ended(outcome, status, duration_ms, counts, provider)
     return Entry(
         exchange.request_id,
@@ -64,7 +64,7 @@ def entry_of(
         plan.agent,
         len(exchange.body),
         bytes_out,
-        _attempts(exchange.attempts, provider, status, duration_ms),
+        _attempts(exchange.attempts, exchange.upstream.provider.name, status, duration_ms),
         charge,
         event,
     )

@@ -19,6 +19,8 @@ from tallygate.wire.upstream import Loss
 if TYPE_CHECKING:
     from tallygate.gateway.exchange import MeteredExchange
 
+UNAUTHORIZED = 401
+
 
 def forward(exchange: "MeteredExchange", now_ms: int) -> None:
     """Ask the next upstream in turn; the caller knows that one is left."""
@@ -29,6 +31,8 @@ def forward(exchange: "MeteredExchange", now_ms: int) -> None:
     assert chosen is not None, "asked only while one is left"
     upstream, name = chosen
     exchange.upstream = upstream
+    if credential_id := upstream.provider.credential_id:
+        gateway.credential_use.used.add(credential_id)
     deadlines = exchange.deadlines = upstream.provider.deadlines
     if not exchange.total_deadline_ms:
         gateway.running.add(exchange)
@@ -61,8 +65,13 @@ def failed(
     exchange: "MeteredExchange", head: AnswerHead, payload: bytes, *, is_complete: bool
 ) -> None:
     """The answer is about the provider's own trouble: another may answer instead."""
-    now_ms = exchange.gateway.now_ms()
+    gateway = exchange.gateway
+    now_ms = gateway.now_ms()
     if head.status >= 500:
+        exchange.upstream.breaker.failed(now_ms)
+    elif head.status == UNAUTHORIZED and (refused := exchange.upstream.provider.credential_id):
+        # Whether it is dead its keeper finds out; here it is left alone while others do as well.
+        gateway.credential_use.refused.add(refused)
         exchange.upstream.breaker.failed(now_ms)
     if _is_another_left(exchange, head.status, now_ms):
         exchange.abandon_upstream()

@@ -21,13 +21,16 @@ from tallygate.core.ports import (
     Welcome,
 )
 from tallygate.core.provider import Snapshot
+from tallygate.core.shares import Shared
 from tallygate.gateway.application import Gateway
+from tallygate.gateway.backends import Backends
 from tallygate.gateway.claims import Claims
 from tallygate.gateway.clerk_link import ClerkLink
 from tallygate.gateway.known_keys import KnownKeys
 from tallygate.gateway.lease_book import LeaseBook
 from tallygate.gateway.options import Options
 from tallygate.gateway.record import Recorder
+from tallygate.gateway.route_shares import RouteShares
 from tallygate.gateway.upstreams import Upstreams
 from tallygate.journal.frames import Identity
 from tallygate.journal.slab import Slab, machine_boot
@@ -78,6 +81,8 @@ class Parts:
         bounds = _pool_bounds(options)
         via = f"tallygate-{options.node_uuid[:12]}".encode()
         self._upstreams = Upstreams(loop, tasks, bounds, via)
+        self._backends = Backends(loop, tasks, bounds, via)
+        self._shares = RouteShares(self._book, link.send)
         control = Origin("", 0, is_tls=False, unix_path=options.control_socket)
         self._control = Pool(loop, tasks, control, bounds, None)
         self.gateway = Gateway(
@@ -88,6 +93,8 @@ class Parts:
             claims=Claims(link.send),
             recorder=self._recorder,
             upstreams=self._upstreams,
+            backends=self._backends,
+            shares=self._shares,
             control=self._control,
             counters=self.counters,
             via=via,
@@ -102,6 +109,7 @@ class Parts:
         """After the last answer: units go home, the journal is closed."""
         self._book.give_back_all()
         self._upstreams.close()
+        self._backends.close()
         self._control.close()
         self._recorder.close()
 
@@ -127,6 +135,8 @@ class Parts:
             self._book.recall(message.counters)
         elif isinstance(message, Claimed):
             self.gateway.claims.answered(message)
+        elif isinstance(message, Shared):
+            self._shares.answered(message)
         elif isinstance(message, Delivered):
             self.gateway.deliveries.answered(message)
         elif isinstance(message, Refreshed):
@@ -158,12 +168,15 @@ class Parts:
         self._apply(welcome.snapshot)
         self._book.reconnected()
         self._keys.reconnected()
+        self._shares.reconnected()
         self.gateway.claims.reconnected()
         self.gateway.deliveries.reconnected()
         self.gateway.clerk_returned()
 
     def _apply(self, snapshot: Snapshot) -> None:
         self._upstreams.apply(snapshot)
+        if self._backends.apply(snapshot.routes):
+            self._shares.forget_all()
         self.gateway.providers_changed()
 
     # --- four times a second ---
@@ -180,19 +193,21 @@ class Parts:
         gateway.sweep(now_ms)
         self._book.sweep(gateway.wall_ms())
         self._upstreams.sweep(now_ms)
+        self._backends.sweep(now_ms)
         self._control.sweep(now_ms)
         self._recorder.sweep()
         if self._sweeps % GAUGES_EVERY_SWEEPS == 0:
             self._report()
         if self._sweeps % FORGET_EVERY_SWEEPS == 0:
-            self._book.forget_unused(self._keys.limits_in_use())
+            in_use = self._keys.limits_in_use() | self._shares.limits_in_use
+            self._book.forget_unused(in_use | self._backends.limits_in_use)
 
     def _report(self) -> None:
         counters, upstreams = self.counters, self._upstreams.all()
         counters.gauges.update(
             connections_open=len(self.front.connections),
             requests_running=len(self.gateway.running),
-            upstream_connections_open=self._upstreams.open_count,
+            upstream_connections_open=self._upstreams.open_count + self._backends.open_count,
             buffered_bytes=self.front.buffered_bytes,
             leases_held=len(self._book),
             keys_known=len(self._keys),
@@ -204,8 +219,10 @@ class Parts:
             journal_failures=self._recorder.failures,
             connections_accepted=self.front.accepted,
         )
-        counters.unhealthy = [one.provider.name for one in upstreams if not one.breaker.is_closed]
+        unhealthy = [one.provider.name for one in upstreams if not one.breaker.is_closed]
+        counters.unhealthy = unhealthy + self._backends.unhealthy()
         self._link.send(Gauges(self._options.slot, self._options.boot, counters.encode()))
+        self.gateway.credential_use.tell(self._link.send)
 
 
 def _open_journal(options: Options, store_uuid: str) -> Journal:

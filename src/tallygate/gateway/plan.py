@@ -8,10 +8,12 @@ import enum
 import ipaddress
 
 from tallygate.core.errors import Code, Refusal
-from tallygate.core.keys import hash_key, is_plausible, mask
+from tallygate.core.keys import hash_key, is_plausible, is_short_enough, mask
 from tallygate.core.provider import Protocol
 from tallygate.core.request import Dialect
+from tallygate.core.routes import token_of
 from tallygate.gateway.answers import Shape
+from tallygate.gateway.backends import Backend, Backends
 from tallygate.gateway.delivery_head import WEBHOOK_PATH, DeliveryHead
 from tallygate.gateway.dify_path import dify_path
 from tallygate.gateway.known_keys import KnownKey
@@ -26,6 +28,7 @@ class Service(enum.Enum):
 
     METERED = "a metered call"
     PASSTHROUGH = "a call that is only counted"
+    ROUTE = "a private service"
     DIFY = "a call of a Dify app that is not metered"
     MODELS = "the list of models"
     HEALTH = "liveness"
@@ -49,6 +52,7 @@ class Plan:
 
     __slots__ = (
         "agent",
+        "backend",
         "delivery",
         "dialect",
         "dify",
@@ -67,7 +71,9 @@ class Plan:
         "version",
     )
 
-    def __init__(self, head: RequestHead, version: int, via: bytes) -> None:
+    def __init__(
+        self, head: RequestHead, version: int, via: bytes, backends: Backends | None = None
+    ) -> None:
         self.version = version
         self.is_loop = any(via in value for name, value, _ in head.fields if name == b"via")
         self.route = head.path.decode("ascii")
@@ -97,20 +103,34 @@ class Plan:
         self.key_hash = b""
         self.masked_key = ""
         self.no_key: Refusal | None = None
-        self.prefixes: dict[Upstream, bytes] = {}  # the head for each upstream, once made
+        self.prefixes: dict[Upstream | Backend, bytes] = {}  # the head for each, once made
+        self.backend: Backend | None = None
+        if backends is not None and backends.table.size:
+            self._find_backend(head, backends)
         if self.shape is not Shape.OWN:
-            self._read_key(head)
+            self._read_key(key_of(head), "No API key was sent. Send it as `Authorization: Bearer`.")
 
-    def _read_key(self, head: RequestHead) -> None:
-        secret = key_of(head)
+    def _find_backend(self, head: RequestHead, backends: Backends) -> None:
+        route = backends.table.match(head.value(b"host").decode("latin-1"), self.route)
+        if route is None:
+            return
+        self.backend = backends.of(route)
+        self.service, self.shape = Service.ROUTE, Shape.OWN
+        self.dialect = self.dify = self.delivery = None
+        self.route = route.path
+        sent = [head.value(name).decode("latin-1") for name in (b"x-api-key", b"authorization")]
+        self._read_key(
+            token_of(*sent).encode("latin-1"), "No token was sent. Send it as `X-API-Key`."
+        )
+
+    def _read_key(self, secret: bytes, no_key: str) -> None:
         if not secret:
-            self.no_key = Refusal(
-                Code.INVALID_API_KEY,
-                "No API key was sent. Send it as `Authorization: Bearer <key>`.",
-            )
+            self.no_key = Refusal(Code.INVALID_API_KEY, no_key)
             return
         self.masked_key = mask(secret.decode("latin-1"))
-        if not is_plausible(secret):
+        # A token may be another system's that looks like ours: only the clerk knows those.
+        is_possible = is_plausible if self.backend is None else is_short_enough
+        if not is_possible(secret):
             self.no_key = unknown_key(self.masked_key)
         self.key_hash = hash_key(secret)
 

@@ -1,11 +1,12 @@
 """Which upstreams may answer a request, and how much of them it may cost."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from tallygate.core.choice import Routes
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.ports import Key
-from tallygate.core.provider import Protocol
+from tallygate.core.provider import Protocol, Provider
 from tallygate.core.request import BadRequest, Dialect, MeteredRequest, read_request
 from tallygate.gateway.dify_call import DifyCall
 from tallygate.gateway.dify_path import DifyPath
@@ -91,3 +92,18 @@ def tokens_at_most(request: MeteredRequest, found: Candidates, default_output: i
     elif cap is not None:
         output = min(output, cap)
     return max(1, request.input_tokens_estimate + output * request.choices)
+
+
+def passthrough(providers: Iterable[Provider], route: str, scopes: tuple[str, ...]) -> Candidates:
+    """Providers that take this other /v1 path, if a scope of the key allows it."""
+    if "passthrough" in scopes or route in scopes:
+        found = tuple(
+            (one, "") for one in providers if any(_covers(two, route) for two in one.passthrough)
+        )
+        if found:
+            return found
+    raise Refusal(Code.NOT_FOUND, f"Nothing is served at {route}.")
+
+
+def _covers(pattern: str, route: str) -> bool:
+    return route.startswith(pattern[:-1]) if pattern.endswith("*") else route == pattern

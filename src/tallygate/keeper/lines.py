@@ -42,6 +42,10 @@ class Lines:
         if file is not None:
             self._handlers.append(PrivateFile(file))
 
+    @property
+    def is_verbose(self) -> bool:
+        return self._level <= logging.DEBUG
+
     def write(self, text: str, level: int = logging.INFO) -> None:
         if level < self._level:
             return

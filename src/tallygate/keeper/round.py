@@ -42,6 +42,7 @@ class Orders:
     concurrency: int = 128
     metrics_file: Path | None = None
     window_ms: int = HOUR_MS
+    keeps_reports: bool = False  # each credential's, to be read in the end
 
 
 @dataclass(slots=True, kw_only=True)
@@ -120,7 +121,7 @@ class Keeper:
                 self._kinds(),
                 sender,
                 wanted,
-                _Ears(self._telling, done.reports),
+                _Ears(self._telling, done.reports) if orders.keeps_reports else self._telling,
                 jitter=random.random,
                 concurrency=orders.concurrency,
                 on_failure=failed,
@@ -154,6 +155,7 @@ class _Ears(Telling):
     def __init__(self, telling: Telling, reports: list[Report]) -> None:
         self._telling = telling
         self._reports = reports
+        self.wants_attempts = telling.wants_attempts
 
     def begins(self, run: Run, choices: list[Choice]) -> None:
         self._telling.begins(run, choices)

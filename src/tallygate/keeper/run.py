@@ -79,7 +79,9 @@ class Wanted:
 
 
 class Listener:
-    """Hears how a run goes."""
+    """Hears how a run goes; each attempt only if it `wants_attempts`."""
+
+    wants_attempts = False
 
     def begins(self, run: Run, choices: list[Choice]) -> None: ...
 
@@ -145,7 +147,8 @@ class _Work:
         self._jitter = jitter
         self._tasks = tasks
         self._pace = Pace(book, concurrency)
-        self._checker = Checker(book, self._pace, sender, jitter, self._note)
+        note = self._note if listener.wants_attempts else _ignore
+        self._checker = Checker(book, self._pace, sender, jitter, note)
         self._attempts: dict[int, list[str]] = {}
         self._busy: list[tuple[Choice, Kind, str]] = []
         self.tally = Tally()
@@ -242,3 +245,6 @@ class _Work:
         report = Report(choice, end, reason, attempts=attempts, **more)
         self.tally.add(report)
         self._listener.ended(sum(self.tally.ends.values()), self.tally.total, report)
+
+
+def _ignore(credential_id: int, text: str) -> None: ...

@@ -15,6 +15,7 @@ DAY_MS = 86_400_000
 class Telling(Listener):
     def __init__(self, lines: Lines, wording: Wording, grace_days: int) -> None:
         self._lines = lines
+        self.wants_attempts = lines.is_verbose
         self._wording = wording
         self._grace_days = grace_days
 

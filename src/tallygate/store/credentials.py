@@ -4,8 +4,8 @@ Whoever changes one says so in the feed, for clerks carry the secrets of pools t
 """
 
 import secrets
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
@@ -29,6 +29,8 @@ _VIEW = sa.select(
     credential.c.user_name.label("user"),
 )
 _by_id = credential.c.id
+POOL_MAX: Final = 100
+REFUSAL_MS: Final = 30_000
 
 
 def purpose(credential_id: int) -> str:
@@ -196,6 +198,51 @@ async def want_check(tx: Tx, credential_id: int, now_ms: int) -> CredentialView:
     where = (_by_id == credential_id, credential.c.wanted_ms.is_(None))
     await tx.execute(sa.update(credential).where(*where).values(wanted_ms=now_ms))
     return found
+
+
+async def note_use(tx: Tx, used: Collection[int], refused: Collection[int], now_ms: int) -> None:
+    """By gateways. What was checked a moment ago is not checked again for a refusal that may be
+    older than the secret that it has now."""
+    if used:
+        in_use = sa.update(credential).where(_by_id.in_(used), credential.c.state.in_(LIVING))
+        await tx.execute(in_use.values(last_used_ms=now_ms))
+    if refused:
+        checked = sa.func.coalesce(credential.c.last_checked_ms, 0) < now_ms - REFUSAL_MS
+        idle = (credential.c.wanted_ms.is_(None), credential.c.state.in_(LIVING))
+        asked = sa.update(credential).where(_by_id.in_(refused), checked, *idle)
+        await tx.execute(asked.values(wanted_ms=now_ms))
+
+
+class Pooled(msgspec.Struct, frozen=True, kw_only=True):
+    """A credential that gateways may use, opened."""
+
+    id: int
+    kind: str
+    pool: str
+    failures: int
+    parts: dict[str, str]
+
+    def __repr__(self) -> str:
+        return f"<Pooled {self.id}>"
+
+
+async def of_pools(tx: Tx, ring: bytes, pools: Collection[str]) -> tuple[list[Pooled], list[int]]:
+    """Those in use, and the ids of those that stay shut; a bounded number of each pool."""
+    found, shut = [], []
+    for pool in sorted(pools):
+        where = (credential.c.pool == pool, credential.c.state.in_(LIVING))
+        query = sa.select(credential).where(*where, credential.c.sealed.is_not(None))
+        ordered = query.order_by(credential.c.failures, _by_id).limit(POOL_MAX)
+        for row in await tx.execute(ordered):
+            try:
+                parts = unseal(ring, row.id, bytes(row.sealed))
+            except sealing.Unsealable:
+                shut.append(row.id)
+                continue
+            found.append(
+                Pooled(id=row.id, kind=row.kind, pool=pool, failures=row.failures, parts=parts)
+            )
+    return found, shut
 
 
 async def is_pressing(tx: Tx, ends_before_ms: int, again_before_ms: int) -> bool:

@@ -152,6 +152,12 @@ async def list_of_user(tx: Tx, user_id: str) -> list[KeyView]:
     return await _views(tx, api_key.c.user_id == user_id, None)
 
 
+async def views_of(tx: Tx, ids: Sequence[int]) -> list[KeyView]:
+    """These keys, in this order; those that are deleted are left out."""
+    found = {view.id: view for view in await _views(tx, api_key.c.id.in_(ids), None)}
+    return [found[id_] for id_ in ids if id_ in found]
+
+
 async def _views(tx: Tx, condition: sa.ColumnElement[bool], limit: int | None) -> list[KeyView]:
     query = sa.select(api_key).where(condition, api_key.c.deleted_ms.is_(None))
     rows = (await tx.execute(query.order_by(api_key.c.id).limit(limit))).all()
@@ -211,9 +217,9 @@ def _view(
 
 
 async def patch(tx: Tx, key_id: int, **changes: Any) -> bool:
-    """Set columns by name: label, is_active, expires_ms, models, addresses, scopes. False: none."""
+    """Set columns by name: label, is_active, expires_ms, models … team_id. False: no such key."""
     assert changes.keys() <= {
-        *("label", "is_active", "expires_ms", "models", "addresses", "scopes"),
+        *("label", "is_active", "expires_ms", "models", "addresses", "scopes", "team_id"),
     }, "what else a key has is changed elsewhere"
     for name in changes.keys() & {"models", "addresses", "scopes"}:
         changes[name] = _json(changes[name])

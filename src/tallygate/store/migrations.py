@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from tallygate.core.errors import StoreRefused
 from tallygate.store import schema
 from tallygate.store.database import Database, Tx
-from tallygate.store.postgresql import SCHEMA
+from tallygate.store.points_views import create_points_views
+from tallygate.store.postgresql import LOCK_TIMEOUT_MS, SCHEMA
 from tallygate.store.views import create_views
 
 MIGRATION_DEADLINE_S = 600.0
@@ -41,7 +42,7 @@ async def migrate(db: Database, new_uuid: Callable[[], uuid.UUID] = uuid.uuid4) 
     now_ms = await _system_ms(db)
     async with db.writing(deadline_s=MIGRATION_DEADLINE_S) as tx:
         if tx.dialect == "postgresql":
-            await tx.execute(sa.text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"))
+            await _wait_for_others(tx)
             await tx.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
         found = await tx.run_sync(_look)
         _refuse_if_unusable(found)
@@ -49,7 +50,15 @@ async def migrate(db: Database, new_uuid: Callable[[], uuid.UUID] = uuid.uuid4) 
             return
         await tx.run_sync(_upgrade)
         await create_views(tx)
+        await create_points_views(tx)
         await _write_version(tx, str(new_uuid()), now_ms, is_new=found.is_empty)
+
+
+async def _wait_for_others(tx: Tx) -> None:
+    """One process migrates at a time, however long it takes; tables are not waited for so long."""
+    await tx.execute(sa.text("SET LOCAL lock_timeout TO 0"))
+    await tx.execute(sa.text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"))
+    await tx.execute(sa.text(f"SET LOCAL lock_timeout TO {LOCK_TIMEOUT_MS}"))
 
 
 async def check_schema(db: Database) -> None:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from tallygate.store.database import Tx
 
-VIEWS = ("trial_keys", "usage_stats")
+VIEWS = ("trial_keys", "usage_stats", "tokens", "token_usage_logs")
 
 _FAR_EAST = "'Pacific/Kiritimati', 'Pacific/Apia', 'Etc/GMT-14'"
 _FAR_WEST = (
@@ -50,6 +50,42 @@ _USAGE_STATS = """CREATE VIEW usage_stats AS
     WHERE l.subject_kind = 'key' AND l.is_daily"""
 
 
+_TIME = {
+    "sqlite": "strftime('%Y-%m-%d %H:%M:%f', {ms} / 1000.0, 'unixepoch')",
+    "postgresql": "to_timestamp({ms} / 1000.0)",
+}
+_HEX = {"sqlite": "lower(hex({hash}))", "postgresql": "encode({hash}, 'hex')"}
+
+# A rotated token goes by its newest hash.
+_NEWEST = """(SELECT s.hash FROM key_secret s WHERE s.key_id = k.id
+        ORDER BY s.created_ms DESC, s.expires_ms IS NOT NULL, s.hash LIMIT 1)"""
+
+_TOKENS = """CREATE VIEW tokens AS
+    SELECT k.id AS id,
+        k.label AS name,
+        NULLIF(k.team_id, '') AS team_id,
+        {hash} AS token_hash,
+        k.scopes AS scopes,
+        CASE WHEN k.is_active THEN 1 ELSE 0 END = 1 AS is_active,
+        {created} AS created_at,
+        {expires} AS expires_at,
+        {last_used} AS last_used
+    FROM api_key k
+    WHERE k.kind = 'ntk' AND k.deleted_ms IS NULL"""
+
+_USAGE_LOGS = """CREATE VIEW token_usage_logs AS
+    SELECT u.id AS id,
+        {hash} AS token_hash,
+        u.route AS route_path,
+        {used} AS used_at,
+        u.address AS ip_address,
+        u.agent AS user_agent,
+        u.status AS response_status,
+        u.duration_ms AS response_time_ms
+    FROM usage u JOIN api_key k ON k.id = u.key_id
+    WHERE k.kind = 'ntk'"""
+
+
 async def create_views(tx: Tx) -> None:
     """Make the views, or make them anew; part of migrating."""
     masked = _MASKED.format(key_id="CAST(l.subject_id AS BIGINT)")
@@ -57,3 +93,9 @@ async def create_views(tx: Tx) -> None:
         await tx.execute(sa.text(f"DROP VIEW IF EXISTS {name}"))
     await tx.execute(sa.text(_TRIAL_KEYS))
     await tx.execute(sa.text(_USAGE_STATS.format(masked=masked, day=_DAY[tx.dialect])))
+    hashed, time = _HEX[tx.dialect].format(hash=_NEWEST), _TIME[tx.dialect]
+    names = {"created": "k.created_ms", "expires": "k.expires_ms", "last_used": "k.last_used_ms"}
+    times = {name: time.format(ms=ms) for name, ms in names.items()}
+    await tx.execute(sa.text(_TOKENS.format(hash=hashed, **times)))
+    used = time.format(ms="u.at_ms")
+    await tx.execute(sa.text(_USAGE_LOGS.format(hash=hashed, used=used)))

@@ -74,6 +74,9 @@ class Connection(Protocol):
 
     def resume_body(self) -> None: ...
 
+    def open_tunnel(self) -> bytes:
+        """Pass all that still comes to the handler as it is; answers what has come already."""
+
     def will_close(self) -> bool:
         """The connection ends with this answer, so the answer should say so."""
 

@@ -12,6 +12,7 @@ from typing import Any
 import httptools
 
 from tallygate.core.errors import Code, Refusal
+from tallygate.core.paths import AMBIGUOUS
 
 HEAD_END = b"\r\n\r\n"
 MEMORY_ENTRIES_MAX = 1024
@@ -54,11 +55,7 @@ _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*\Z")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])?(?::[0-9]*)?\Z")
 _TARGET = re.compile(rb"/[\x21\x22\x24-\x5b\x5d-\x7e]*\Z")  # no space, control, `#`, `\`, non-ASCII
-# Empty and dot-segments, encoded separators, and encoded letters and digits: an upstream would
-# decode them to a path that we have not matched (RFC 3986, 6.2.2.2).
-_AMBIGUOUS = re.compile(
-    rb"//|/\.\.?(?:/|\Z)|%(?:00|2[dDeEfF]|3[0-9]|4[1-9a-fA-F]|5[0-9aAcCfF]|6[1-9a-fA-F]|7[0-9aA])"
-)
+_AMBIGUOUS = re.compile(AMBIGUOUS.encode())
 _LENGTH = re.compile(
     rb"\r\n[Cc][Oo][Nn][Tt][Ee][Nn][Tt]-[Ll][Ee][Nn][Gg][Tt][Hh]:[ \t]*([0-9]+)[ \t]*\r\n"
 )

@@ -16,6 +16,7 @@ from tallygate.wire.front import NEVER, Front, Handler
 from tallygate.wire.head import HEAD_END, RequestHead
 from tallygate.wire.head_start import CR, what_is_wrong, without_empty_lines
 from tallygate.wire.patience import hasten, is_past_words, set_deadline
+from tallygate.wire.tunnel import open_tunnel
 
 WRITE_BUFFER_HIGH = 256 << 10
 PIPELINED_BYTES_MAX = 64 << 10
@@ -103,8 +104,7 @@ class ClientConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """A client that has sent all it will may still be reading: answer, then close.
 
-        It may as well be gone, which shows only when something is written to it: so nothing is
-        awaited on its behalf for longer than a while.
+        It may as well be gone, which only a write shows: so nothing is awaited for it for long.
         """
         self.must_close = True
         self.has_sent_all = True
@@ -272,8 +272,8 @@ class ClientConnection(asyncio.Protocol):
         if self.is_reading_paused:
             self.resume_reading()
 
-    def close_if_idle(self) -> None:
-        hasten(self)
+    open_tunnel = open_tunnel
+    close_if_idle = hasten
 
     def deadline_passed(self) -> None:
         transport = self.transport

@@ -64,6 +64,7 @@ class UpstreamConnection(asyncio.Protocol):
         "idle_until_ms",
         "is_request_complete",
         "is_reused",
+        "is_upgrade_wanted",
         "is_usable",
         "transport",
     )
@@ -95,6 +96,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._chunks: ChunkedReader | None = None
         self._missing = 0
         self._informational = 0
+        self.is_upgrade_wanted = False  # whoever asks for a tunnel says otherwise
 
     def send(self, asker: Asker, data: bytes, *, is_head_request: bool) -> None:
         """Send the (first part of the) request."""
@@ -113,6 +115,13 @@ class UpstreamConnection(asyncio.Protocol):
         self.is_usable = False
         if self.transport is not None:
             self.transport.abort()
+
+    def hang_up(self) -> None:
+        """As `abandon`, but what was sent goes out."""
+        self.asker = None
+        self.is_usable = False
+        if self.transport is not None:
+            self.transport.close()
 
     def pause(self) -> None:
         """Read no more of the answer for now; a free connection has none, and is not paused."""
@@ -211,6 +220,12 @@ class UpstreamConnection(asyncio.Protocol):
             self.asker.answer_began(head, payload, is_complete=False)
 
     def _skip_informational(self, head: AnswerHead, rest: bytes) -> None:
+        if head.status == 101 and self.is_upgrade_wanted and self.asker is not None:
+            self._head, self._buffer = head, b""
+            self.is_usable = False  # for anything else
+            head.length, head.is_chunked = -1, False  # it ends with the connection
+            self.asker.answer_began(head, rest, is_complete=False)
+            return
         self._informational += 1
         if head.status == 101 or self._informational > INFORMATIONAL_MAX:
             self._lose(Loss.MALFORMED)

@@ -19,12 +19,15 @@ from tallygate.clerk.commands import (
     dead_letters,
     dify,
     holds,
+    import_points,
+    import_tokens,
     imports,
     keys,
     nodes,
     prices,
     providers,
     redeem,
+    routes,
     usage,
     wallets,
 )
@@ -66,6 +69,9 @@ HANDLERS: Handlers = {
     **credentials.HANDLERS,
     **dify.HANDLERS,
     **accounts.HANDLERS,
+    **routes.HANDLERS,
+    **import_points.HANDLERS,
+    **import_tokens.HANDLERS,
 }
 _STANDING: tuple[type[known.Arguments], ...] = (
     known.CleanUsage,

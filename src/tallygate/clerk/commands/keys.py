@@ -70,11 +70,12 @@ async def create(context: Context, wanted: CreateKey) -> KeyView:
 
 async def patch(context: Context, change: PatchKey) -> KeyView:
     before = await _find(context, change.key)
-    names = ("label", "is_active", "expires_ms", "models", "addresses", "scopes")
+    names = ("label", "is_active", "expires_ms", "models", "addresses", "scopes", "team_id")
     given = {name: getattr(change, name) for name in names}
     given = {name: value for name, value in given.items() if value is not UNSET}
     _check_texts(given.get("models"), given.get("addresses"), given.get("scopes"))
     _check_text(given.get("label", ""), "label")
+    _check_text(given.get("team_id", ""), "team_id")
     _check_expiry(given.get("expires_ms"))
     await keys.patch(context.tx, before.id, **given)
     changed: list[int] = []

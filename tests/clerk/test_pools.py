@@ -1,0 +1,41 @@
+"""A provider may use the secrets of a pool: gateways get those that live, and as they are now."""
+
+import pytest
+
+from tallygate.core.commands import SaveProvider
+from tallygate.core.credential_commands import CreateCredential, NewCredential
+from tallygate.core.ports import CredentialUse
+from tallygate.store import credentials
+from tests.clerk.samples import Node
+
+pytestmark = pytest.mark.anyio
+
+
+async def add(node: Node, kind: str, **parts: str) -> int:
+    given = "refresh_token" if kind == "oauth2" else "secret"
+    new = NewCredential(kind=kind, name="n", pool="cards", parts=parts, given=given)
+    return int((await node.command(CreateCredential(new=new)))["id"])
+
+
+async def secrets(node: Node) -> dict[str, str]:
+    await node.clerk.providers.load()
+    return {one.name: one.secret for one in node.clerk.providers.snapshot.providers}
+
+
+async def test_each_living_credential_stands_for_its_provider(any_node: Node) -> None:
+    """Fresh secrets after each renewal; none of who is quarantined, or has none to show yet."""
+    node = any_node
+    change = SaveProvider(name="p", is_new=True, base_url="http://127.0.0.1:9/v1", models=["m"])
+    change.credentials = "cards"
+    await node.command(change)
+    assert await secrets(node) == {}, "nobody may be asked with no secret"
+    first = await add(node, "openai-key", secret="sk-1")
+    second = await add(node, "oauth2", refresh_token="r", access_token="a")
+    await add(node, "oauth2", refresh_token="not renewed yet")
+    await add(node, "telnet", secret="of no known kind")
+    assert await secrets(node) == {f"p#{first}": "sk-1", f"p#{second}": "a"}
+    await node.clerk.keepers.heard(CredentialUse([first], [second]))
+    async with node.clerk.db.reading() as tx:
+        assert (await credentials.get(tx, first)).last_used_ms is not None
+        assert (await credentials.get(tx, second)).last_used_ms is None
+        assert await credentials.is_pressing(tx, 0, 0)
