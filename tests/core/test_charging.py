@@ -50,12 +50,8 @@ def known(source: Source, tokens: int = 5, **changes: object) -> Known:
         "source": source,
         "told": Told("ann", "m", tokens, 0),
     }
-<<<<<<< HEAD
-    return Known(**(values | {"reports": {}, "micros": 9, "refunded_micros": 0} | changes))  # type: ignore[arg-type]  # values of several types
-=======
     both = values | {"reports": {}, "micros": 9, "refunded_micros": 0} | changes
     return Known(**both)  # type: ignore[arg-type]  # the values are of their fields' types
->>>>>>> main
 
 
 @pytest.mark.parametrize("source", TELLERS)

@@ -15,12 +15,8 @@ KEY, NOW_S, BODY = b"k" * 24, 1_770_800_000, b'{"event":"message_end"}'
 
 def is_right(signatures: str, **changes: object) -> bool:
     values = {"message_id": "msg_1", "timestamp": str(NOW_S), "body": BODY, "now_s": NOW_S}
-<<<<<<< HEAD
-    return is_signed(KEY, signatures=signatures, **(values | changes))  # type: ignore[arg-type]  # values of several types
-=======
     both = values | changes
     return is_signed(KEY, signatures=signatures, **both)  # type: ignore[arg-type]  # as named
->>>>>>> main
 
 
 def test_a_signature_over_id_time_and_body_is_right() -> None:

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tallygate.core.deliveries import Deliver, Delivered, DeliveryAnswer
 import msgspec
 
+from tallygate.core.deliveries import Deliver, Delivered, DeliveryAnswer
 from tallygate.core.entry import Use
 from tallygate.core.keys import hash_key
 from tallygate.core.leases import chunk
