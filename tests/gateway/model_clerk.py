@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from tallygate.core.deliveries import Deliver, Delivered, DeliveryAnswer
 from tallygate.core.entry import Use
 from tallygate.core.keys import hash_key
 from tallygate.core.leases import chunk
@@ -187,6 +188,7 @@ class ModelClerk:
     asked: list[Any] = field(default_factory=list)  # everything ever sent to it
     waiting: list[Any] = field(default_factory=list)
     claims: dict[str, Claimed] = field(default_factory=dict)
+    delivery_answer: tuple[int, bytes] = (200, b'{"success":true}')
     templates: dict[int, Limit] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -245,6 +247,8 @@ class ModelClerk:
             return self._shared(message)
         if isinstance(message, FetchModels):
             return Refreshed(message.id)
+        if isinstance(message, Deliver):
+            return Delivered([DeliveryAnswer(message.id, *self.delivery_answer)])
         if isinstance(message, Claim):
             old = self.claims.get(message.idempotency_key)
             if old is None:

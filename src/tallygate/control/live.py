@@ -91,10 +91,12 @@ class Live:
         ends_s = loop.time() + LOOKING_S_MAX
         try:
             yield b"retry: 2000\n\n"
-            while not look.is_over and loop.time() < ends_s:
+            while True:
                 look.news.clear()
                 while look.waiting:
                     yield look.waiting.popleft()
+                if look.is_over or loop.time() > ends_s:
+                    return
                 try:
                     async with asyncio.timeout(SILENT_S):
                         await look.news.wait()

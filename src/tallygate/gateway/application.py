@@ -218,7 +218,7 @@ class Gateway:
             plan = head.memo or self._plan(head)
             shape = plan.shape
             if plan.service is Service.WEBHOOK and no.code is Code.TOO_LARGE:
-                self.deliveries.too_large(connection, head, plan, no)
+                self.deliveries.too_large(connection, plan, no)
                 return
         self._refuse(connection, head, shape, no)
 

@@ -95,25 +95,23 @@ class Deliveries:
         try:
             said = self._said(head, plan)
             address = self._address(connection, plan)
+            self._door.check_key(said, address, self._now_s())
             if len(body) > self.bytes_max:
                 raise Refusal(Code.TOO_LARGE, "The body is larger than allowed.")
             self._door.check(said, address, body, self._now_s(), gateway.wall_ms() // 1000)
             self._ship(connection, request_id, said, body, "")
         except Refusal as refusal:
             if refusal.code is Code.TOO_LARGE:
-                self.too_large(connection, head, plan, refusal)
+                self.too_large(connection, plan, refusal)
             else:
                 self.refuse(connection, request_id, refusal)
 
-    def too_large(
-        self, connection: Connection, head: RequestHead, plan: Plan, refusal: Refusal
-    ) -> None:
+    def too_large(self, connection: Connection, plan: Plan, refusal: Refusal) -> None:
         """Refused, and the clerk notes that something was lost if its sender is known."""
         request_id = self.gateway.next_request_id()
         said = plan.delivery
         if said is not None and self._door.is_known(said):
-            length = head.value(b"content-length").decode("latin-1") or "unknown"
-            note = f'{{"too_large": true, "content_length": "{length}"}}'.encode()
+            note = b'{"too_large": true, "bytes_max": %d}' % self.bytes_max
             self._number += 1
             self._send(self._message(self._number, request_id, said, note, refusal.code.value))
         self.refuse(connection, request_id, refusal)
