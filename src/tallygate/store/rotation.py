@@ -12,10 +12,11 @@ import msgspec
 import sqlalchemy as sa
 
 from tallygate.core import sealing
-from tallygate.store import credentials, schema
+from tallygate.store import credentials, routes, schema
 from tallygate.store.database import Database
 from tallygate.store.keeper_schema import credential
 from tallygate.store.money_schema import dify_app
+from tallygate.store.routes_schema import route
 
 ROWS_PER_PORTION: Final = 200
 
@@ -40,6 +41,7 @@ SEALED: Final = (
     Sealed(schema.idempotency.c.answer, ("scope", "key"), "idempotency.answer:{}:{}".format),
     Sealed(dify_app.c.sealed, ("name",), "dify_app.sealed:{}".format),
     Sealed(credential.c.sealed, ("id",), credentials.purpose),
+    Sealed(route.c.sealed, ("id",), routes.purpose),
 )
 
 

@@ -176,18 +176,18 @@ async def _seal(tx: Tx, id_: int, added: dict[str, str], master_key: bytes) -> N
     sealed = None
     if added:
         nonce = secrets.token_bytes(sealing.NONCE_BYTES)
-        sealed = sealing.seal(master_key, msgspec.json.encode(added), _purpose(id_), nonce)
+        sealed = sealing.seal(master_key, msgspec.json.encode(added), purpose(id_), nonce)
     await tx.execute(sa.update(_rows).where(_rows.c.id == id_).values(sealed=sealed))
 
 
 def _unsealed(id_: int, sealed: bytes | None, master_key: bytes) -> dict[str, str]:
     if sealed is None:
         return {}
-    opened = sealing.unseal(master_key, bytes(sealed), _purpose(id_))
+    opened = sealing.unseal(master_key, bytes(sealed), purpose(id_))
     return msgspec.json.decode(opened, type=dict[str, str])
 
 
-def _purpose(id_: int) -> str:
+def purpose(id_: int) -> str:
     return f"route.sealed:{id_}"
 
 
