@@ -37,6 +37,7 @@ from tallygate.control import (
     sessions,
     teams,
     tokens,
+    usage_reports,
     user_points,
     users,
     wallets,
@@ -54,7 +55,7 @@ GUARDED = (
     *(users, teams, own_account, sessions, oidc_sign_in),
     *(wallets, grants, holds, redeem, budgets, models, rates, calculator),
     *(dify_apps, dify_events, langfuse, charges, dead_letters, consumption),
-    credentials,
+    *(credentials, usage_reports),
 )
 
 
