@@ -106,6 +106,9 @@ MEANINGS = {
     "journal_segment_bytes": "The size of one journal file.",
     "journal_bytes_max": "What a worker's journal may hold unsettled before admission stops.",
     "journal_keep_h": "Hours that settled journals are kept, so that a restored backup can replay.",
+    "usage_keep_days": "Days that rows of usage are kept; 0 keeps them for ever.",
+    "rollup_hours_keep_days": "Days that the sums by hour are kept; 0 keeps them for ever.",
+    "rollup_days_keep_days": "Days that the sums by day are kept; 0 keeps them for ever.",
     "feed_keep_h": "Hours that the change feed is kept.",
     "keeper_delete_grace_days": "Days that a credential which its upstream proved invalid stays in "
     "quarantine before it is deleted; 0 deletes it at once.",
