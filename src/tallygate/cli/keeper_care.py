@@ -58,7 +58,7 @@ async def _try(place: Place, kinds: Kinds, which: list[str]) -> list[Trial]:
         else:
             async with db.reading() as tx:
                 views, _ = await credentials.page(tx)
-        book = StoreBook(db, place.master_key, owner="keeper test", grace_ms=0)
+        book = StoreBook(db, lambda: place.master_key, owner="keeper test", grace_ms=0)
         await book.set_clock()
         pace = Pace(book, place.settings.keeper_concurrency)
         async with client.opened() as sender:

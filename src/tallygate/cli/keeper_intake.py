@@ -115,7 +115,7 @@ async def _add(place: Place, new: NewCredential, is_checked: bool) -> Credential
 async def _checked(place: Place, db: Database, ring: bytes, made: CredentialView) -> CredentialView:
     """Quarantined at worst, so that whoever hands it in can look at what was wrong."""
     grace_ms = max(1, place.settings.keeper_delete_grace_days) * DAY_MS
-    book = StoreBook(db, ring, owner="keeper add", grace_ms=grace_ms)
+    book = StoreBook(db, lambda: place.master_key, owner="keeper add", grace_ms=grace_ms)
     async with client.opened() as sender:
         await run_once(
             book,
