@@ -20,6 +20,7 @@ from tallygate.core.ports import (
     Ask,
     Claim,
     Claimed,
+    CredentialUse,
     FetchModels,
     Found,
     Fulfil,
@@ -254,5 +255,5 @@ class ModelClerk:
             if old is None:
                 return Claimed(message.id, "new", "", 0, "", None)
             return Claimed(message.id, *[getattr(old, name) for name in old.__struct_fields__[1:]])
-        assert isinstance(message, Fulfil | Gauges | Priced)
+        assert isinstance(message, CredentialUse | Fulfil | Gauges | Priced)
         return None

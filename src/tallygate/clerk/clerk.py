@@ -278,5 +278,6 @@ class Clerk:
     async def _clean_usage(self, wanted: CleanUsage, actor: Actor) -> dict[str, int]:
         return await clean_usage(self.db, self.writer, self.clock.now_ms(), wanted, actor)
 
-    async def _inspect(self, _: Inspect, __: Actor) -> dict[str, Any]:
-        return figures.of(self)
+    async def _inspect(self, wanted: Inspect, _: Actor) -> dict[str, Any]:
+        own = figures.of(self)
+        return {**own, "keeper": await figures.of_keeper(self)} if wanted.keeper else own

@@ -43,6 +43,22 @@ class HeaderRules(msgspec.Struct, frozen=True, array_like=True):
         return not (self.remove or self.rename or self.add)
 
 
+class PoolUse(msgspec.Struct, frozen=True, array_like=True):
+    """Credentials of a pool that a backend is shown: in a header, or in the query.
+
+    `members` are those that live, each with its id and its secret.
+    """
+
+    pool: str
+    header: str = ""  # in lower case; nothing: it goes into the query
+    template: str = ""  # of the header's value, around `{secret}`
+    parameter: str = ""
+    members: tuple[tuple[int, str], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<PoolUse {self.pool} {[number for number, _ in self.members]}>"
+
+
 class Route(msgspec.Struct, frozen=True, array_like=True):
     """A route as gateways know it; `path` has no slash at its end but where it is `/`."""
 
@@ -59,6 +75,7 @@ class Route(msgspec.Struct, frozen=True, array_like=True):
     limits: tuple[Limit, ...] = ()  # for all tokens together
     token_limits: tuple[Limit, ...] = ()  # for each token
     deadlines: Deadlines = Deadlines()
+    credentials: PoolUse | None = None
 
     def __repr__(self) -> str:
         return f"<Route {self.host}{self.path}>"
@@ -177,6 +194,17 @@ def forwarded_target(route: Route, target: str) -> str:
         rest = path if route.path == "/" else path[len(route.path) :]
         path = route.rewrite.rstrip("/") + rest
     return (backend_path(route) + path or "/") + mark + query
+
+
+def with_parameter(target: str, name: str, value: str) -> str:
+    """The target with this parameter, and with no other of its name; `value` is quoted already."""
+    path, _, query = target.partition("?")
+    kept = [pair for pair in query.split("&") if pair and _name_of(pair) != name]
+    return f"{path}?{'&'.join([*kept, f'{name}={value}'])}"
+
+
+def _name_of(pair: str) -> str:
+    return urllib.parse.unquote_plus(pair.partition("=")[0])
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):

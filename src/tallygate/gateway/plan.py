@@ -15,6 +15,7 @@ from tallygate.core.request import Dialect
 from tallygate.core.routes import token_of
 from tallygate.gateway.answers import Shape
 from tallygate.gateway.backends import Backend, Backends
+from tallygate.gateway.bearers import Bearer
 from tallygate.gateway.delivery_head import WEBHOOK_PATH, DeliveryHead
 from tallygate.gateway.dify_path import dify_path
 from tallygate.gateway.known_keys import KnownKey
@@ -103,7 +104,7 @@ class Plan:
         self.key_hash = b""
         self.masked_key = ""
         self.no_key: Refusal | None = None
-        self.prefixes: dict[Upstream | Backend, bytes] = {}  # the head for each, once made
+        self.prefixes: dict[Upstream | Backend | Bearer, bytes] = {}  # the head for each, once made
         self.backend: Backend | None = None
         if backends is not None and backends.table.size:
             self._find_backend(head, backends)

@@ -18,7 +18,15 @@ from tallygate.core.budget import NewNotice
 from tallygate.core.credential import State
 from tallygate.core.errors import StoreUnavailable
 from tallygate.core.ports import Actor
-from tallygate.store import audit, credential_checks, credentials, feed, keeper_runs, notices
+from tallygate.store import (
+    audit,
+    credential_checks,
+    credentials,
+    feed,
+    keeper_alerts,
+    keeper_runs,
+    notices,
+)
 from tallygate.store.credential_checks import Choice, Claim, Held, Result, Selection
 from tallygate.store.database import Database, Tx
 from tallygate.store.keeper_runs import Run
@@ -126,8 +134,13 @@ class StoreBook:
         async with self._db.reading() as tx:
             return await credentials.counts(tx)
 
-    async def note(self, notice: NewNotice) -> None:
-        await self._alone(lambda tx, now: notices.insert(tx, [notice], now))
+    async def tell_if_idle(self) -> None:
+        await self._alone(keeper_alerts.tell_if_idle)
+
+    async def tell_failing(self, notice: NewNotice, *, is_of_few: bool) -> None:
+        await self._alone(
+            lambda tx, now: keeper_alerts.tell_failing(tx, notice, now, is_of_few=is_of_few)
+        )
 
     def unseal(self, claim: Claim) -> dict[str, str]:
         return credentials.unseal(self._ring, claim.id, claim.sealed)
