@@ -28,6 +28,7 @@ HEADERS: Final = "its headers need TALLYGATE_EDGE_SECRET"
 _DEFAULT: Final = Deadlines()
 
 SHUT: Final = "the master key does not open its headers"
+POOLED: Final = "it uses the credentials of a pool, which only the gateway has"
 
 
 class EdgeLimit(msgspec.Struct, frozen=True):
@@ -114,7 +115,8 @@ def key_of(secret: str) -> bytes:
 
 def routes_of(served: Iterable[Route], shut: Mapping[int, Route], key: bytes | None) -> EdgeRoutes:
     """`shut` are those whose headers the master key does not open: they are withheld, for without
-    them a shorter route would take their requests. Without `key` so is every route that adds any.
+    them a shorter route would take their requests. Without `key` so is every route that adds any,
+    and so are always those that use a pool.
     """
     found = {route.id: _route_of(route, key) for route in served}
     for id_, route in shut.items():
@@ -124,6 +126,7 @@ def routes_of(served: Iterable[Route], shut: Mapping[int, Route], key: bytes | N
 
 def _route_of(route: Route, key: bytes | None) -> EdgeRoute:
     added = route.request_headers.add
+    withheld = HEADERS if added and key is None else ""
     first_byte_ms = route.deadlines.first_byte_ms
     sealed = seal_headers(added, route.id, key) if added and key is not None else ""
     return EdgeRoute(
@@ -140,7 +143,7 @@ def _route_of(route: Route, key: bytes | None) -> EdgeRoute:
         limits=limits_of(route.limits),
         token_limits=limits_of(route.token_limits),
         first_byte_ms=None if first_byte_ms == _DEFAULT.first_byte_ms else first_byte_ms,
-        withheld=HEADERS if added and key is None else "",
+        withheld=withheld if route.credentials is None else POOLED,
     )
 
 
