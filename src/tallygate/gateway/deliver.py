@@ -94,11 +94,11 @@ class Deliveries:
         request_id = gateway.next_request_id()
         try:
             said = self._said(head, plan)
-            address = self._address(connection, plan)
-            self._door.check_key(said, address, self._now_s())
+            address, now_s = self._address(connection, plan), self._now_s()
+            self._door.check_key(said, address, now_s)
             if len(body) > self.bytes_max:
                 raise Refusal(Code.TOO_LARGE, "The body is larger than allowed.")
-            self._door.check(said, address, body, self._now_s(), gateway.wall_ms() // 1000)
+            self._door.check_signature(said, address, body, now_s, gateway.wall_ms() // 1000)
             self._ship(connection, request_id, said, body, "")
         except Refusal as refusal:
             if refusal.code is Code.TOO_LARGE:

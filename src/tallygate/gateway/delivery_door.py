@@ -58,11 +58,10 @@ class DeliveryDoor:
             self._budget.spend(address, now_s)
             raise _WRONG_KEY
 
-    def check(
+    def check_signature(
         self, said: DeliveryHead, address: str, body: bytes, now_s: float, wall_s: int
     ) -> None:
-        """What head and body decide together."""
-        self.check_key(said, address, now_s)
+        """What head and body decide together, once the key is right."""
         key = self._signing_key
         if key is None or self._is_operator(said):
             return

@@ -30,15 +30,15 @@ class Standing:
 async def read(tx: Tx, events: Sequence[Event], now_ms: int) -> Standing:
     locking = wallets.locking_of(event.account_id for event in events)
     finding = charge_rows.finding(names_of(events))
-    taking = charge_ids.taking(tx, len(events))
-    *answers, ids, watched = await tx.execute_all(
-        [*locking, *finding, taking, (budgets.IS_WATCHED, None)]
+    taking = charge_ids.taking(len(events))
+    locked, *found, ids, watched = await tx.read_all(
+        [locking, *finding, taking, (budgets.IS_WATCHED, ())]
     )
     return Standing(
-        await wallets.locked_of(tx, answers[: len(locking)], now_ms),
-        await charge_rows.found(tx, answers[len(locking) :]),
+        await wallets.locked_of(tx, locked, now_ms),
+        await charge_rows.found(tx, found),
         charge_ids.taken(tx, ids, len(events)),
-        bool(watched.scalar()),
+        bool(watched[0][0]),
     )
 
 

@@ -75,9 +75,9 @@ async def charge_batch(
     for event in events:
         outcome = batch.take(event)
         outcomes.append(outcome if outcome is not None else await batch.adjust(tx, event))
-    spent = batch.spent()
+    spent = batch.spent() if standing.is_watched else {}
     await batch.write(tx)
-    if spent and standing.is_watched:
+    if spent:
         await budgets.note_spent(tx, spent, now_ms)
     return outcomes
 
