@@ -12,6 +12,8 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from tallygate.clerk import delivery_answers
 from tallygate.clerk.delivery_batch import Done, Waiting, work
 from tallygate.clerk.options import Options
@@ -27,8 +29,8 @@ from tallygate.core.ports import Clock
 from tallygate.store.charge_rows import Raced
 
 BATCH_MAX = 512
-# After a batch of many, whoever was just answered is about to deliver again: a transaction's own cost
-# is that of twenty charges, so the next one waits a moment for them.
+# After a batch of many, whoever was just answered is about to deliver again. A transaction's own
+# cost is that of twenty charges, so the next one waits a moment for them.
 BUSY_FROM = 8
 GATHER_S = 0.001
 WAITING_MAX = 20_000
@@ -80,6 +82,7 @@ class Billing:
         self._options = options
         self._recall = recall
         self._policy = policy_of(options)
+        self._rules = Rules(options.dify_max_age_days * DAY_MS)
         self._queue: deque[Asked] = deque()
         self._parked: list[Asked] = []
         self._retry_s = 0.0
@@ -116,7 +119,9 @@ class Billing:
         if self.waiting >= WAITING_MAX or self._held_bytes > WAITING_BYTES_MAX:
             self._answer_all([Asked(peer, message, _nothing(message))], _FULL)
             return
-        rules = Rules(self._options.dify_max_age_days * DAY_MS, message.user)
+        rules = self._rules
+        if message.user:
+            rules = msgspec.structs.replace(rules, user=message.user)
         if message.refusal:
             refusal = Refusal(Code(message.refusal), "the body is larger than allowed")
             delivery = Delivery((Item(message.body, refusal=refusal),))

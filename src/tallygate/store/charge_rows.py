@@ -7,6 +7,7 @@ as a whole (`Raced`), and when it is run again it finds the charge.
 
 from collections.abc import Iterable, Sequence
 from itertools import chain, islice
+from operator import itemgetter
 from typing import Any, Final
 
 import asyncpg
@@ -148,17 +149,14 @@ async def read(tx: Tx, charge_id: int) -> Row | None:
 
 async def insert(tx: Tx, rows: Sequence[Row], aliases: Sequence[tuple[Alias, Row]]) -> None:
     """New charges and the names of their events."""
-    names = [(*alias, row.tenant_id, row.id) for alias, row in sorted(aliases, key=_by_name)]
+    # Whoever inserts the same names does so in the same order, so nobody waits in a circle.
+    named = sorted(aliases, key=itemgetter(0))
+    names = [(*alias, row.tenant_id, row.id) for alias, row in named]
     try:
         await tx.insert_many(event_alias, names, _ALIASES)
     except asyncpg.UniqueViolationError as error:
         raise Raced("another node recorded the same event meanwhile") from error
     await tx.insert_many(charge, [msgspec.structs.astuple(row) for row in rows], COLUMNS)
-
-
-def _by_name(named: tuple[Alias, Row]) -> Alias:
-    """Whoever inserts the same names does so in the same order, so nobody waits in a circle."""
-    return named[0]
 
 
 async def update(tx: Tx, rows: Iterable[Row]) -> None:

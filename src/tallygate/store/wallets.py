@@ -169,7 +169,7 @@ def _wallet_row(one: Wallet) -> tuple[int, ...]:
 def _entry_rows(one: Wallet) -> Iterable[tuple[object, ...]]:
     for entry in one.entries:
         yield (
-            *(one.tenant_id, one.id, entry.kind.value),
+            *(one.tenant_id, one.id, entry.kind._value_),
             *(entry.amount_micros, entry.held_micros, entry.balance_micros),
             *(entry.charge_id, entry.grant_id, entry.hold_id),
             *(entry.reason, entry.actor, entry.at_ms),
