@@ -102,6 +102,17 @@ async def test_a_change_of_prices_is_in_force_on_other_nodes_too(
     assert any("m" in models(one) for one in worker.messages if isinstance(one, PriceBook))
 
 
+async def test_who_catches_up_waits_for_a_reading_that_has_begun(node: Node) -> None:
+    """It began before, but workers do not charge by it before it has ended."""
+    worker = await node.worker(0)
+    await set_price(node, "m")
+    reading = asyncio.create_task(node.clerk.book.load())
+    await asyncio.sleep(0)  # it has begun
+    await node.clerk.book.catch_up()
+    await reading
+    assert any("m" in models(one) for one in worker.messages if isinstance(one, PriceBook))
+
+
 async def test_a_worker_that_hangs_holds_up_a_change_for_a_moment_only(node: Node) -> None:
     worker = await node.worker(0)
     worker.is_slow = True

@@ -45,4 +45,5 @@ def test_keys_imported_beside_a_running_server_work_at_once(
     assert status == 200
     assert {node.chat(KEY)[0] for _ in range(4)} == {429}
     audited = node.admin("GET", "/api/audit")["items"]
-    assert [one["action"] for one in audited] == ["import.quota_proxy"]
+    done = [one["action"] for one in audited if one["action"] != "price.import"]
+    assert done == ["import.quota_proxy"]

@@ -89,7 +89,7 @@ class BookKeeper:
 
     async def catch_up(self) -> None:
         """What the feed has said of prices so far is in force when this returns."""
-        if self._is_stale:
+        if self._is_stale or self._loading.locked():  # who reads it now has not told workers yet
             await self.load()
         await self._all_heard()
 

@@ -175,6 +175,8 @@ async def _set_daily(context: Context, key_id: int, amount: int | None) -> list[
 def _new_limit(context: Context, spec: LimitSpec) -> NewLimit:
     _check_amount(spec.amount, "amount")
     zone = spec.zone or context.options.time_zone
+    if spec.dimension == Dimension.POINTS:  # gateways would count requests
+        raise bad("limits in points are not enforced yet; limit requests or tokens", "limits")
     try:
         zone_of(zone)
         return NewLimit(Dimension(spec.dimension), Span(spec.span), zone, spec.amount)
