@@ -95,7 +95,9 @@ class World:
         async def spread_prices() -> None:
             """Nobody else has them."""
 
-        dispatch = Dispatch(writer, options, entropy, {}, lambda: None, spread_prices)  # type: ignore[arg-type]  # stands for one
+        dispatch = Dispatch(
+            writer, options, entropy, {}, lambda: None, spread_prices, lambda _: None
+        )  # type: ignore[arg-type]  # stands for one
         return cls(
             db, name, seed, rng, writer, accounts, dispatch, dict.fromkeys(accounts, OPENING_MICROS)
         )

@@ -32,9 +32,17 @@ class Shelf:
         """Something may have changed: look again."""
         self._marks = _UNREAD
 
+    @property
+    def is_read(self) -> bool:
+        return self._marks is not _UNREAD
+
     async def refresh(self, tx: Tx, now_ms: int) -> None:
         """See to it that it is what the store says now."""
-        marks = await billed_apps.marks(tx)
+        await self.follow(tx, await billed_apps.marks(tx), now_ms)
+
+    async def follow(self, tx: Tx, marks: Marks, now_ms: int) -> bool:
+        """The same, by marks that were just read; False if nothing was read anew."""
+        before = self._apps, self.prices
         if marks.feed_seq != self._marks.feed_seq:
             self._take_apps(await billed_apps.read(tx))
         kept = None if self._keeper is None else self._keeper.prices
@@ -43,6 +51,7 @@ class Shelf:
         elif marks.book_version != self._marks.book_version:
             self.prices = Prices(await prices.read_book(tx, now_ms))
         self._marks = marks
+        return before[0] is not self._apps or before[1] is not self.prices
 
     def resolve(self, event: Event, app_name: str) -> Event:
         """The event with what its app says of it; Refusal if there is no such app."""

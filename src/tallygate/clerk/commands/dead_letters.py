@@ -2,7 +2,7 @@
 
 from tallygate.clerk.billing import policy_of
 from tallygate.clerk.commands import wallet_change as change
-from tallygate.clerk.commands.context import Context, Handlers
+from tallygate.clerk.commands.context import Context, Handlers, MoneyLeased
 from tallygate.clerk.shelf import Shelf
 from tallygate.core.billing_commands import (
     DismissLetter,
@@ -17,6 +17,8 @@ from tallygate.store import charge_views, dead_letters
 from tallygate.store.charging import charge_batch
 from tallygate.store.dead_letters import DISMISSED, OPEN, REPLAYED, Letter
 
+_SHORT = Refusal(Code.INSUFFICIENT_BALANCE, "too much of the balance is leased to gateways")
+
 
 async def replay(context: Context, wanted: ReplayLetter) -> Replayed:
     """All of its events, or none: whatever is refused again undoes this command."""
@@ -27,8 +29,12 @@ async def replay(context: Context, wanted: ReplayLetter) -> Replayed:
     if not events:
         raise Refusal(Code.USAGE_MISSING, "this letter tells of no usage; it can be dismissed")
     policy = policy_of(context.options)
-    outcomes = await charge_batch(context.tx, events, shelf.prices, policy, context.now_ms)
+    outcomes = await charge_batch(
+        context.tx, events, shelf.prices, policy, context.now_ms, may_recall=context.may_recall
+    )
     for outcome in outcomes:
+        if outcome.wallet_id:
+            raise MoneyLeased(outcome.wallet_id, _SHORT)
         if outcome.refusal is not None:
             raise outcome.refusal
     rows = [outcome.row for outcome in outcomes if outcome.row is not None]
