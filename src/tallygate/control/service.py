@@ -122,6 +122,7 @@ def parts_of(
         settings_app=dify_app_of(settings),
         kinds=lambda: kinds.load(settings.data / "kinds"),
         sign_in=sign_in_of(settings),
+        console_host=settings.console_host,
     )
 
 
