@@ -13,7 +13,7 @@ import msgspec
 
 from tallygate.clerk.notices import Channel, Undelivered
 from tallygate.clerk.options import Options
-from tallygate.core.webhook_signature import key_of, sign
+from tallygate.core.signatures import key_of, sign
 from tallygate.store.notices import Notice
 
 DEADLINE_S = 10.0
