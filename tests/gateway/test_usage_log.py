@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tallygate.core.guesses import GUESSES_MAX
+from tallygate.core.signatures import key_of, sign
 from tallygate.core.usage_report import ReportedUse, event_of
-from tallygate.core.webhook_signature import key_of, sign
 from tallygate.journal.writer import Journal, JournalFailed
 from tests.gateway.exchange_text import Answer, Incomplete, request
 from tests.gateway.rig import NOON_MS, Rig, Side, rigged

@@ -1,5 +1,5 @@
-"""Settings of `POST /api/usage-log`: who may report uses, how many at once, for how long they are
-known.
+"""Settings of usage: how long its rows and their sums are kept; who may report uses to
+`POST /api/usage-log`, how many at once, and for how long they are known.
 
 `Settings` is made of these and of its own; each has its line in docs/reference/settings.md.
 """
@@ -7,7 +7,9 @@ known.
 from pydantic import AliasChoices, BaseModel, Field, SecretStr, field_validator
 
 from tallygate.core.cloudflare import networks_of
-from tallygate.core.webhook_signature import key_of
+from tallygate.core.signatures import key_of
+
+_DAYS_MAX = 36_500
 
 
 def _named(name: str) -> AliasChoices:
@@ -15,7 +17,17 @@ def _named(name: str) -> AliasChoices:
 
 
 class UsageSettings(BaseModel):
-    """What an operator can set about reports of uses."""
+    """What an operator can set. Of days, 0 keeps for ever."""
+
+    usage_keep_days: int = Field(
+        400, ge=0, le=_DAYS_MAX, validation_alias=AliasChoices("TALLYGATE_USAGE_KEEP_DAYS")
+    )
+    rollup_hours_keep_days: int = Field(
+        400, ge=0, le=_DAYS_MAX, validation_alias=AliasChoices("TALLYGATE_ROLLUP_HOURS_KEEP_DAYS")
+    )
+    rollup_days_keep_days: int = Field(
+        0, ge=0, le=_DAYS_MAX, validation_alias=AliasChoices("TALLYGATE_ROLLUP_DAYS_KEEP_DAYS")
+    )
 
     usage_secret: SecretStr | None = Field(None, validation_alias=_named("TALLYGATE_USAGE_SECRET"))
     usage_open: bool = Field(False, validation_alias=_named("TALLYGATE_USAGE_OPEN"))

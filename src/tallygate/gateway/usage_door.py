@@ -12,8 +12,7 @@ import hmac
 from tallygate.core.cloudflare import Network, networks_of
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.guesses import GuessBudget
-from tallygate.core.signatures import is_signed
-from tallygate.core.webhook_signature import key_of
+from tallygate.core.signatures import is_signed, key_of
 from tallygate.gateway.options import Options
 from tallygate.gateway.plan import is_trusted
 from tallygate.gateway.usage_head import UsageHead
