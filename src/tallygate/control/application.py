@@ -37,6 +37,7 @@ from tallygate.control import (
     sessions,
     teams,
     tokens,
+    usage,
     user_points,
     users,
     wallets,
@@ -51,7 +52,7 @@ from tallygate.control.roles import need_of
 GUARDED = (
     *(user_points, points_history),
     *(admin_keys, admin_usage, keys, tokens, routes, providers, nodes, audit, metrics),
-    *(users, teams, own_account, sessions, oidc_sign_in),
+    *(usage, users, teams, own_account, sessions, oidc_sign_in),
     *(wallets, grants, holds, redeem, budgets, models, rates, calculator),
     *(dify_apps, dify_events, langfuse, charges, dead_letters, consumption),
     credentials,
