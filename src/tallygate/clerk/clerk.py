@@ -118,6 +118,7 @@ class Clerk:
             },
             self._commanded,
             self.spread_prices,
+            self._recall_money,
         )
         self.store_uuid = ""
         self.lookups = LookUps(self.db, self.clock, lambda: self.feed.cursor)
@@ -282,5 +283,6 @@ class Clerk:
         await self.roller.catch_up()  # what is not summed up yet may not go
         return await clean_usage(self.db, self.writer, self.clock.now_ms(), wanted, actor)
 
-    async def _inspect(self, _: Inspect, __: Actor) -> dict[str, Any]:
-        return figures.of(self)
+    async def _inspect(self, wanted: Inspect, _: Actor) -> dict[str, Any]:
+        own = figures.of(self)
+        return {**own, "keeper": await figures.of_keeper(self)} if wanted.keeper else own

@@ -45,6 +45,7 @@ RULES: Final = (
         Need.ADMINISTER,
         "Members see the uses of their own keys, everybody else those of all.",
     ),
+    Rule("/api/usage/reports", Need.READ, Need.OPERATE),
     Rule("/api/nodes", Need.READ, Need.OPERATE),
     Rule("/api/audit", Need.READ, Need.ADMINISTER),
     Rule("/metrics", Need.READ, Need.ADMINISTER),
@@ -82,6 +83,7 @@ RULES: Final = (
         Need.SIGNED_IN,
         "What one's own browser has seen, for one's own account.",
     ),
+    Rule("/api/dify/config", Need.OPEN, Need.OPEN, "Whether pages that embed Dify count points."),
     Rule(
         "/api/credentials",
         Need.READ,
@@ -109,9 +111,14 @@ EXCEPTIONS: Final = {
     # Deleting a provider takes its secret along.
     ("DELETE", "/api/providers/{name}"): Need.ADMINISTER,
 }
-# What is served outside of the table: pages, the demo model, and Dify's tracing, which has secrets
-# of its own.
-UNGUARDED: Final = ("/", "/docs", "/openapi.json", "/internal/demo/v1", "/api/public")
+# What is served outside of the table: pages, which hold nothing of anybody's,
+PAGES: Final = frozenset({"/", "/admin", "/robots.txt"})
+# and, with all below them, more pages and files, the demo model, and Dify's tracing, which has
+# secrets of its own.
+UNGUARDED: Final = (
+    *("/assets", "/console", "/dify-test", "/docs", "/openapi.json", "/token-dashboard"),
+    *("/internal/demo/v1", "/api/public"),
+)
 
 _LOOKING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _ROLES: Final = {

@@ -21,7 +21,7 @@ class Arguments(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class LimitSpec(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A limit as an operator writes it."""
+    """A limit as an operator writes it; an amount of points is in micro-points."""
 
     dimension: str = "requests"
     span: str = "day"
@@ -151,9 +151,13 @@ class ImportQuotaProxy(Arguments):
 
 
 class Inspect(Arguments):
-    """→ the clerk's own figures: workers, journal lag, lease refills, gauges of the workers."""
+    """→ the clerk's own figures: workers, journal lag, lease refills, gauges of the workers.
+
+    With `keeper`, the store's figures of credentials too.
+    """
 
     NAME = "inspect"
+    keeper: bool = False
 
 
 class KeyView(msgspec.Struct, kw_only=True):

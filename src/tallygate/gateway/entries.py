@@ -6,7 +6,7 @@ from tallygate.core.entry import Attempt, Charge, Entry, Outcome
 from tallygate.core.meters import Meter
 from tallygate.core.usage import INPUT_TOKENS, OUTPUT_TOKENS
 from tallygate.gateway.admit import settle
-from tallygate.gateway.bill import bill_of, measure
+from tallygate.gateway.bill import bill_of, measure, micros_of_event
 from tallygate.gateway.verdicts import is_given_back
 
 if TYPE_CHECKING:
@@ -35,11 +35,18 @@ def entry_of(
     micros = 0
     if exchange.tariff is None:
         counts, source = measure(exchange, status, meter)
+        points_micros = micros_of_event(exchange, event) if event is not None else 0
     else:
         bill = exchange.bill or bill_of(exchange, status, meter)
         counts, source, charge = bill.counts, bill.source, bill.charge
-        micros = 0 if charge is None else charge.micros
-    tokens = counts.get(INPUT_TOKENS, 0) + counts.get(OUTPUT_TOKENS, 0) if counts else 0
+        micros = points_micros = bill.micros
+    uses = settle(
+        exchange.taken,
+        is_counted=is_counted,
+        tokens=counts.get(INPUT_TOKENS, 0) + counts.get(OUTPUT_TOKENS, 0) if counts else 0,
+        micros=micros,
+        points_micros=points_micros,
+    )
     duration_ms = ended_ms - exchange.admitted_ms
     provider = exchange.upstream.provider.label
     gateway.counters.ended(outcome, status, duration_ms, counts, provider)
@@ -59,23 +66,21 @@ def entry_of(
         source,
         is_counted,
         counts,
-        settle(exchange.taken, is_counted=is_counted, tokens=tokens, micros=micros),
+        uses,
         exchange.address,
         plan.agent,
         len(exchange.body),
         bytes_out,
-        _attempts(exchange.attempts, exchange.upstream.provider.name, status, duration_ms),
+        _attempts(exchange, status, duration_ms) if exchange.attempts else [],
         charge,
         event,
     )
 
 
-def _attempts(
-    failed: list[Attempt] | None, provider: str, status: int, duration_ms: int
-) -> list[Attempt]:
-    """Nothing for a request that was answered at the first try."""
-    if failed is None:
-        return []
+def _attempts(exchange: "MeteredExchange", status: int, duration_ms: int) -> list[Attempt]:
+    """Of a request that was not answered at the first try: the last one, too."""
+    failed = exchange.attempts or []
+    provider = exchange.upstream.provider.name
     if status and failed[-1].provider != provider:
         return [*failed, Attempt(provider, status, duration_ms)]
     return failed

@@ -13,14 +13,14 @@ from tallygate.core.provider import Deadlines
 from tallygate.core.request import MeteredRequest
 from tallygate.core.tariff import Tariff
 from tallygate.gateway import forward, route
-from tallygate.gateway.admit import OverLimit, Taken, admit, over_limit_refusal
+from tallygate.gateway.admit import OverLimit, admit, over_limit_refusal
 from tallygate.gateway.answers import refusal_answer
 from tallygate.gateway.bill import Bill
 from tallygate.gateway.dify_call import DifyCall
 from tallygate.gateway.gathered import Gathered
 from tallygate.gateway.identify import check_key
 from tallygate.gateway.known_keys import KnownKey
-from tallygate.gateway.lease import Lease
+from tallygate.gateway.lease import Lease, Taken
 from tallygate.gateway.plan import Plan, unknown_key
 from tallygate.gateway.relay import Relay
 from tallygate.gateway.upstreams import Upstream
@@ -106,7 +106,7 @@ class MeteredExchange(Gathered):
         self.is_given_up_first = False  # by us, before the provider would be late
         self._is_seeking = False
         self.tokens_at_most = 0
-        self.tariff: Tariff | None = None  # None: no wallet pays for it
+        self.tariff: Tariff | None = None  # None: nothing counts what it costs
         self.micros_at_most = 0
         self.bill: Bill | None = None
 
@@ -163,7 +163,7 @@ class MeteredExchange(Gathered):
         wall_ms = gateway.wall_ms()
         try:
             check_key(known, self.address, wall_ms)
-            route.find_way(self, known.key, wall_ms)
+            route.find_way(self, known, wall_ms)
         except Refusal as refusal:
             self.refuse(refusal)
             return

@@ -15,6 +15,12 @@ UNLEASED = 0
 REQUESTS: Final = 0  # what an allowance counts; the place of that in a request's needs
 TOKENS: Final = 1
 MICROS: Final = 2  # of a wallet
+POINTS: Final = 3  # of a limit in points; micro-points too
+_KINDS: Final = {
+    Dimension.REQUESTS: REQUESTS,
+    Dimension.TOKENS: TOKENS,
+    Dimension.POINTS: POINTS,
+}
 
 
 class Parked(Protocol):
@@ -69,12 +75,6 @@ class Lease(Holding):
         """Of the same counter, with nothing leased yet."""
         return cls(other.limit_id, other.amount, other.window_s, other.end_ms)
 
-    def remaining(self) -> int:
-        """What is left of the limit as far as this worker knows; exact when it is alone."""
-        amount = self.amount or 0
-        left = amount - self.used + self.available
-        return 0 if left < 0 else min(left, amount)
-
     @property
     def is_wallet(self) -> bool:
         return self.limit_id < 0
@@ -124,11 +124,16 @@ class Allowance:
         self.next_lease: Lease | None = None
 
 
+# What a request holds of one lease (or, unlimited, only tallies): with the window, and how much.
+# A plain tuple: there are three of them in each request.
+Taken = tuple[Allowance, Lease | None, int, int]
+
+
 def kind_of(limit: Limit) -> int:
     """What is taken of it."""
     if limit.id < 0:
         return MICROS
-    return TOKENS if limit.dimension == "tokens" else REQUESTS
+    return _KINDS[limit.dimension]
 
 
 def wallet_limit(wallet_id: int) -> Limit:
