@@ -6,12 +6,19 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import structlog
 
 from tallygate.store.database import Database
 from tallygate.store.migrations import migrate
 from tests.servers.postgresql import Server
+
+# How long an example takes is the machine's affair: a timing is never asserted.
+hypothesis.settings.register_profile(
+    "tallygate", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("tallygate")
 
 
 @pytest.fixture(autouse=True)

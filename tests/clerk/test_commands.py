@@ -298,6 +298,9 @@ async def test_inspect_shows_the_clerks_own_figures(node: Node):
     found = await node.command(Inspect())
     assert [worker["slot"] for worker in found["workers"]] == [3]
     assert found["figures"]["is_store_available"] == 1
+    assert "keeper" not in found
+    kept = await node.command(Inspect(keeper=True))
+    assert kept["keeper"]["credentials"] == []
 
 
 async def test_a_clerk_without_a_server_runs_the_same_commands(tmp_path: Path):

@@ -1,10 +1,13 @@
 """A provider may use the secrets of a pool: gateways get those that live, and as they are now."""
 
+import msgspec
 import pytest
 
 from tallygate.core.commands import SaveProvider
-from tallygate.core.credential_commands import CreateCredential, NewCredential
+from tallygate.core.credential_commands import CreateCredential, NewCredential, PatchCredential
 from tallygate.core.ports import CredentialUse
+from tallygate.core.route_commands import RouteView, SaveRoute
+from tallygate.core.routes import PoolUse
 from tallygate.store import credentials
 from tests.clerk.samples import Node
 
@@ -20,6 +23,34 @@ async def add(node: Node, kind: str, **parts: str) -> int:
 async def secrets(node: Node) -> dict[str, str]:
     await node.clerk.providers.load()
     return {one.name: one.secret for one in node.clerk.providers.snapshot.providers}
+
+
+async def test_a_routes_backend_is_shown_the_pool_as_it_is_now(any_node: Node) -> None:
+    """Also when it was renewed; and nobody reads a secret out of the route."""
+    node = any_node
+    first = await add(node, "openai-key", secret="sk-1")
+    await add(node, "openai-key", secret="ключ")
+    change = SaveRoute(id=None, path="/svc", backend_url="http://10.0.0.7", credentials="cards")
+    made = await node.command(change, into=RouteView)
+    assert (made.credentials, made.credential_header, made.credential_query) == ("cards", "", "")
+
+    async def use() -> PoolUse | None:
+        await node.clerk.providers.load()
+        return node.clerk.providers.snapshot.routes[0].credentials
+
+    header = PoolUse("cards", "authorization", "Bearer {secret}", "", ((first, "sk-1"),))
+    assert await use() == header, "a header can not hold the other one"
+    patch = PatchCredential(id=first, parts={"secret": "sk-2"}, given="secret")
+    await node.command(patch)
+    assert await use() == msgspec.structs.replace(header, members=((first, "sk-2"),))
+    await node.command(SaveRoute(id=made.id, credential_header="X-Key: {secret}"))
+    assert await use() == PoolUse("cards", "x-key", "{secret}", "", ((first, "sk-2"),))
+    await node.command(SaveRoute(id=made.id, credential_header="", credential_query="key"))
+    found = await use()
+    assert found is not None and (found.header, found.parameter) == ("", "key")
+    assert len(found.members) == 2, "a query quotes what it holds"
+    await node.command(SaveRoute(id=made.id, credentials="", credential_query=""))
+    assert await use() is None
 
 
 async def test_each_living_credential_stands_for_its_provider(any_node: Node) -> None:

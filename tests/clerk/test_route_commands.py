@@ -190,6 +190,21 @@ async def test_a_route_never_leads_to_metadata_or_back_to_us(
         {"limits": [RouteLimitSpec(amount=-1)]},
         {"limits": [RouteLimitSpec(amount=1, zone="Mars/Base")]},
         {"limits": [RouteLimitSpec(amount=1)] * 33},
+        {"credentials": "x" * 201},
+        {"credentials": "a\0b"},
+        {"credential_query": "key"},
+        {"credential_header": "x-key: {secret}"},
+        {"credentials": "cards", "credential_query": "a&b"},
+        {"credentials": "cards", "credential_header": "{secret}"},
+        {"credentials": "cards", "credential_header": "x-key: secret"},
+        {"credentials": "cards", "credential_header": "x-key: {secret}{secret}"},
+        {"credentials": "cards", "credential_header": "x-key: {secret}\r\nevil: 1"},
+        {"credentials": "cards", "credential_header": "host: {secret}"},
+        {"credentials": "cards", "credential_header": "x: {secret}", "credential_query": "key"},
+        {
+            "credentials": "cards",
+            "request_headers": HeaderSpec(add={"authorization": "Basic abc"}),
+        },
     ],
 )
 async def test_what_makes_no_sense_is_refused_and_leaves_nothing(

@@ -53,9 +53,11 @@ def test_a_key_for_models_is_no_token(shell: Shell) -> None:  # noqa: F811
 
 def test_a_route_lives_from_creation_to_deletion(shell: Shell) -> None:  # noqa: F811
     words = ("routes", "create", "/api/test", "http://127.0.0.1:9000", "--method", "get")
+    words += ("--credentials", "cards", "--credential-query", "key")
     more = ("--header", "Authorization: Bearer s3cret", "--limit", "60/minute/token")
     made = shell.json(*words, *more, "--scope", "read", "--strip-prefix")
     assert (made["path"], made["methods"], made["scope"]) == ("/api/test", ["GET"], "read")
+    assert (made["credentials"], made["credential_query"]) == ("cards", "key")
     assert made["request_headers"]["add"] == {"authorization": None}
     assert [(one["amount"], one["per"]) for one in made["limits"]] == [(60, "token")]
     assert shell.json("routes", "list") == [made]
@@ -78,6 +80,7 @@ def test_a_route_lives_from_creation_to_deletion(shell: Shell) -> None:  # noqa:
         (("routes", "create", "/x", "http://127.0.0.1:8787"), 1),
         (("routes", "create", "/x", "http://b", "--header", "nonsense"), 2),
         (("routes", "create", "/x", "http://b", "--limit", "many"), 2),
+        (("routes", "create", "/x", "http://b", "--credential-query", "key"), 1),
         (("routes", "create", "/x", "http://b", "--limit", "5/week"), 2),
         (("routes", "create", "/x", "http://b", "--limit", "5/day/team"), 2),
     ],

@@ -202,11 +202,13 @@ async def test_a_route_is_made_shown_changed_and_deleted(api: httpx.AsyncClient)
     place = f"/api/routes/{shown['id']}"
     assert (await api.get(place)).json() == shown
     change = {"scope": "read", "methods": ["GET"], "strip_prefix": True, "total_ms": 1000}
+    change |= {"credentials": "cards", "credential_header": "X-Key: {secret}"}
     changed = (await api.patch(place, json=change)).json()
     assert {name: changed[name] for name in change} == change
     assert changed["path"] == "/api/test"
-    cleared = (await api.patch(place, json={"scope": None, "methods": None})).json()
-    assert (cleared["scope"], cleared["methods"]) == (None, None)
+    nothing = dict.fromkeys(("scope", "methods", "credentials", "credential_header"))
+    cleared = (await api.patch(place, json=nothing)).json()
+    assert {name: cleared[name] for name in nothing} == nothing
     assert (await api.delete(place)).json() == {"deleted": True}
     for answer in (await api.get(place), await api.delete(place), await api.patch(place, json={})):
         assert answer.status_code == 404
@@ -251,6 +253,8 @@ async def test_what_a_route_shows_can_be_sent_back(api: httpx.AsyncClient) -> No
         ({"request_headers": {"add": {"Host": "x"}}}, 400, "host"),
         ({"rewrite": "/x", "strip_prefix": True}, 400, "rewrite"),
         ({"nonsense": 1}, 400, "nonsense"),
+        ({"credential_query": "key"}, 400, "pool"),
+        ({"credentials": "c", "credential_header": "x: y"}, 400, "{secret}"),
     ],
 )
 async def test_a_bad_route_is_refused_naming_the_field(

@@ -156,6 +156,13 @@ def test_a_case_variant_alone_is_refused(name):
         read({"model": "m", name: 1})
 
 
+def test_a_name_with_a_line_break_lets_no_variant_through_after_it():
+    """What is harmless is remembered by joined names, which do not tell where one ends."""
+    read({"model": "m", "x\nStream": 1})
+    with pytest.raises(BadRequest, match="lower case"):
+        read({"model": "m", "x": 1, "Stream": 1})
+
+
 FINE = {
     "nested": b'{"model":"m","messages":[{"model":"x","model":"y","stream":true,"n":9}]}',
     "in a string": b'{"model":"m","messages":[{"content":"\\"model\\":\\"x\\", \\"n\\": 2"}]}',

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tallygate.core.keys import hash_key
 from tallygate.core.paths import OWN, OWN_APIS, is_own
-from tallygate.core.routes import Route, RouteTable, Token, decide, without_port
+from tallygate.core.routes import STATUS, Route, RouteTable, Token, Why, decide, without_port
 
 ROOT = Path(__file__).parents[2]
 VECTORS = json.loads((ROOT / "contract" / "route-vectors.json").read_text("utf-8"))
@@ -37,7 +38,10 @@ def test_every_shared_vector_is_decided_as_it_says(group: Any, case: Any) -> Non
     table = RouteTable(route_of(number, one) for number, one in enumerate(group["routes"], 1))
     tokens = {
         one["token"]: Token(
-            scopes=tuple(one["scopes"]), is_active=one["is_active"], expires_ms=one["expires_ms"]
+            scopes=tuple(one["scopes"]),
+            is_active=one["is_active"],
+            expires_ms=one["expires_ms"],
+            addresses=None if (nets := one.get("addresses")) is None else tuple(nets),
         )
         for one in group["tokens"]
     }
@@ -48,6 +52,7 @@ def test_every_shared_vector_is_decided_as_it_says(group: Any, case: Any) -> Non
         host=case["host"],
         target=case["target"],
         headers=case["headers"],
+        address=case.get("address", "127.0.0.1"),
         now_ms=group["now_ms"],
     )
     expected = case["verdict"]
@@ -58,6 +63,21 @@ def test_every_shared_vector_is_decided_as_it_says(group: Any, case: Any) -> Non
 def test_the_shared_file_names_our_own_paths_as_the_code_does() -> None:
     """The edge reads them there."""
     assert VECTORS["own"] == {"first": sorted(OWN), "api": sorted(OWN_APIS)}
+
+
+def test_the_shared_file_says_how_each_verdict_is_answered() -> None:
+    """The edge reads statuses and codes there."""
+    refusals = {why: one["status"] for why, one in VECTORS["refusals"].items()}
+    assert refusals == {why.value: status for why, status in STATUS.items() if why is not Why.OK}
+    assert {
+        case["verdict"]["why"] for group in VECTORS["groups"] for case in group["requests"]
+    } == {why.value for why in Why}, "each verdict has a case"
+
+
+def test_the_shared_file_knows_tokens_by_their_hash() -> None:
+    """The edge is told hashes only."""
+    for one in (token for group in VECTORS["groups"] for token in group["tokens"]):
+        assert hash_key(one["token"].encode()).hex() == one["token_hash"]
 
 
 @given(st.lists(segments, max_size=12), segments)

@@ -14,9 +14,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
+from tallygate.core.claims import Fulfil
 from tallygate.core.dify import App
 from tallygate.core.entry import Entry
-from tallygate.core.ports import Change, Changes, Fulfil, Key, PriceBook, Reload, Tick, Welcome
+from tallygate.core.ports import Change, Changes, Key, PriceBook, Reload, Tick, Welcome
 from tallygate.core.pricing import Book, Price, Rate
 from tallygate.core.provider import Protocol, Provider, Snapshot
 from tallygate.core.routes import Route

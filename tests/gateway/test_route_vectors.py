@@ -25,12 +25,20 @@ CONTROL = b"x-forwarded-for: 127.0.0.1\r\nx-request-id:"
 def keys_of(group: Any) -> dict[str, Key]:
     return {
         one["token"]: Key(
-            *(number, 1, "ntk", one["is_active"], one["expires_ms"], "", "", None, None),
+            *(number, 1, "ntk", one["is_active"], one["expires_ms"], "", "", None),
+            None if (nets := one.get("addresses")) is None else tuple(nets),
             tuple(one["scopes"]),
             (),
         )
         for number, one in enumerate(group["tokens"], 1)
     }
+
+
+def backend_of(group: Any, case: Any) -> Any:
+    """The route that the verdict names: of the request's host, if that has one of this path."""
+    named = [one for one in group["routes"] if one["path"] == case["verdict"]["route"]]
+    host = case["host"].lower().partition(":")[0].rstrip(".")
+    return next((one for one in named if one["host"] == host), named[0])
 
 
 @pytest.mark.parametrize(("group", "case"), CASES)
@@ -47,11 +55,11 @@ def test_a_gateway_decides_every_shared_vector_as_it_says(group: Any, case: Any)
         )
         fields = {"host": case["host"], **case["headers"]}
         lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        client = rig.client()
+        client = rig.client(case.get("address", "127.0.0.1"))
         client.send(f"{case['method']} {case['target']} HTTP/1.1\r\n{lines}\r\n".encode())
         sent = rig.upstreams[-1].transport.written if rig.upstreams else b""
         if verdict["why"] == "ok":
-            backend = next(one for one in group["routes"] if one["path"] == verdict["route"])
+            backend = backend_of(group, case)
             assert sent.startswith(f"{case['method']} {verdict['forwarded']} HTTP/1.1\r\n".encode())
             assert backend["backend_url"].split("/")[2].encode() in sent
             rig.upstream.send(reply(200, b"" if case["method"] == "HEAD" else b"fine"))
@@ -62,6 +70,8 @@ def test_a_gateway_decides_every_shared_vector_as_it_says(group: Any, case: Any)
             assert rig.gateway.backends.pools == []
             assert rig.entries() == []
         else:
-            assert client.answer().status == verdict["status"]
+            refused = client.answer(is_head=case["method"] == "HEAD")
+            assert refused.status == verdict["status"]
+            assert refused.code == VECTORS["refusals"][verdict["why"]]["code"]
             assert sent == b""
             assert rig.entries() == []

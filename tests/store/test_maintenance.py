@@ -1,5 +1,6 @@
 """Looking after a SQLite file: what is kept when things go wrong."""
 
+import contextlib
 import sqlite3
 from pathlib import Path
 
@@ -106,6 +107,16 @@ def test_a_damaged_page_is_found_and_the_rest_is_saved(store: Path) -> None:
     assert 1500 < labels(store) == repaired.rows["api_key"] < 2000
     assert "api_key" in repaired.lost
     assert repaired.kept_as.read_bytes() == bytes(content)
+
+
+def test_a_table_that_is_stored_by_its_key_is_repaired_too(store: Path) -> None:
+    """Rollups have no row numbers, and may reach back beyond the rows that they were made of."""
+    with contextlib.closing(sqlite3.connect(store)) as connection:
+        connection.execute("CREATE TABLE by_key (b TEXT, a INT, PRIMARY KEY (a, b)) WITHOUT ROWID")
+        connection.executemany("INSERT INTO by_key VALUES ('x', ?)", [(n,) for n in range(9)])
+        connection.commit()
+    repaired = maintenance.repair(store, "20260211")
+    assert repaired.rows["by_key"] == 9 and not repaired.lost
 
 
 def test_a_file_without_anything_readable_is_left_as_it_is(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from tallygate.store import (
     keeper_schema,
     money_schema,
     people_schema,
+    rollup_schema,
     routes_schema,
     schema,
     tables,
@@ -22,7 +23,7 @@ from tallygate.store.migrations import VERSION_TABLE, check_schema, migrate, sto
 pytestmark = pytest.mark.anyio
 
 # Who is imported is in the metadata.
-ALL = (schema, people_schema, money_schema, keeper_schema, routes_schema)
+ALL = (schema, people_schema, money_schema, keeper_schema, routes_schema, rollup_schema)
 
 
 async def set_row(store: Database, **values: int) -> None:

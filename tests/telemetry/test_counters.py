@@ -122,3 +122,25 @@ def test_absurd_statuses_and_durations_are_counted_all_the_same() -> None:
     figures = decode(counters.encode())
     assert figures is not None
     assert sum(figures.by_provider["p"][-BUCKET_COUNT:]) == 1
+
+
+def test_the_keepers_figures_stand_beside_the_clerks() -> None:
+    """Whoever alarms on credentials scrapes the server, too, not only a file of a cron job."""
+    keeper = {
+        "credentials": [["baoming", "valid", 7], ["oauth2", "quarantined", 1]],
+        "last_run": {"refreshed": 7, "failed": 0},
+        "last_run_ms": 1500,
+        "silent_ms": 3_600_000,
+        "alerts": [["credential.died", True, 2]],
+    }
+    found = samples(render_inspection({"keeper": keeper}))
+    assert found["tallygate_keeper_credentials", labels(kind="baoming", state="valid")] == 7
+    assert found["tallygate_keeper_last_run_credentials", labels(end="refreshed")] == 7
+    assert found["tallygate_keeper_last_run_duration_seconds", ()] == 1.5
+    assert found["tallygate_keeper_seconds_since_last_run", ()] == 3600
+    alert = labels(alert="credential.died", sent="yes")
+    assert found["tallygate_keeper_alerts", alert] == 2
+    never = {**keeper, "last_run": None, "silent_ms": None}
+    assert not any("run" in name for name, _ in samples(render_inspection({"keeper": never})))
+    for nothing in ({}, {"keeper": None}, {"keeper": {"credentials": []}}):
+        assert not any("keeper" in name for name, _ in samples(render_inspection(nothing)))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from tallygate.core.errors import Code, Refusal
 from tallygate.wire import head as heads
 from tallygate.wire.head import CREDENTIALS, HeadMemory, RequestHead, parse_request_head
+from tallygate.wire.same_head import SameHead
 
 
 def head_of(*lines: bytes, start: bytes = b"POST /v1/chat HTTP/1.1", host: bytes = b"a") -> bytes:
@@ -234,12 +235,12 @@ def test_credentials_of_ours_are_withheld_from_upstreams() -> None:
 
 def test_heads_that_differ_in_their_length_alone_are_read_once() -> None:
     memory = HeadMemory()
-    first, length = memory.read(head_of(b"Content-Length: 5"))
+    first, length, *_ = memory.read(head_of(b"Content-Length: 5"))
     assert length == 5
-    again, length = memory.read(head_of(b"Content-Length: 1234"))
+    again, length, *_ = memory.read(head_of(b"Content-Length: 1234"))
     assert again is first
     assert length == 1234
-    other, length = memory.read(head_of(b"Content-Length: 5", b"X: y"))
+    other, length, *_ = memory.read(head_of(b"Content-Length: 5", b"X: y"))
     assert other is not first
     assert memory.read(head_of())[1] == 0
 
@@ -276,7 +277,7 @@ def test_a_length_too_large_is_refused_whatever_is_remembered() -> None:
 def test_memory_is_bounded_in_heads_bytes_and_fields() -> None:
     """Clients choose their heads, so they must not choose how much of a worker they fill."""
     memory = HeadMemory()
-    kept, _ = memory.read(aimed_at(b"/0"))
+    kept, *_ = memory.read(aimed_at(b"/0"))
     assert memory.read(aimed_at(b"/0"))[0] is kept
     for number in range(heads.MEMORY_ENTRIES_MAX):
         memory.read(aimed_at(b"/%d" % (number + 1)))
@@ -285,13 +286,6 @@ def test_memory_is_bounded_in_heads_bytes_and_fields() -> None:
     assert memory.read(long)[0] is not memory.read(long)[0]
     many = head_of(*[b"a:"] * heads.MEMORY_FIELDS_MAX)
     assert memory.read(many)[0] is not memory.read(many)[0]
-
-
-def test_forgetting_reads_anew() -> None:
-    memory = HeadMemory()
-    head, _ = memory.read(head_of())
-    memory.forget()
-    assert memory.read(head_of())[0] is not head
 
 
 lengths = st.one_of(
@@ -309,9 +303,9 @@ lines = st.one_of(
 )
 
 
-def what_it_says(memory: HeadMemory, raw: bytes) -> object:
+def what_it_says(heads: SameHead, raw: bytes) -> object:
     try:
-        head, length = memory.read(raw)
+        head, length = heads.read(raw + b"{}", len(raw))
     except Refusal as refusal:
         return refusal.code
     says = [getattr(head, name) for name in RequestHead.__slots__ if name not in ("fields", "memo")]
@@ -319,9 +313,36 @@ def what_it_says(memory: HeadMemory, raw: bytes) -> object:
     return length, says, others
 
 
-@given(st.lists(st.lists(lines, max_size=3), max_size=12))
-def test_a_remembered_head_says_what_a_fresh_one_says(asked: list[list[bytes]]) -> None:
+@given(st.lists(st.lists(lines, max_size=3), max_size=12), st.lists(lengths, max_size=4))
+def test_a_remembered_head_says_what_a_fresh_one_says(
+    asked: list[list[bytes]], repeated: list[bytes]
+) -> None:
     """A cache in front of a parser must never answer differently from the parser."""
-    memory = HeadMemory()
+    heads = SameHead(HeadMemory())
+    asked += [[b"Content-Length: " + length, b"X: y"] for length in repeated]
     for raw in (head_of(*chosen) for chosen in asked):
-        assert what_it_says(memory, raw) == what_it_says(HeadMemory(), raw)
+        assert what_it_says(heads, raw) == what_it_says(SameHead(HeadMemory()), raw)
+
+
+def test_a_connection_knows_the_head_that_it_sent_last() -> None:
+    """Whatever its length says, and only if every other byte is the same."""
+    heads = SameHead(HeadMemory())
+    raw = head_of(b"Content-Length: 5", b"X: y")
+    first, _ = heads.read(raw, len(raw))
+    longer = head_of(b"Content-Length: 12", b"X: y")
+    assert heads.read(longer + b"body", len(longer)) == (first, 12)
+    for line in (b"X: z", b"x: y", b"X: y "):
+        other = head_of(b"Content-Length: 5", line)
+        assert heads.read(other, len(other))[0] is not first
+
+
+@pytest.mark.parametrize(
+    "length", [b"", b"-1", b"5 5", b"0x5", b"5\r\nContent-Length: 5", b"9" * 16]
+)
+def test_what_is_no_length_is_none_for_a_head_sent_again_either(length: bytes) -> None:
+    heads = SameHead(HeadMemory())
+    raw = head_of(b"Content-Length: 5", b"X: y")
+    heads.read(raw, len(raw))
+    wrong = head_of(b"Content-Length: " + length, b"X: y")
+    with pytest.raises(Refusal):
+        heads.read(wrong, len(wrong))

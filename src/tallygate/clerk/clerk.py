@@ -34,6 +34,7 @@ from tallygate.clerk.options import Options
 from tallygate.clerk.peers import Peer, Peers
 from tallygate.clerk.providers import Providers
 from tallygate.clerk.recover import Recovery
+from tallygate.clerk.rollup import Roller
 from tallygate.clerk.settle import Settler
 from tallygate.clerk.shelf import Shelf
 from tallygate.clerk.upkeep import Upkeep
@@ -43,7 +44,7 @@ from tallygate.core.dify_commands import TakeBrowserEvents
 from tallygate.core.errors import StoreUnavailable
 from tallygate.core.ports import Actor, Reload, Tick
 from tallygate.core.provider import Snapshot
-from tallygate.store import feed, migrations, nodes, providers
+from tallygate.store import feed, migrations, nodes, providers, rollups
 from tallygate.store.database import Database, Tx
 from tallygate.store.feed import Event
 from tallygate.tasks import Tasks
@@ -54,7 +55,7 @@ BEAT_S = 1.0
 PRICES_TIMEOUT_MS = 3_000
 PARTS = (
     *("recovery", "feed", "leases", "lookups", "providers", "book", "claims"),
-    *("upkeep", "expiries", "notices", "billing", "dify", "keepers"),
+    *("upkeep", "expiries", "notices", "billing", "dify", "keepers", "roller"),
 )
 
 log = structlog.get_logger("tallygate.clerk")
@@ -88,6 +89,7 @@ class Clerk:
         self.notices = Notifier(
             self.db, self.clock, self.writer, channels_of(options, self.db.system_clock_ms)
         )
+        self.roller = Roller(self.db, self.clock, self.writer, options)
         self.keepers = KeeperStarts(self.db, self.clock, options, self.writer)
         self.upkeep = Upkeep(options, self.writer, self.settler, self.db.system_clock_ms)
         self.leases = Leases(
@@ -132,6 +134,7 @@ class Clerk:
         async with self.db.writing() as tx:
             now_ms = self.clock.now_ms()
             await nodes.register_node(tx, options.node_uuid, options.node_name, now_ms)
+            await rollups.mend(tx)
             if options.settings_provider is not None:
                 await providers.remember_configured(tx, now_ms)
         self.feed = Feed(
@@ -277,7 +280,9 @@ class Clerk:
         return {"stale": await self.barrier.settle(wanted.timeout_ms)}
 
     async def _clean_usage(self, wanted: CleanUsage, actor: Actor) -> dict[str, int]:
+        await self.roller.catch_up()  # what is not summed up yet may not go
         return await clean_usage(self.db, self.writer, self.clock.now_ms(), wanted, actor)
 
-    async def _inspect(self, _: Inspect, __: Actor) -> dict[str, Any]:
-        return figures.of(self)
+    async def _inspect(self, wanted: Inspect, _: Actor) -> dict[str, Any]:
+        own = figures.of(self)
+        return {**own, "keeper": await figures.of_keeper(self)} if wanted.keeper else own

@@ -2,7 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from tallygate.core.errors import StoreUnavailable
 from tallygate.core.master_key import identities
+from tallygate.store import keeper_figures
 
 if TYPE_CHECKING:
     from tallygate.clerk.clerk import Clerk
@@ -33,3 +37,14 @@ def of(clerk: "Clerk") -> dict[str, Any]:
             "frames_set_aside": sum(life.corruptions for life in lives),
         },
     }
+
+
+async def of_keeper(clerk: "Clerk") -> dict[str, Any] | None:
+    """What the store says of it; None while the store does not answer."""
+    try:
+        async with clerk.db.reading() as tx:
+            found = await keeper_figures.read(tx, clerk.clock.now_ms())
+    except StoreUnavailable:
+        return None
+    plain: dict[str, Any] = msgspec.to_builtins(found)
+    return plain

@@ -16,12 +16,11 @@ import structlog
 from tallygate.clerk.clock import NodeClock
 from tallygate.clerk.options import Options
 from tallygate.clerk.writer import Writer
-from tallygate.core import credential_notices
 from tallygate.core.credential import RENEW_AHEAD_MS
 from tallygate.core.errors import StoreUnavailable
 from tallygate.core.master_key import MASTER_KEY_BYTES
 from tallygate.core.ports import CredentialUse
-from tallygate.store import credentials, keeper_runs, notices
+from tallygate.store import credentials, keeper_alerts, keeper_runs
 from tallygate.store.database import Database, Tx
 
 LOOK_S: Final = 5.0
@@ -69,7 +68,7 @@ class KeeperStarts:
             words = await self._due(tx, self._clock.now_ms())
         if words is not None and self._options.keeper_command:
             await self._start(words)
-        await self._writer.do("keeper idle", self._tell_if_idle)
+        await self._writer.do("keeper idle", keeper_alerts.tell_if_idle)
 
     async def _due(self, tx: Tx, now_ms: int) -> tuple[str, ...] | None:
         """What the keeper is to be told; None if there is nothing to do."""
@@ -107,15 +106,6 @@ class KeeperStarts:
             raise
         if status:
             log.warning("a keeper could not check everything", status=status)
-
-    async def _tell_if_idle(self, tx: Tx, now_ms: int) -> None:
-        """Once for each time that nothing ran."""
-        oldest_ms = await credentials.oldest_ms(tx)
-        latest_ms = await keeper_runs.latest_ms(tx)
-        if oldest_ms is None or not credential_notices.is_idle(latest_ms, oldest_ms, now_ms):
-            return
-        if not await notices.was_told(tx, credential_notices.IDLE, latest_ms or oldest_ms):
-            await notices.insert(tx, [credential_notices.idle(latest_ms, now_ms)], now_ms)
 
 
 def environ_of(options: Options, environ: Mapping[str, str]) -> dict[str, str]:

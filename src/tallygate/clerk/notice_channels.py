@@ -6,13 +6,12 @@ What goes wrong is said without the address: that may hold a secret.
 import asyncio
 import datetime
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 import msgspec
 
 from tallygate.clerk.notices import Channel, Undelivered
-from tallygate.clerk.options import Options
 from tallygate.core.signatures import key_of, sign
 from tallygate.store.notices import Notice
 
@@ -20,7 +19,20 @@ DEADLINE_S = 10.0
 CHAT_DEADLINE_S = 25.0  # apprise may tell several receivers, one after the other
 
 
-def channels_of(options: Options, system_clock_ms: Callable[[], int]) -> dict[str, Channel]:
+class Addresses(Protocol):
+    """Whom to tell, as the settings say it."""
+
+    @property
+    def notify_urls(self) -> str | None: ...
+
+    @property
+    def notify_webhook_url(self) -> str | None: ...
+
+    @property
+    def notify_webhook_secret(self) -> str | None: ...
+
+
+def channels_of(options: Addresses, system_clock_ms: Callable[[], int]) -> dict[str, Channel]:
     """Those that are configured. A receiver compares a webhook's time with a real clock."""
     found: dict[str, Channel] = {}
     if options.notify_webhook_url and options.notify_webhook_secret:

@@ -5,7 +5,7 @@ is remembered, and not used again when another one fails. Nothing here holds up 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 import structlog
 
@@ -35,15 +35,21 @@ Channel = Callable[[Notice], Awaitable[None]]
 
 
 class Notifier:
-    """`channels` by name; without any, notices are only kept to be read."""
+    """`channels` by name; without any, notices are only kept to be read. `kinds`: those only."""
 
     def __init__(
-        self, db: Database, clock: NodeClock, writer: Writer, channels: Mapping[str, Channel]
+        self,
+        db: Database,
+        clock: NodeClock,
+        writer: Writer,
+        channels: Mapping[str, Channel],
+        kinds: Collection[str] | None = None,
     ) -> None:
         self._db = db
         self._clock = clock
         self._writer = writer
         self._channels = channels
+        self._kinds = kinds
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -58,7 +64,7 @@ class Notifier:
     async def deliver(self) -> int:
         """Try some of those whose time has come; how many."""
         async with self._db.reading() as tx:
-            due = await notices.due(tx, self._clock.now_ms(), AT_ONCE_MAX)
+            due = await notices.due(tx, self._clock.now_ms(), AT_ONCE_MAX, self._kinds)
         await asyncio.gather(*(self._try(one) for one in due))
         return len(due)
 

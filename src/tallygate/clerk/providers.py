@@ -16,6 +16,8 @@ from tallygate.clerk.options import Options
 from tallygate.core.credential_kind import Kind
 from tallygate.core.errors import StoreUnavailable
 from tallygate.core.provider import Provider, Snapshot
+from tallygate.core.route_checks import fits_header
+from tallygate.core.routes import Route
 from tallygate.kinds import load as load_kinds
 from tallygate.store import credentials, dify_apps, routes
 from tallygate.store import providers as rows
@@ -75,6 +77,7 @@ class Providers:
             apps, shut_apps = await dify_apps.load(tx, options.master_key, options.settings_app)
             served, shut_routes = await routes.load(tx, options.master_key)
             pools = {one.pool for one in loaded.providers if one.pool}
+            pools |= {one.credentials.pool for one in served if one.credentials is not None}
             pooled, shut_credentials = await credentials.of_pools(tx, options.master_key, pools)
         shut += [f"credential {number}" for number in shut_credentials]
         kinds = load_kinds(Path(options.data) / "kinds").usable if pools else {}
@@ -82,6 +85,7 @@ class Providers:
         providers = tuple(
             one for provider in loaded.providers for one in with_credentials(provider, parts)
         )
+        served = tuple(with_members(route, parts) for route in served)
         shut += [f"the Dify app {name}" for name in shut_apps]
         shut += [f"the route {name}" for name in shut_routes]
         loaded = msgspec.structs.replace(loaded, apps=apps, routes=served, providers=providers)
@@ -175,6 +179,19 @@ def with_credentials(
             secret=secret,
             weight=max(1, provider.weight // len(mine)),
         )
+
+
+def with_members(route: Route, secrets: Mapping[int, tuple[str, str]]) -> Route:
+    """A route that shows its backend credentials of a pool, with those that it may show now."""
+    use = route.credentials
+    if use is None:
+        return route
+    members = tuple(
+        (number, secret)
+        for number, (pool, secret) in secrets.items()
+        if pool == use.pool and (use.parameter or fits_header(secret))
+    )
+    return msgspec.structs.replace(route, credentials=msgspec.structs.replace(use, members=members))
 
 
 def _account(provider: Provider) -> _Account:

@@ -12,9 +12,9 @@ from typing import Annotated, Any
 
 import typer
 
+from tallygate.cli import keeper_alerts, options, output
 from tallygate.cli import keeper_care as care
 from tallygate.cli import keeper_intake as intake
-from tallygate.cli import options, output
 from tallygate.cli.failures import FAILED, USAGE, Fault, as_faults
 from tallygate.cli.keeper_place import kinds_of, row_of
 from tallygate.cli.place import Place, open_place
@@ -149,11 +149,12 @@ async def _schedule(
 def _keeper(place: Place, db: Database, telling: Telling) -> Keeper:
     return Keeper(
         db,
-        place.master_key,
+        lambda: place.master_key,
         lambda: kinds_of(place),
         telling,
         owner=f"{socket.gethostname()}:{os.getpid()}",
         grace_days=place.settings.keeper_delete_grace_days,
+        send=lambda: keeper_alerts.send(place, db),
     )
 
 

@@ -65,6 +65,15 @@ def create(
     limit: Annotated[
         list[str] | None, typer.Option(help="Like 60/minute, or 60/minute/token for each token.")
     ] = None,
+    credentials: Annotated[
+        str, typer.Option(metavar="POOL", help="Show the backend a credential of this pool.")
+    ] = "",
+    credential_header: Annotated[
+        str, typer.Option(help="Where its secret goes: `authorization: Bearer {secret}`.")
+    ] = "",
+    credential_query: Annotated[
+        str, typer.Option(metavar="NAME", help="Or a parameter of the query, in its place.")
+    ] = "",
     data: options.Data = None,
     as_json: options.Json = False,
 ) -> None:
@@ -80,6 +89,9 @@ def create(
         rewrite=rewrite,
         request_headers=HeaderSpec(add=dict(_header(one) for one in header or ())),
         limits=[_limit(one) for one in limit or ()],
+        credentials=credentials,
+        credential_header=credential_header,
+        credential_query=credential_query,
     )
     with as_faults():
         session = open_session(data)

@@ -1,4 +1,4 @@
-"""Settings of the Dify server behind `/dify/`, and of its tracing.
+"""Settings of the Dify server behind `/dify/`, of its tracing, and of pages that embed Dify.
 
 `Settings` is made of these and of its own; each has its line in docs/reference/settings.md.
 """
@@ -24,6 +24,12 @@ class DifySettings(BaseModel):
     dify_model: str = Field("", max_length=256, validation_alias=_named("TALLYGATE_DIFY_MODEL"))
     dify_hold_points: int = Field(
         DEFAULT_HOLD_POINTS, ge=0, le=10**9, validation_alias=_named("TALLYGATE_DIFY_HOLD_POINTS")
+    )
+    dify_in_pages: bool = Field(
+        False,
+        validation_alias=_named(
+            "TALLYGATE_ENABLE_DIFY_INTEGRATION", "VITE_ENABLE_DIFY_INTEGRATION"
+        ),
     )
     dify_trace_quiet_s: int = Field(
         10, ge=0, le=3600, validation_alias=_named("TALLYGATE_DIFY_TRACE_QUIET_S")

@@ -16,6 +16,7 @@ from tallygate.control import (
     dead_letters,
     demo,
     dify_apps,
+    dify_config,
     dify_events,
     grants,
     holds,
@@ -54,7 +55,7 @@ GUARDED = (
     *(admin_keys, admin_usage, keys, tokens, routes, providers, nodes, audit, metrics),
     *(users, teams, limits, own_account, sessions, oidc_sign_in),
     *(wallets, grants, holds, redeem, budgets, models, rates, calculator),
-    *(dify_apps, dify_events, langfuse, charges, dead_letters, consumption),
+    *(dify_apps, dify_config, dify_events, langfuse, charges, dead_letters, consumption),
     credentials,
 )
 

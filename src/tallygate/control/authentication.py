@@ -40,13 +40,13 @@ class GuessBudget:
         self._refilled_per_s = refilled_per_s
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # left, as of
 
-    def wait_s(self, address: str) -> int:
-        """0: may try; else how many seconds until it may."""
+    def wait_s(self, address: str, count: int = 1) -> int:
+        """0: may try so often; else how many seconds until it may."""
         left = self._left(address)
-        return 0 if left >= 1 else max(1, round((1 - left) / self._refilled_per_s))
+        return 0 if left >= count else max(1, round((count - left) / self._refilled_per_s))
 
-    def spend(self, address: str) -> None:
-        self._set(address, max(0.0, self._left(address) - 1))
+    def spend(self, address: str, count: int = 1) -> None:
+        self._set(address, max(0.0, self._left(address) - count))
 
     def give_back(self, address: str) -> None:
         """What was spent in advance turned out to be no guess."""

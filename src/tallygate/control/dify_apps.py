@@ -10,7 +10,7 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 from msgspec import UNSET, UnsetType
 
-from tallygate.control import bodies, lists
+from tallygate.control import bodies, lists, spellings
 from tallygate.control.openapi import described
 from tallygate.control.orders import order
 from tallygate.control.parts import Parts
@@ -88,14 +88,14 @@ def routes(parts: Parts) -> APIRouter:
     @router.post("", **described(DifyApp, status=201, body=NewDifyApp))
     async def create_dify_app(request: Request) -> Response:
         """Add an app. The answer holds the pair for its tracing export, this once."""
-        body = await bodies.read(request, NewDifyApp)
+        body = await spellings.read(request, NewDifyApp)
         made = await order(parts.clerk, request, _change(body, body.name, is_new=True), DifyAppView)
         return bodies.answer(shown(made), 201)
 
     @router.patch("/{name}", **described(DifyApp, body=DifyAppChange))
     async def change_dify_app(request: Request, name: str) -> Response:
         """Change an app; gateways use it so within a second."""
-        body = await bodies.read(request, DifyAppChange)
+        body = await spellings.read(request, DifyAppChange)
         saved = await order(parts.clerk, request, _change(body, name, is_new=False), DifyAppView)
         return bodies.answer(shown(saved))
 

@@ -31,6 +31,6 @@ def renderer(
     """What reads the figures and renders them, whenever it is scraped."""
 
     async def render_now() -> bytes:
-        return render(await clerk.command(Inspect(), Actor("metrics", "local", "")))
+        return render(await clerk.command(Inspect(keeper=True), Actor("metrics", "local", "")))
 
     return render_now

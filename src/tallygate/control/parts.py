@@ -8,6 +8,7 @@ from time import monotonic
 from tallygate.control.authentication import AdminDoor, GuessBudget
 from tallygate.control.orders import Clerk
 from tallygate.control.sign_in import SignIn
+from tallygate.core.charging import Trust
 from tallygate.core.dify import App
 from tallygate.core.provider import Provider
 from tallygate.kinds import Kinds
@@ -17,10 +18,17 @@ from tallygate.store.database import Database
 # Of an address and of an account; a code has 120 bits, so this is to keep the noise down.
 CODE_GUESSES_MAX = 10
 CODE_GUESSES_REFILLED_PER_S = 1 / 60
+# Of an account: a page sends one event a second, and what it had gathered while it was offline.
+PAGE_EVENTS_MAX = 120
+PAGE_EVENTS_REFILLED_PER_S = 1.0
 
 
 def _code_guesses() -> GuessBudget:
     return GuessBudget(monotonic, CODE_GUESSES_MAX, CODE_GUESSES_REFILLED_PER_S)
+
+
+def _page_events() -> GuessBudget:
+    return GuessBudget(monotonic, PAGE_EVENTS_MAX, PAGE_EVENTS_REFILLED_PER_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,9 @@ class Parts:
     sign_in: SignIn = field(default_factory=SignIn)
     is_ending: Callable[[], bool] = lambda: False  # this process was told to stop
     code_guesses: GuessBudget = field(default_factory=_code_guesses)
+    page_events: GuessBudget = field(default_factory=_page_events)
+    dify_in_pages: bool = False
+    browser_trust: Trust = Trust.HINT
 
     def __repr__(self) -> str:
         return f"<Parts of {self.node_name}>"  # the master key stays unseen

@@ -76,6 +76,7 @@ RULES: Final = (
         Need.SIGNED_IN,
         "What one's own browser has seen, for one's own account.",
     ),
+    Rule("/api/dify/config", Need.OPEN, Need.OPEN, "Whether pages that embed Dify count points."),
     Rule(
         "/api/credentials",
         Need.READ,

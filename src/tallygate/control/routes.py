@@ -38,7 +38,22 @@ Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=86_400_000)]
 Total = Annotated[int, msgspec.Meta(ge=0, le=86_400_000, description="0: no bound of its own")]
 HeaderName = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 HeaderValue = Annotated[str, msgspec.Meta(max_length=4096)]
+Pool = Annotated[
+    str,
+    msgspec.Meta(max_length=200, description="of credentials: the backend is shown one of them"),
+]
+CredentialHeader = Annotated[
+    str,
+    msgspec.Meta(
+        max_length=512,
+        description="where its secret goes, `authorization: Bearer {secret}` if nothing is said",
+    ),
+]
+Parameter = Annotated[
+    str, msgspec.Meta(max_length=128, description="of the query, in place of a header")
+]
 _IS_SPELLED_SO = ("connect_ms", "first_byte_ms", "between_bytes_ms", "total_ms")
+_OF_CREDENTIALS = ("credentials", "credential_header", "credential_query")
 
 
 class RouteHeaders(bodies.Body, kw_only=True):
@@ -76,6 +91,9 @@ class RouteChange(bodies.Body, kw_only=True):
     between_bytes_ms: Milliseconds | UnsetType = UNSET
     total_ms: Total | UnsetType = UNSET
     is_active: bool | UnsetType = UNSET
+    credentials: Pool | UnsetType | None = UNSET
+    credential_header: CredentialHeader | UnsetType | None = UNSET
+    credential_query: Parameter | UnsetType | None = UNSET
 
 
 class NewRoute(RouteChange, kw_only=True):
@@ -120,6 +138,9 @@ class Route(msgspec.Struct, kw_only=True):
     between_bytes_ms: int
     total_ms: int
     is_active: bool
+    credentials: str | None
+    credential_header: str | None
+    credential_query: str | None
     created_at: str
 
 
@@ -184,6 +205,9 @@ def shown(view: RouteView) -> Route:
         response_headers=_headers(view.response_headers),
         limits=_limits(view.limits, "route") + _limits(view.token_limits, "token"),
         is_active=view.is_active,
+        credentials=view.credentials or None,
+        credential_header=view.credential_header or None,
+        credential_query=view.credential_query or None,
         created_at=bodies.rfc3339(view.created_ms) or "",
         **{name: getattr(view, name) for name in _IS_SPELLED_SO},
     )
@@ -193,7 +217,7 @@ def change_of(body: RouteChange, id_: int | None) -> SaveRoute:
     change = SaveRoute(id=id_)
     for name in ("path", "backend_url", "strip_prefix", "is_active", *_IS_SPELLED_SO):
         setattr(change, name, getattr(body, name))
-    for name in ("scope", "host", "rewrite"):
+    for name in ("scope", "host", "rewrite", *_OF_CREDENTIALS):
         value: str | UnsetType | None = getattr(body, name)
         setattr(change, name, "" if value is None else value)
     if body.methods is not UNSET:

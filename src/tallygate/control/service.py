@@ -28,6 +28,7 @@ from tallygate.control.orders import Clerk
 from tallygate.control.parts import Parts
 from tallygate.control.sign_in import HOUR_MS, MINUTE_MS, SignIn
 from tallygate.core.accounts import Role, read_role_map
+from tallygate.core.charging import Trust
 from tallygate.core.dify import App, app_of_settings
 from tallygate.core.provider import Provider
 from tallygate.store import providers
@@ -122,6 +123,8 @@ def parts_of(
         settings_app=dify_app_of(settings),
         kinds=lambda: kinds.load(settings.data / "kinds"),
         sign_in=sign_in_of(settings),
+        dify_in_pages=settings.dify_in_pages,
+        browser_trust=Trust(settings.dify_browser_trust),
     )
 
 

@@ -1,6 +1,6 @@
 """Fields that are taken in either spelling, `input_tokens` and `inputTokens`: the seed shows both.
 
-Only the calls of the seed are read so; one thing said twice is refused.
+Only `/api/user/points` and `/api/dify` are read so; one thing said twice is refused.
 """
 
 import re

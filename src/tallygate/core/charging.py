@@ -177,6 +177,11 @@ def rank_of(reporter: str) -> int:
     return 2 * rank - (source != known)
 
 
+def is_browsers_word(known: Known) -> bool:
+    """Whether nobody else has said so: then whoever knows better takes the event's names over."""
+    return known.rank <= rank_of(Source.BROWSER.value)
+
+
 def judge_known(event: Event, known: Known) -> Verdict:
     """What an event means that has a charge already."""
     told, reporter = event.told, event.reporter

@@ -151,9 +151,13 @@ class ImportQuotaProxy(Arguments):
 
 
 class Inspect(Arguments):
-    """→ the clerk's own figures: workers, journal lag, lease refills, gauges of the workers."""
+    """→ the clerk's own figures: workers, journal lag, lease refills, gauges of the workers.
+
+    With `keeper`, the store's figures of credentials too.
+    """
 
     NAME = "inspect"
+    keeper: bool = False
 
 
 class KeyView(msgspec.Struct, kw_only=True):

@@ -8,6 +8,7 @@ from tallygate.core.budget import NewNotice
 DIED: Final = "credential.died"
 FAILING: Final = "keeper.failing"
 IDLE: Final = "keeper.idle"
+KINDS: Final = (DIED, FAILING, IDLE)
 
 FAILURE_PERCENT: Final = 20
 IDLE_MS: Final = 24 * 3_600_000

@@ -35,6 +35,10 @@ _items = msgspec.json.Decoder(list[msgspec.Raw])
 _TOO_WIDE: Final = f"The object is too wide. Send at most {MEMBERS_MAX} members."
 # Names of models by their JSON text: few, and the same in each request.
 _models: dict[bytes, str] = {}
+# Joined names of members: all in lower case, wherever one ends and the next begins.
+_plain_names: set[str] = set()
+_NAMES_REMEMBERED_MAX: Final = 512
+_NAMES_REMEMBERED_LENGTH_MAX: Final = 512
 _MODELS_REMEMBERED_MAX: Final = 1024
 _PLAIN_DIGITS: Final = 10
 
@@ -160,8 +164,13 @@ def _refuse_ambiguity(body: bytes, members: dict[str, msgspec.Raw]) -> None:
     names = "\n".join(members)
     if len(members) > MEMBERS_MAX or len(names) > NAMES_LENGTH_MAX:
         raise BadRequest(_TOO_WIDE)
-    if not names.islower() or not names.isascii():
-        _refuse_variants(members)
+    if names not in _plain_names:
+        if not names.islower() or not names.isascii():
+            _refuse_variants(members)
+        elif len(names) <= _NAMES_REMEMBERED_LENGTH_MAX:
+            if len(_plain_names) >= _NAMES_REMEMBERED_MAX:
+                _plain_names.clear()
+            _plain_names.add(names)
     if is_surely_unique(body, names, members):
         return
     try:
@@ -240,7 +249,7 @@ def _read_max_output(dialect: Dialect, members: dict[str, msgspec.Raw]) -> int |
         return 0
     found: int | None = None
     for name in _OUTPUT_BOUNDS[dialect._value_]:
-        value = _read_integer(members, name, 0, None)
+        value = _read_integer(members, name, 0, None) if name in members else None
         if value is not None:
             found = max(found or 0, min(value, TOKENS_MAX))
     return found

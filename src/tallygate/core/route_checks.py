@@ -11,6 +11,7 @@ PATH_LENGTH_MAX = 512
 URL_LENGTH_MAX = 2048
 RULES_MAX = 64
 VALUE_LENGTH_MAX = 4096
+POOL_LENGTH_MAX = 200
 
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+\Z|/\Z")
 _URL = re.compile(r"[\x21-\x7e]+\Z")
@@ -18,6 +19,9 @@ _HOST = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-
 _ADDRESS = re.compile(r"\[[0-9a-f:.]+\]\Z")
 _HEADER = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,128}\Z")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*\Z")
+_PARAMETER = re.compile(r"[A-Za-z0-9._~-]{1,128}\Z")
+SECRET = "{secret}"  # noqa: S105 - where a secret goes, not one
+CREDENTIAL_HEADER = f"authorization: Bearer {SECRET}"  # where nothing else is said
 # Framing and hops are the gateway's own business; a rule that broke them would break the request.
 _NOT_FOR_RULES = frozenset(
     {
@@ -79,6 +83,41 @@ def flaw_of_methods(methods: Sequence[str]) -> str:
     if unknown or len(set(methods)) != len(methods):
         return f"names some of {', '.join(METHODS)}, each once; none means all"
     return ""
+
+
+def flaw_of_pool(name: str) -> str:
+    if len(name) <= POOL_LENGTH_MAX and (not name or name.isprintable()):
+        return ""
+    return f"is the name of a pool, of at most {POOL_LENGTH_MAX} characters"
+
+
+def flaw_of_credential_header(header: str) -> str:
+    """Of a line such as `authorization: Bearer {secret}`; nothing is said of an empty one."""
+    if not header:
+        return ""
+    name, value = header_of(header)
+    if not _HEADER.match(name):
+        return "is like `authorization: Bearer {secret}`"
+    if name in _NOT_FOR_RULES:
+        return f"may not be {name}"
+    if value.count(SECRET) != 1 or not _VALUE.match(value):
+        return f"holds {SECRET} once, where the secret goes"
+    return ""
+
+
+def header_of(line: str) -> tuple[str, str]:
+    """A header's name in lower case, and its value."""
+    name, _, value = line.partition(":")
+    return name.strip().lower(), value.strip()
+
+
+def flaw_of_credential_query(name: str) -> str:
+    return "" if not name or _PARAMETER.match(name) else "is a name like access_token"
+
+
+def fits_header(secret: str) -> bool:
+    """Whether a secret may stand in a header's value without ending it."""
+    return _VALUE.match(secret) is not None
 
 
 def flaw_of_rules(

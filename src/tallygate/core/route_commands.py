@@ -40,6 +40,9 @@ class SaveRoute(Arguments):
     response_headers: HeaderSpec | UnsetType = UNSET
     limits: list[RouteLimitSpec] | UnsetType = UNSET
     is_active: bool | UnsetType = UNSET
+    credentials: str | UnsetType = UNSET  # a pool whose secrets the backend is shown; "": none
+    credential_header: str | UnsetType = UNSET  # `name: value with {secret}`
+    credential_query: str | UnsetType = UNSET  # or the name of a parameter
     connect_ms: int | UnsetType = UNSET
     first_byte_ms: int | UnsetType = UNSET
     between_bytes_ms: int | UnsetType = UNSET
@@ -69,6 +72,9 @@ class RouteView(msgspec.Struct, kw_only=True):
     limits: list[Limit]
     token_limits: list[Limit]
     is_active: bool
+    credentials: str
+    credential_header: str
+    credential_query: str
     connect_ms: int
     first_byte_ms: int
     between_bytes_ms: int

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from tallygate.core.addresses import is_address_allowed
 from tallygate.core.limits import Limit
 from tallygate.core.paths import is_ambiguous, is_own
 
@@ -42,6 +43,22 @@ class HeaderRules(msgspec.Struct, frozen=True, array_like=True):
         return not (self.remove or self.rename or self.add)
 
 
+class PoolUse(msgspec.Struct, frozen=True, array_like=True):
+    """Credentials of a pool that a backend is shown: in a header, or in the query.
+
+    `members` are those that live, each with its id and its secret.
+    """
+
+    pool: str
+    header: str = ""  # in lower case; nothing: it goes into the query
+    template: str = ""  # of the header's value, around `{secret}`
+    parameter: str = ""
+    members: tuple[tuple[int, str], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<PoolUse {self.pool} {[number for number, _ in self.members]}>"
+
+
 class Route(msgspec.Struct, frozen=True, array_like=True):
     """A route as gateways know it; `path` has no slash at its end but where it is `/`."""
 
@@ -58,6 +75,7 @@ class Route(msgspec.Struct, frozen=True, array_like=True):
     limits: tuple[Limit, ...] = ()  # for all tokens together
     token_limits: tuple[Limit, ...] = ()  # for each token
     deadlines: Deadlines = Deadlines()
+    credentials: PoolUse | None = None
 
     def __repr__(self) -> str:
         return f"<Route {self.host}{self.path}>"
@@ -73,6 +91,7 @@ class Why(enum.StrEnum):
     UNKNOWN_TOKEN = "unknown_token"  # noqa: S105 - a verdict, not a secret
     INACTIVE = "inactive"
     EXPIRED = "expired"
+    WRONG_ADDRESS = "wrong_address"
     WRONG_SCOPE = "wrong_scope"
     WRONG_METHOD = "method_not_allowed"
 
@@ -85,6 +104,7 @@ STATUS: Mapping[Why, int] = {
     Why.UNKNOWN_TOKEN: 401,
     Why.INACTIVE: 403,
     Why.EXPIRED: 403,
+    Why.WRONG_ADDRESS: 403,
     Why.WRONG_SCOPE: 403,
     Why.WRONG_METHOD: 405,
 }
@@ -176,12 +196,24 @@ def forwarded_target(route: Route, target: str) -> str:
     return (backend_path(route) + path or "/") + mark + query
 
 
+def with_parameter(target: str, name: str, value: str) -> str:
+    """The target with this parameter, and with no other of its name; `value` is quoted already."""
+    path, _, query = target.partition("?")
+    kept = [pair for pair in query.split("&") if pair and _name_of(pair) != name]
+    return f"{path}?{'&'.join([*kept, f'{name}={value}'])}"
+
+
+def _name_of(pair: str) -> str:
+    return urllib.parse.unquote_plus(pair.partition("=")[0])
+
+
 class Token(msgspec.Struct, frozen=True, kw_only=True):
     """What the decision needs of a token."""
 
     scopes: tuple[str, ...] = ()
     is_active: bool = True
     expires_ms: int | None = None
+    addresses: tuple[str, ...] | None = None
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -196,12 +228,14 @@ class Verdict(msgspec.Struct, frozen=True):
         return STATUS[self.why]
 
 
-def why_not(route: Route, token: Token, method: str, now_ms: int) -> Why:
+def why_not(route: Route, token: Token, method: str, address: str, now_ms: int) -> Why:
     """OK, or the first thing that stands against the token here."""
     if not token.is_active:
         return Why.INACTIVE
     if token.expires_ms is not None and token.expires_ms <= now_ms:
         return Why.EXPIRED
+    if token.addresses is not None and not is_address_allowed(address, token.addresses):
+        return Why.WRONG_ADDRESS
     if not may_use(route, token.scopes):
         return Why.WRONG_SCOPE
     if route.methods and method not in route.methods:
@@ -217,6 +251,7 @@ def decide(
     host: str,
     target: str,
     headers: Mapping[str, str],
+    address: str,
     now_ms: int,
 ) -> Verdict:
     """The verdict on a request; `tokens` by the token itself, `headers` by lower-case name."""
@@ -232,7 +267,7 @@ def decide(
     token = tokens.get(sent)
     if token is None:
         return Verdict(Why.UNKNOWN_TOKEN, route.path)
-    why = why_not(route, token, method, now_ms)
+    why = why_not(route, token, method, address, now_ms)
     if why is not Why.OK:
         return Verdict(why, route.path)
     return Verdict(why, route.path, forwarded_target(route, target))

@@ -30,6 +30,9 @@ MEANINGS = {
     "dify_api_key": "That app's API key (`app-…`).",
     "dify_model": "The model whose price counts where that app's answers name none.",
     "dify_hold_points": "The points that a call of that app sets aside until its cost is known.",
+    "dify_in_pages": "Whether pages that embed Dify count points: `true` switches on the browser "
+    "packages and `/dify-test`, which otherwise say that they are off. What a page reports is held "
+    "to `TALLYGATE_DIFY_BROWSER_TRUST` either way.",
     "dify_trace_quiet_s": "Seconds without news after which a trace that Dify exports is complete.",
     "daily_req_limit": "The daily limit of keys that are made without one.",
     "public_models": "Whether `GET /v1/models` answers without a key.",
@@ -103,6 +106,9 @@ MEANINGS = {
     "journal_segment_bytes": "The size of one journal file.",
     "journal_bytes_max": "What a worker's journal may hold unsettled before admission stops.",
     "journal_keep_h": "Hours that settled journals are kept, so that a restored backup can replay.",
+    "usage_keep_days": "Days that rows of usage are kept; 0 keeps them for ever.",
+    "rollup_hours_keep_days": "Days that the sums by hour are kept; 0 keeps them for ever.",
+    "rollup_days_keep_days": "Days that the sums by day are kept; 0 keeps them for ever.",
     "feed_keep_h": "Hours that the change feed is kept.",
     "keeper_delete_grace_days": "Days that a credential which its upstream proved invalid stays in "
     "quarantine before it is deleted; 0 deletes it at once.",

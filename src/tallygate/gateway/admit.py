@@ -10,18 +10,13 @@ from tallygate.core.money import format_points
 from tallygate.core.windows import FOREVER_S, Span
 from tallygate.gateway.answers import duration
 from tallygate.gateway.known_keys import KnownKey
-from tallygate.gateway.lease import POINTS, REQUESTS, TOKENS, Allowance, Lease, Parked
+from tallygate.gateway.lease import POINTS, REQUESTS, TOKENS, Allowance, Lease, Parked, Taken
 from tallygate.gateway.lease_book import LeaseBook
 
 _FOREVER_MS = FOREVER_S * 1000
 _SHORT_SPANS = frozenset((Span.MINUTE, Span.HOUR))
 _NOTHING = (0, 0, 0, 0)
 _MAY_TAKE_THE_REST = frozenset((TOKENS, POINTS))
-
-
-# What a request holds of one lease (or, unlimited, only tallies): with the window, and how much.
-# A plain tuple: there are three of them in each request.
-Taken = tuple[Allowance, Lease | None, int, int]
 
 
 class OverLimit(Exception):
@@ -72,9 +67,7 @@ def admit(
     if short is not None:
         book.park(parked, *short)
         return None
-    for _, lease, _, need in plan:
-        if lease is not None:
-            book.take(lease, need, now_ms)
+    book.take(plan, now_ms)
     return plan
 
 
@@ -144,7 +137,9 @@ def limit_fields(taken: list[Taken], now_ms: int) -> bytes:
     for allowance, lease, _, _ in taken:
         if lease is None:
             continue
-        left = lease.remaining()
+        amount = lease.amount or 0
+        left = amount - lease.used + lease.available  # what is left, as far as is known here
+        left = 0 if left < 0 else amount if left > amount else left
         kind = allowance.kind
         if kind == TOKENS:
             if left <= tokens_left:
@@ -156,18 +151,16 @@ def limit_fields(taken: list[Taken], now_ms: int) -> bytes:
             points, points_left = lease, left
     fields = b""
     if requests is not None:
-        fields = _REQUESTS_FIELDS % (requests.amount, requests_left, _reset(requests, now_ms))
+        reset = duration((requests.end_ms - now_ms + 999) // 1000)
+        fields = _REQUESTS_FIELDS % (requests.amount, requests_left, reset)
     if tokens is not None:
-        fields += _TOKENS_FIELDS % (tokens.amount, tokens_left, _reset(tokens, now_ms))
+        reset = duration((tokens.end_ms - now_ms + 999) // 1000)
+        fields += _TOKENS_FIELDS % (tokens.amount, tokens_left, reset)
     if points is not None:
-        amount = format_points(points.amount or 0).encode()
-        left_of_it = format_points(points_left).encode()
-        fields += _POINTS_FIELDS % (amount, left_of_it, _reset(points, now_ms))
+        reset = duration((points.end_ms - now_ms + 999) // 1000)
+        most, rest = format_points(points.amount or 0), format_points(points_left)
+        fields += _POINTS_FIELDS % (most.encode(), rest.encode(), reset)
     return fields
-
-
-def _reset(lease: Lease, now_ms: int) -> bytes:
-    return duration((lease.end_ms - now_ms + 999) // 1000)
 
 
 _REQUESTS_FIELDS = (

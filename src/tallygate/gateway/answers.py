@@ -152,6 +152,7 @@ LONGEST_S = 100 * 365 * 86_400  # what never resets says so by a century
 
 
 @functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=4096)  # each answer says two, and all of a second say the same
 def duration(seconds: int) -> bytes:
     """A span of time as OpenAI writes it: 1s, 6m0s, 23h59m59s."""
     seconds = min(max(0, seconds), LONGEST_S)

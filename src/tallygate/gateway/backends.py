@@ -7,6 +7,7 @@ import urllib.parse
 from tallygate.core.breaker import Breaker
 from tallygate.core.routes import Route, RouteTable, forwarded_target
 from tallygate.gateway.backend_headers import answer_lines, request_lines
+from tallygate.gateway.bearers import Bearer, Bearers
 from tallygate.tasks import Tasks
 from tallygate.wire.answer import AnswerHead
 from tallygate.wire.head import RequestHead
@@ -16,12 +17,13 @@ from tallygate.wire.pool import Origin, Pool, PoolBounds
 class Backend:
     """Where one route leads. Routes to the same origin share its connections and its health."""
 
-    __slots__ = ("_host_field", "_via", "breaker", "pool", "route")
+    __slots__ = ("_host_field", "_via", "bearers", "breaker", "pool", "route")
 
     def __init__(self, route: Route, pool: Pool, breaker: Breaker, via: bytes) -> None:
         self.route = route
         self.pool = pool
         self.breaker = breaker
+        self.bearers = Bearers(route)
         self._via = via
         origin = pool.origin
         host = f"[{origin.host}]" if ":" in origin.host else origin.host
@@ -31,16 +33,19 @@ class Backend:
     def __repr__(self) -> str:
         return f"<Backend {self.route!r} {self.breaker}>"
 
-    def request_prefix(self, head: RequestHead) -> bytes:
+    def request_prefix(self, head: RequestHead, bearer: Bearer | None) -> bytes:
         """The head that it is sent, up to where the client's address follows."""
-        target = forwarded_target(self.route, head.target.decode("ascii")).encode()
+        target = forwarded_target(self.route, head.target.decode("ascii"))
+        rules = self.route.request_headers
+        if bearer is not None:
+            target, rules = bearer.target(target), bearer.rules
         upgrade = b"connection: upgrade\r\nupgrade: websocket\r\n" if head.is_websocket else b""
         return b"%b %b HTTP/1.1\r\nhost: %b\r\n%b%b%bx-forwarded-host: %b\r\nx-forwarded-for: " % (
             head.method,
-            target,
+            target.encode(),
             self._host_field,
             upgrade,
-            request_lines(head, self.route.request_headers),
+            request_lines(head, rules),
             self._via,
             head.value(b"host"),
         )

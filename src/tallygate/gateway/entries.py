@@ -71,18 +71,16 @@ def entry_of(
         plan.agent,
         len(exchange.body),
         bytes_out,
-        _attempts(exchange.attempts, exchange.upstream.provider.name, status, duration_ms),
+        _attempts(exchange, status, duration_ms) if exchange.attempts else [],
         charge,
         event,
     )
 
 
-def _attempts(
-    failed: list[Attempt] | None, provider: str, status: int, duration_ms: int
-) -> list[Attempt]:
-    """Nothing for a request that was answered at the first try."""
-    if failed is None:
-        return []
+def _attempts(exchange: "MeteredExchange", status: int, duration_ms: int) -> list[Attempt]:
+    """Of a request that was not answered at the first try: the last one, too."""
+    failed = exchange.attempts or []
+    provider = exchange.upstream.provider.name
     if status and failed[-1].provider != provider:
         return [*failed, Attempt(provider, status, duration_ms)]
     return failed

@@ -13,14 +13,14 @@ from tallygate.core.provider import Deadlines
 from tallygate.core.request import MeteredRequest
 from tallygate.core.tariff import Tariff
 from tallygate.gateway import forward, route
-from tallygate.gateway.admit import OverLimit, Taken, admit, over_limit_refusal
+from tallygate.gateway.admit import OverLimit, admit, over_limit_refusal
 from tallygate.gateway.answers import refusal_answer
 from tallygate.gateway.bill import Bill
 from tallygate.gateway.dify_call import DifyCall
 from tallygate.gateway.gathered import Gathered
 from tallygate.gateway.identify import check_key
 from tallygate.gateway.known_keys import KnownKey
-from tallygate.gateway.lease import Lease
+from tallygate.gateway.lease import Lease, Taken
 from tallygate.gateway.plan import Plan, unknown_key
 from tallygate.gateway.relay import Relay
 from tallygate.gateway.upstreams import Upstream

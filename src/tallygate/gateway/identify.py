@@ -1,8 +1,8 @@
 """Whether a key that is known may be used now, and from here."""
 
+from tallygate.core.addresses import is_address_allowed
 from tallygate.core.errors import Code, Refusal
 from tallygate.gateway.known_keys import KnownKey
-from tallygate.gateway.plan import is_address_allowed
 
 
 def check_key(known: KnownKey, address: str, wall_ms: int) -> None:

@@ -75,12 +75,6 @@ class Lease(Holding):
         """Of the same counter, with nothing leased yet."""
         return cls(other.limit_id, other.amount, other.window_s, other.end_ms)
 
-    def remaining(self) -> int:
-        """What is left of the limit as far as this worker knows; exact when it is alone."""
-        amount = self.amount or 0
-        left = amount - self.used + self.available
-        return 0 if left < 0 else min(left, amount)
-
     @property
     def is_wallet(self) -> bool:
         return self.limit_id < 0
@@ -128,6 +122,11 @@ class Allowance:
         self.end_ms = 0
         self.lease: Lease | None = None  # None: unlimited, only tallied
         self.next_lease: Lease | None = None
+
+
+# What a request holds of one lease (or, unlimited, only tallies): with the window, and how much.
+# A plain tuple: there are three of them in each request.
+Taken = tuple[Allowance, Lease | None, int, int]
 
 
 def kind_of(limit: Limit) -> int:

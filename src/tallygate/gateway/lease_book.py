@@ -11,7 +11,7 @@ from collections.abc import Callable
 from tallygate.core.limits import Limit
 from tallygate.core.ports import Answer, Sync, Synced
 from tallygate.core.windows import window_at
-from tallygate.gateway.lease import UNLEASED, Allowance, Lease, Parked, kind_of
+from tallygate.gateway.lease import UNLEASED, Allowance, Lease, Parked, Taken, kind_of
 from tallygate.journal.slab import Slab
 
 IDLE_RETURN_MS = 1_000
@@ -78,12 +78,15 @@ class LeaseBook:
             lease.least = need
         self._touch(lease)
 
-    def take(self, lease: Lease, amount: int, now_ms: int) -> None:
-        """Reserve units, and count them where a successor of this process will find them."""
-        lease.available -= amount
-        lease.reserved += amount
-        lease.last_used_ms = now_ms
-        self._slab.counts[lease.slab_index] += amount
+    def take(self, plan: list[Taken], now_ms: int) -> None:
+        """Reserve all of it, and count it where a successor of this process will find it."""
+        counts = self._slab.counts
+        for _, lease, _, amount in plan:
+            if lease is not None:
+                lease.available -= amount
+                lease.reserved += amount
+                lease.last_used_ms = now_ms
+                counts[lease.slab_index] += amount
 
     # --- the clerk's side ---
 

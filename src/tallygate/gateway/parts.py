@@ -3,11 +3,11 @@
 import asyncio
 from pathlib import Path
 
+from tallygate.core.claims import Claimed, Fulfilled
 from tallygate.core.deliveries import Delivered
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.ports import (
     Changes,
-    Claimed,
     Found,
     FromClerk,
     Gauges,
@@ -135,6 +135,8 @@ class Parts:
             self._book.recall(message.counters)
         elif isinstance(message, Claimed):
             self.gateway.claims.answered(message)
+        elif isinstance(message, Fulfilled):
+            self.gateway.claims.fulfilled(message)
         elif isinstance(message, Shared):
             self._shares.answered(message)
         elif isinstance(message, Delivered):

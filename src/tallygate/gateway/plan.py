@@ -7,6 +7,7 @@ the same head again pays for reading it once. A plan holds until providers chang
 import enum
 import ipaddress
 
+from tallygate.core.addresses import Networks, is_within
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.keys import hash_key, is_plausible, is_short_enough, mask
 from tallygate.core.provider import Protocol
@@ -14,6 +15,7 @@ from tallygate.core.request import Dialect
 from tallygate.core.routes import token_of
 from tallygate.gateway.answers import Shape
 from tallygate.gateway.backends import Backend, Backends
+from tallygate.gateway.bearers import Bearer
 from tallygate.gateway.delivery_head import WEBHOOK_PATH, DeliveryHead
 from tallygate.gateway.dify_path import dify_path
 from tallygate.gateway.known_keys import KnownKey
@@ -44,7 +46,6 @@ _METERED = {
     b"/v1/responses": Dialect.OPENAI_RESPONSES,
     b"/v1/messages": Dialect.ANTHROPIC_MESSAGES,
 }
-Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 
 
 class Plan:
@@ -103,7 +104,7 @@ class Plan:
         self.key_hash = b""
         self.masked_key = ""
         self.no_key: Refusal | None = None
-        self.prefixes: dict[Upstream | Backend, bytes] = {}  # the head for each, once made
+        self.prefixes: dict[Upstream | Backend | Bearer, bytes] = {}  # the head for each, once made
         self.backend: Backend | None = None
         if backends is not None and backends.table.size:
             self._find_backend(head, backends)
@@ -169,34 +170,20 @@ def _service_of(head: RequestHead) -> Service:
 
 def client_address(peer: str, forwarded_for: bytes, trusted: Networks) -> str:
     """The rightmost address that is not one of our own proxies'."""
-    if not trusted or not forwarded_for or not _is_in(peer, trusted):
+    if not trusted or not forwarded_for or not is_within(peer, trusted):
         return peer
     hops = [hop.strip() for hop in forwarded_for.decode("latin-1").split(",")]
     for hop in reversed(hops):
         if not _is_address(hop):
             return peer
-        if not _is_in(hop, trusted):
+        if not is_within(hop, trusted):
             return hop
     return hops[0]
 
 
 def is_trusted(peer: str, trusted: Networks) -> bool:
     """Whether the connection is from one of our own proxies."""
-    return bool(trusted) and _is_in(peer, trusted)
-
-
-def is_address_allowed(address: str, allowed: tuple[str, ...]) -> bool:
-    return _is_in(address, tuple(ipaddress.ip_network(one, strict=False) for one in allowed))
-
-
-def _is_in(address: str, networks: Networks) -> bool:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
-    return any(parsed.version == one.version and parsed in one for one in networks)
+    return bool(trusted) and is_within(peer, trusted)
 
 
 def _is_address(text: str) -> bool:

@@ -8,6 +8,8 @@ hangs up changes nothing but that: the upstream is read on for its usage (draini
 import enum
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tallygate.core.entry import Outcome
 from tallygate.core.meters import Meter
 from tallygate.gateway.draining import drain, drain_until_ms, stop_draining
@@ -114,8 +116,7 @@ class Relay(Gathered):
         strips = request is not None and request.is_stream and not request.wants_usage_chunk
         self._is_chunked = must_chunk(exchange.head, head, keeps_length=not strips)
         if not self._is_chunked and head.length >= 0 and strips:
-            head = head.copy()  # HTTP/1.0: the end will tell
-            head.length = -1
+            head = msgspec.structs.replace(head, length=-1)  # HTTP/1.0: the end will tell
         first = first_head(exchange, head, is_chunked=self._is_chunked) + self._framed(payload)
         if meter.is_terminal:
             self.end(first + self._framed(meter.take_held()))

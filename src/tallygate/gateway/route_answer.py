@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from tallygate.core.entry import Entry, Outcome
 from tallygate.core.errors import Code, Refusal
 from tallygate.gateway import websocket
-from tallygate.gateway.admit import Taken, limit_fields, settle
+from tallygate.gateway.admit import limit_fields, settle
 from tallygate.gateway.answers import refusal_answer, status_line
 from tallygate.gateway.backends import Backend
 from tallygate.gateway.framing import chunk, ends_with_connection, framing_field, must_chunk
 from tallygate.gateway.known_keys import KnownKey
+from tallygate.gateway.lease import Taken
 from tallygate.gateway.plan import Plan
 from tallygate.gateway.route_body import StreamedBody
 from tallygate.wire.answer import AnswerHead

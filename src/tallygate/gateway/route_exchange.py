@@ -15,36 +15,35 @@ from tallygate.gateway.identify import check_key
 from tallygate.gateway.known_keys import KnownKey
 from tallygate.gateway.lease import Lease
 from tallygate.gateway.plan import Plan, unknown_key
-from tallygate.gateway.route_answer import RoutedAnswer
+from tallygate.gateway.route_forward import ForwardedRequest
 from tallygate.wire.front import Connection
 from tallygate.wire.head import RequestHead
-from tallygate.wire.pool import Waiting
-from tallygate.wire.upstream import Loss, UpstreamConnection
+from tallygate.wire.upstream import Loss
 
 if TYPE_CHECKING:
     from tallygate.gateway.application import Gateway
 
 STORE_WAIT_MS = 5_000
-_REPEATABLE = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
 _STORE_GONE = Refusal(Code.STORE_UNAVAILABLE, "The store does not answer; try again shortly.")
 _RESTING = Refusal(
     Code.UPSTREAM_UNREACHABLE, "The service has failed several times in a row; try again shortly."
 )
 
+_NO_CREDENTIAL = Refusal(
+    Code.UPSTREAM_REFUSED, "No credential for the service lives; tell its operator."
+)
 
-class RouteExchange(RoutedAnswer):
+
+class RouteExchange(ForwardedRequest):
     """A request to a route."""
 
-    __slots__ = ("_body", "_is_repeatable", "_is_seeking", "_waiting")
+    __slots__ = ("_is_seeking",)
 
     def __init__(
         self, gateway: "Gateway", connection: Connection, head: RequestHead, plan: Plan
     ) -> None:
         super().__init__(gateway, connection, head, plan)
-        self._body = b""  # with the framing field before it
-        self._is_repeatable = head.method in _REPEATABLE and not head.is_websocket
         self._is_seeking = False
-        self._waiting: Waiting | None = None
 
     def __repr__(self) -> str:
         return f"<RouteExchange {self.request_id} {self.plan.route}>"
@@ -70,7 +69,7 @@ class RouteExchange(RoutedAnswer):
     def start_streaming(self, length: int) -> None:
         """The body is still to come, `length` -1: chunked. Refusal: it is not wanted."""
         self._is_body_ended = False
-        self._is_repeatable = False
+        self._is_repeatable = self._is_kept = False
         self._is_body_chunked = length < 0
         self._body = b"content-length: %d\r\n\r\n" % length
         if self._is_body_chunked:
@@ -122,6 +121,8 @@ class RouteExchange(RoutedAnswer):
             raise Refusal(Code.METHOD_NOT_ALLOWED, f"Send one of {', '.join(route.methods)} here.")
         if self.backend.breaker.open_until_ms and not self.backend.breaker.admits(gateway.now_ms()):
             raise _RESTING
+        if route.credentials is not None and not self.backend.bearers:
+            raise _NO_CREDENTIAL
 
     def _seek_key(self) -> None:
         if self.is_over:
@@ -188,52 +189,6 @@ class RouteExchange(RoutedAnswer):
     def is_over(self) -> bool:
         """Refused, or its client went away, while it waited."""
         return self.is_client_gone or self.connection.handler is not self
-
-    # --- forward ---
-
-    def _forward(self) -> None:
-        gateway, backend = self.gateway, self.backend
-        deadlines = backend.route.deadlines
-        now_ms = gateway.swept_ms
-        if not backend.breaker.is_closed:
-            backend.breaker.trial_begins(gateway.now_ms())
-        if deadlines.total_ms:
-            self.latest_ms = now_ms + deadlines.total_ms
-        self._wait(deadlines.connect_ms)
-        gateway.running.add(self)
-        prefixes = self.plan.prefixes
-        prefix = prefixes.get(backend)
-        if prefix is None:
-            prefix = prefixes[backend] = backend.request_prefix(self.head)
-        self._waiting = backend.pool.ask(
-            self,
-            b"%b%b\r\nx-request-id: %b\r\n%b"
-            % (prefix, self.address.encode(), self.request_id.encode(), self._body),
-            self._connected,
-            is_head_request=self.head.method == b"HEAD",
-        )
-
-    def _connected(self, connection: UpstreamConnection) -> None:
-        self._waiting = None
-        self.upstream_connection = connection
-        connection.is_request_complete = self._is_body_ended
-        if self.head.is_websocket:
-            connection.is_upgrade_wanted = True
-        if not connection.is_reused:
-            self._is_repeatable = False  # a fresh connection that is lost says something
-        self._wait(self.backend.route.deadlines.first_byte_ms)
-        if self._early is not None:
-            self.gateway.schedule(self._send_early)
-
-    def answer_lost(self, loss: Loss) -> None:
-        is_stale = loss is Loss.CLOSED and self._is_repeatable and not self._status
-        if is_stale and not self.is_client_gone:
-            # The backend closed an idle connection just as it was used: it has read nothing.
-            self._is_repeatable = False
-            self.upstream_connection = None
-            self._forward()
-        else:
-            super().answer_lost(loss)
 
     # --- what may happen meanwhile ---
 

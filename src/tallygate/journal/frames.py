@@ -8,6 +8,7 @@ bytes of another journal, or bytes that a client sent and that look like a frame
 for an entry, not even when reading resumes in the middle of a damaged segment.
 """
 
+import functools
 import struct
 import zlib
 from typing import NamedTuple
@@ -21,6 +22,7 @@ FRAME_BYTES_MAX = PAYLOAD_BYTES_MAX + HEAD_BYTES
 
 _NUMBERS = struct.Struct("<III")
 _LENGTH = struct.Struct("<I")
+_FRAME = b"%b%b%b"
 _HEADER_SEED = 0
 
 
@@ -69,9 +71,14 @@ def seed_of(identity: Identity) -> int:
 
 def encode(payload: bytes, seed: int) -> bytes:
     assert len(payload) <= PAYLOAD_BYTES_MAX, "entries are bounded before they come here"
-    length = len(payload)
-    header_crc = zlib.crc32(_LENGTH.pack(length), seed)
-    return MAGIC + _NUMBERS.pack(length, header_crc, zlib.crc32(payload, seed)) + payload
+    return _FRAME % (_head(len(payload), seed), _LENGTH.pack(zlib.crc32(payload, seed)), payload)
+
+
+@functools.lru_cache(maxsize=4096)  # entries are of few lengths
+def _head(length: int, seed: int) -> bytes:
+    """A frame up to the CRC of its payload."""
+    size = _LENGTH.pack(length)
+    return MAGIC + size + _LENGTH.pack(zlib.crc32(size, seed))
 
 
 def encode_header(header: Header) -> bytes:

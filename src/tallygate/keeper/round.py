@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -62,26 +62,30 @@ class Done:
 
 
 class Keeper:
-    """`book` writes; `db` is open. One round at a time."""
+    """`db` is open; `send` sends what alerts there are to send. One round at a time."""
 
     def __init__(
         self,
         db: Database,
-        ring: bytes,
+        ring: Callable[[], bytes],
         kinds: Callable[[], Kinds],
         telling: Telling,
         *,
         owner: str,
         grace_days: int,
+        send: Callable[[], Awaitable[None]],
     ) -> None:
         self._book = StoreBook(db, ring, owner=owner, grace_ms=grace_days * DAY_MS)
         self._kinds = kinds
         self._telling = telling
+        self._send = send
 
     async def round(self, orders: Orders) -> Done:
         done = Done()
         started_ms = system_ms()
         await self._book.set_clock()
+        if not orders.is_dry_run:
+            await self._book.tell_if_idle()
         if orders.cleanup_days is not None:
             await self._clean(orders, orders.cleanup_days, done)
         if orders.is_refreshing:
@@ -90,6 +94,8 @@ class Keeper:
             counts = await self._book.counts()
             text = metrics.render(done.tally, done.cleaned, counts, started_ms, system_ms())
             metrics.write(orders.metrics_file, text)
+        if not orders.is_dry_run:
+            await self._send()
         return done
 
     async def _clean(self, orders: Orders, days: int, done: Done) -> None:
@@ -128,7 +134,7 @@ class Keeper:
             )
         deleted = done.tally.totals()["deleted"] + done.buried
         self._telling.statistics(done.tally, deleted)
-        await self._alert(done.tally)
+        await self._alert(done.tally, is_of_few=orders.is_due_only)
 
     async def _wanted(self, orders: Orders) -> Wanted:
         now_ms = await self._book.now_ms()
@@ -141,12 +147,12 @@ class Keeper:
             return Wanted(Selection(used_since_ms=since_ms), name, orders.window_ms)
         return Wanted(Selection(), OF_ALL, orders.window_ms)
 
-    async def _alert(self, tally: Tally) -> None:
+    async def _alert(self, tally: Tally, *, is_of_few: bool) -> None:
         failed = len(tally.reasons)
         if credential_notices.is_failing(failed, tally.total):
             self._telling.say("alert", logging.WARNING, failed=failed, total=tally.total)
             notice = credential_notices.failing(failed, tally.total, tally.reasons)
-            await self._book.note(notice)
+            await self._book.tell_failing(notice, is_of_few=is_of_few)
 
 
 class _Ears(Telling):

@@ -159,6 +159,20 @@ async def insert(tx: Tx, rows: Sequence[Row], aliases: Sequence[tuple[Alias, Row
     await tx.insert_many(charge, [msgspec.structs.astuple(row) for row in rows], COLUMNS)
 
 
+async def move(tx: Tx, moved: Iterable[tuple[Alias, int, Row]]) -> None:
+    """Names that a charge had go to another one, unless somebody else has moved them meanwhile."""
+    for (instance, kind, event_id), charge_id, row in moved:
+        change = sa.update(event_alias).where(
+            event_alias.c.instance == instance,
+            event_alias.c.kind == kind,
+            event_alias.c.event_id == event_id,
+            event_alias.c.charge_id == charge_id,
+        )
+        change = change.values(charge_id=row.id)
+        if (await tx.execute(change)).rowcount != 1:
+            raise Raced("another node took the names of this event over meanwhile")
+
+
 async def update(tx: Tx, rows: Iterable[Row]) -> None:
     """Charges that were read, and changed since."""
     changed = [{f"to_{name}": getattr(row, name) for name in _CHANGEABLE} for row in rows]

@@ -72,12 +72,15 @@ async def close_run(
 async def latest_ms(tx: Tx) -> int | None:
     """When somebody last looked after all of them, or after all that are in use; runs over a few
     do not count."""
-    over_all = sa.or_(
-        keeper_run.c.selection == OF_ALL, keeper_run.c.selection.startswith(OF_THE_USED)
-    )
     column = sa.func.max(sa.func.coalesce(keeper_run.c.finished_ms, keeper_run.c.alive_ms))
-    found = await tx.scalar(sa.select(column).where(over_all))
+    found = await tx.scalar(sa.select(column).where(over_all()))
     return None if found is None else int(found)
+
+
+def over_all() -> sa.ColumnElement[bool]:
+    """Runs over all credentials, or over all that are in use."""
+    selection = keeper_run.c.selection
+    return sa.or_(selection == OF_ALL, selection.startswith(OF_THE_USED))
 
 
 async def reserve(tx: Tx, host: str, now_ms: int, gap_ms: int) -> int:

@@ -172,11 +172,13 @@ def _copy_table(
     damaged: sqlite3.Connection, fresh: sqlite3.Connection, name: str
 ) -> tuple[int, str]:
     """Forwards until a damaged page, then backwards from the end until the same page."""
-    quoted = '"' + name.replace('"', '""') + '"'
+    quoted = _quoted(name)
+    place = _place_of_rows(damaged, quoted)
     copied, error = 0, ""
     for order in ("ASC", "DESC"):
         try:
-            query = f"SELECT * FROM {quoted} ORDER BY rowid {order}"  # noqa: S608 - quoted above
+            by = ", ".join(f"{column} {order}" for column in place)
+            query = f"SELECT * FROM {quoted} ORDER BY {by}"  # noqa: S608 - quoted above
             for row in damaged.execute(query):
                 marks = ", ".join("?" * len(row))
                 sql = f"INSERT OR IGNORE INTO {quoted} VALUES ({marks})"  # noqa: S608
@@ -185,6 +187,21 @@ def _copy_table(
         except sqlite3.DatabaseError as failure:
             error = str(failure)
     return copied, error
+
+
+def _place_of_rows(damaged: sqlite3.Connection, quoted: str) -> list[str]:
+    """By what a table's rows are stored: those of rollups by their primary key."""
+    try:
+        damaged.execute(f"SELECT rowid FROM {quoted} LIMIT 0")  # noqa: S608 - quoted
+    except sqlite3.OperationalError:
+        columns = damaged.execute(f"PRAGMA table_info({quoted})").fetchall()
+        keyed = sorted((row[5], row[1]) for row in columns if row[5])
+        return [_quoted(column) for _, column in keyed]
+    return ["rowid"]
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _is_ours(path: Path) -> bool:

@@ -4,7 +4,7 @@
 nodes do not send it at once, and one that dies meanwhile leaves it to be tried again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 import sqlalchemy as sa
@@ -50,8 +50,13 @@ async def insert(tx: Tx, written: Iterable[NewNotice], now_ms: int) -> None:
         await tx.execute(sa.insert(notice), rows)
 
 
-async def due(tx: Tx, now_ms: int, limit: int) -> list[Notice]:
+async def due(
+    tx: Tx, now_ms: int, limit: int, kinds: Collection[str] | None = None
+) -> list[Notice]:
+    """Those to be tried now, the longest due first; of some kinds only, if they are named."""
     query = _NOTICE.where(notice.c.next_ms <= now_ms).order_by(notice.c.next_ms, notice.c.id)
+    if kinds is not None:
+        query = query.where(notice.c.kind.in_(kinds))
     return [Notice(**row._mapping) for row in await tx.execute(query.limit(limit))]
 
 

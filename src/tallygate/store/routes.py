@@ -14,8 +14,9 @@ import sqlalchemy as sa
 from tallygate.core import sealing
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.limits import Limit
+from tallygate.core.route_checks import CREDENTIAL_HEADER, header_of
 from tallygate.core.route_commands import HeaderSpec, RouteView
-from tallygate.core.routes import Deadlines, HeaderRules, Route
+from tallygate.core.routes import Deadlines, HeaderRules, PoolUse, Route
 from tallygate.store import limits as limit_rows
 from tallygate.store.database import Tx
 from tallygate.store.limits import NewLimit, limit_of
@@ -23,14 +24,19 @@ from tallygate.store.routes_schema import route as _rows
 from tallygate.store.schema import limits
 
 ROUTE, ROUTE_TOKEN, SHARE = "route", "route_token", "route_share"  # subject_kind of limits
+_OF_CREDENTIALS = ("credentials", "credential_header", "credential_query")
 _TIMES = ("connect_ms", "first_byte_ms", "between_bytes_ms", "total_ms")
 
 
-class _Rules(msgspec.Struct):
-    """Both kinds of header rules as they are kept; added request headers by name only."""
+class _Rules(msgspec.Struct, omit_defaults=True):
+    """Both kinds of header rules as they are kept, added request headers by name only; and which
+    pool's credentials go where."""
 
     request: HeaderSpec = msgspec.field(default_factory=HeaderSpec)
     response: HeaderSpec = msgspec.field(default_factory=HeaderSpec)
+    credentials: str = ""
+    credential_header: str = ""
+    credential_query: str = ""
 
 
 async def page(tx: Tx, *, limit: int, offset: int = 0) -> tuple[list[RouteView], int]:
@@ -163,7 +169,8 @@ def _values(view: RouteView) -> dict[str, Any]:
     names = HeaderSpec(
         remove=request.remove, rename=request.rename, add=dict.fromkeys(request.add, None)
     )
-    rules = _Rules(names, view.response_headers)
+    used = {name: getattr(view, name) for name in _OF_CREDENTIALS}
+    rules = _Rules(names, view.response_headers, **used)
     plain = ("path", "host", "backend_url", "scope", "strip_prefix", "rewrite", "is_active")
     return {
         **{name: getattr(view, name) for name in (*plain, *_TIMES)},
@@ -208,6 +215,7 @@ def _view(row: Any, limited: dict[tuple[str, str], list[Limit]]) -> RouteView:  
         token_limits=limited.get((ROUTE_TOKEN, str(row.id)), []),
         is_active=row.is_active,
         created_ms=row.created_ms,
+        **{name: getattr(rules, name) for name in _OF_CREDENTIALS},
         **{name: getattr(row, name) for name in _TIMES},
     )
 
@@ -230,7 +238,18 @@ def _route(row: Any, limited: dict[tuple[str, str], list[Limit]], master_key: by
         limits=tuple(view.limits),
         token_limits=tuple(view.token_limits),
         deadlines=Deadlines(*(getattr(view, name) for name in _TIMES)),
+        credentials=_pool_use(view),
     )
+
+
+def _pool_use(view: RouteView) -> PoolUse | None:
+    """Its members are found when all pools are opened."""
+    if not view.credentials:
+        return None
+    if view.credential_query:
+        return PoolUse(view.credentials, parameter=view.credential_query)
+    name, template = header_of(view.credential_header or CREDENTIAL_HEADER)
+    return PoolUse(view.credentials, name, template)
 
 
 def _rules(spec: HeaderSpec, added: dict[str, str]) -> HeaderRules:

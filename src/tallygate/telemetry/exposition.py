@@ -5,14 +5,15 @@ names a key or a user: their number has no bound, and metrics are no place for p
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tallygate.telemetry import counters
 from tallygate.telemetry.counters import Figures, decode
+from tallygate.telemetry.keeper_page import keeper_lines
+from tallygate.telemetry.lines import PREFIX, as_page, family, line
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-PREFIX = "tallygate_"
 
 _GAUGE_HELP = {
     "connections_open": "Client connections that are open.",
@@ -32,13 +33,12 @@ _SUM_HELP = {
 
 _NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_]")
 
-Labels = Mapping[str, str]
-
 
 def render_inspection(inspection: Mapping[str, Any]) -> bytes:
     """The page out of what the clerk answers to `core.commands.Inspect`."""
     workers = {int(worker["slot"]): worker["gauges"] for worker in inspection.get("workers", ())}
-    return render(workers, dict(_numbers("", inspection.get("figures", {}))))
+    page = render(workers, dict(_numbers("", inspection.get("figures", {}))))
+    return page + as_page(keeper_lines(inspection.get("keeper") or {}))
 
 
 def _numbers(path: str, value: Any) -> Iterator[tuple[str, int]]:
@@ -55,17 +55,17 @@ def render(gauges_by_worker: Mapping[int, bytes], clerk_figures: Mapping[str, in
     workers = {slot: decode(values) for slot, values in sorted(gauges_by_worker.items())}
     reporting = {str(slot): figures for slot, figures in workers.items() if figures}
     lines = [
-        *_family("workers", "gauge", "Workers that report.", [({}, len(reporting))]),
+        *family("workers", "gauge", "Workers that report.", [({}, len(reporting))]),
         *_requests(reporting),
         *_durations(reporting),
         *_measured(reporting),
         *_clerk(clerk_figures),
     ]
-    return "".join(f"{line}\n" for line in lines).encode()
+    return as_page(lines)
 
 
 def _requests(workers: Mapping[str, Figures]) -> Iterator[str]:
-    yield from _family(
+    yield from family(
         "requests_total",
         "counter",
         "Requests that were let through, by how they ended.",
@@ -76,7 +76,7 @@ def _requests(workers: Mapping[str, Figures]) -> Iterator[str]:
             if count
         ],
     )
-    yield from _family(
+    yield from family(
         "refusals_total",
         "counter",
         "Requests that were not let through, by the code of the refusal.",
@@ -87,7 +87,7 @@ def _requests(workers: Mapping[str, Figures]) -> Iterator[str]:
             if count
         ],
     )
-    yield from _family(
+    yield from family(
         "tokens_total",
         "counter",
         "Tokens of answers, as metered.",
@@ -125,9 +125,9 @@ def _durations(workers: Mapping[str, Figures]) -> Iterator[str]:
             is_last = index == counters.BUCKET_COUNT - 1
             # Bucket i holds whole milliseconds below 2^i, which is at most 2^i - 1.
             bound = "+Inf" if is_last else repr(((1 << index) - 1) / 1000)
-            yield _line(f"{name}_bucket", {**labels, "le": bound}, total)
-        yield _line(f"{name}_sum", labels, row[counters.DURATION_MS] / 1000)
-        yield _line(f"{name}_count", labels, total)
+            yield line(f"{name}_bucket", {**labels, "le": bound}, total)
+        yield line(f"{name}_sum", labels, row[counters.DURATION_MS] / 1000)
+        yield line(f"{name}_count", labels, total)
 
 
 def _measured(workers: Mapping[str, Figures]) -> Iterator[str]:
@@ -135,13 +135,13 @@ def _measured(workers: Mapping[str, Figures]) -> Iterator[str]:
         samples = [
             ({"worker": slot}, figures.gauges.get(name, 0)) for slot, figures in workers.items()
         ]
-        yield from _family(name, "gauge", meaning, samples)
+        yield from family(name, "gauge", meaning, samples)
     for name, meaning in _SUM_HELP.items():
         samples = [
             ({"worker": slot}, figures.sums.get(name, 0)) for slot, figures in workers.items()
         ]
-        yield from _family(f"{name}_total", "counter", meaning, samples)
-    yield from _family(
+        yield from family(f"{name}_total", "counter", meaning, samples)
+    yield from family(
         "upstream_healthy",
         "gauge",
         "0 while a worker leaves an upstream alone because it kept failing.",
@@ -156,22 +156,4 @@ def _measured(workers: Mapping[str, Figures]) -> Iterator[str]:
 def _clerk(figures: Mapping[str, int]) -> Iterator[str]:
     for name, value in sorted(figures.items()):
         meaning = f"The clerk's figure `{name}`."
-        yield from _family(f"clerk_{name}", "gauge", meaning, [({}, value)])
-
-
-def _family(
-    name: str, kind: str, meaning: str, samples: Sequence[tuple[Labels, int]]
-) -> Iterator[str]:
-    yield f"# HELP {PREFIX}{name} {meaning}"
-    yield f"# TYPE {PREFIX}{name} {kind}"
-    for labels, value in samples:
-        yield _line(f"{PREFIX}{name}", labels, value)
-
-
-def _line(name: str, labels: Labels, value: float) -> str:
-    inside = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
-    return f"{name}{{{inside}}} {value}" if inside else f"{name} {value}"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        yield from family(f"clerk_{name}", "gauge", meaning, [({}, value)])

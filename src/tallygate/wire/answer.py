@@ -8,6 +8,8 @@ fields vary is learned: one that keeps bringing new heads joins the ones that ar
 import re
 from collections.abc import Callable
 
+import msgspec
+
 TEMPLATES_MAX = 512
 TEMPLATE_BYTES_MAX = 4096
 VARYING_NAMES_MAX = 24
@@ -33,53 +35,26 @@ _DROPPED = frozenset(
 _DROPPED_PREFIXES = (b"x-ratelimit-", b"anthropic-ratelimit-", b"x-tallygate-", b"x-accel-")
 
 
-class AnswerHead:
-    """What the head of an answer says; `kept` are the lines for the client, each with its end."""
+class AnswerHead(msgspec.Struct, eq=False, gc=False):
+    """What the head of an answer says; `kept` are the lines for the client, each with its end.
 
-    __slots__ = (
-        "content_type",
-        "encoding",
-        "idle_s",
-        "is_chunked",
-        "is_last",
-        "keep_alive",
-        "kept",
-        "length",
-        "status",
-        "upgrade",
-    )
+    A struct, because each answer has a copy of the head that it is like, and a struct copies fast.
+    """
 
-    def __init__(self, status: int, *, keep_alive: bool) -> None:
-        self.status = status
-        self.keep_alive = keep_alive
-        self.is_last = False  # on its connection, it says
-        self.length = -1  # not named
-        self.is_chunked = False
-        self.content_type = b""
-        self.encoding = b""
-        self.upgrade = b""
-        self.idle_s = 0  # how long the upstream says it keeps an idle connection; 0: not said
-        self.kept = b""
+    status: int
+    has_no_body: bool  # by its status alone; an answer to HEAD has none either
+    keep_alive: bool
+    is_last: bool = False  # on its connection, it says
+    length: int = -1  # not named
+    is_chunked: bool = False
+    content_type: bytes = b""
+    encoding: bytes = b""
+    upgrade: bytes = b""
+    idle_s: int = 0  # how long the upstream says it keeps an idle connection; 0: not said
+    kept: bytes = b""
 
     def __repr__(self) -> str:
         return f"<AnswerHead {self.status}>"
-
-    @property
-    def has_no_body(self) -> bool:
-        """By its status alone; an answer to HEAD has none either."""
-        return self.status < 200 or self.status in (204, 304)
-
-    def copy(self) -> "AnswerHead":
-        head = AnswerHead(self.status, keep_alive=self.keep_alive)
-        head.is_last = self.is_last
-        head.length = self.length
-        head.is_chunked = self.is_chunked
-        head.content_type = self.content_type
-        head.encoding = self.encoding
-        head.upgrade = self.upgrade
-        head.idle_s = self.idle_s
-        head.kept = self.kept
-        return head
 
 
 class AnswerHeads:
@@ -102,7 +77,7 @@ class AnswerHeads:
         template = self._templates.get(rest)
         if template is None:
             template = self._learn(raw, rest)
-        head = template.copy()
+        head = msgspec.structs.replace(template)
         for length in parts[1::3]:
             if length is not None:
                 _take_length(head, length, b"")
@@ -119,7 +94,9 @@ class AnswerHeads:
         match = _STATUS_LINE.match(lines[0])
         if match is None:
             raise BadAnswer("the status line is malformed")
-        head = AnswerHead(int(match[2]), keep_alive=match[1] == b"1")
+        status = int(match[2])
+        has_no_body = status < 200 or status in (204, 304)
+        head = AnswerHead(status, has_no_body, keep_alive=match[1] == b"1")
         for line in lines[1:]:
             name, colon, value = line.partition(b":")
             if not colon or not _NAME.match(name):

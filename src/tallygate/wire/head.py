@@ -252,24 +252,24 @@ class HeadMemory:
     def __init__(self) -> None:
         self._heads: dict[bytes, RequestHead] = {}
 
-    def read(self, raw: bytes) -> tuple[RequestHead, int]:
-        """The head and its Content-Length (0 if it names none)."""
+    def read(self, raw: bytes) -> tuple[RequestHead, int, int, int]:
+        """The head, its Content-Length, and where the digits of that begin and end (0: none)."""
         match = _LENGTH.search(raw)
-        if match is None:
-            known, length = raw, 0
-        else:
-            digits = match[1]
-            if len(digits) > LENGTH_DIGITS_MAX:
+        length = start = end = 0
+        known = raw
+        if match is not None:
+            start, end = match.span(1)
+            if end - start > LENGTH_DIGITS_MAX:
                 raise _bad("Content-Length is too large.")
-            known = raw[: match.start(1)] + raw[match.end(1) :]
-            length = int(digits)
+            known = raw[:start] + raw[end:]
+            length = int(match[1])
         head = self._heads.get(known)
         if head is None:
             head = parse_request_head(raw)
             self._remember(known, head)
         if head.has_length is (match is None):  # such as an empty Content-Length
             raise _bad("Content-Length is not a number.")
-        return head, length
+        return head, length, start, end
 
     def _remember(self, known: bytes, head: RequestHead) -> None:
         if len(known) > MEMORY_BYTES_MAX or len(head.fields) > MEMORY_FIELDS_MAX:
@@ -277,6 +277,3 @@ class HeadMemory:
         if len(self._heads) >= MEMORY_ENTRIES_MAX:
             self._heads.clear()
         self._heads[known] = head
-
-    def forget(self) -> None:
-        self._heads.clear()

@@ -16,6 +16,7 @@ from tallygate.wire.front import NEVER, Front, Handler
 from tallygate.wire.head import HEAD_END, RequestHead
 from tallygate.wire.head_start import CR, what_is_wrong, without_empty_lines
 from tallygate.wire.patience import hasten, is_past_words, set_deadline
+from tallygate.wire.same_head import SameHead
 from tallygate.wire.tunnel import open_tunnel
 
 WRITE_BUFFER_HIGH = 256 << 10
@@ -27,6 +28,7 @@ class ClientConnection(asyncio.Protocol):
     """One client's connection."""
 
     __slots__ = (
+        "_heads",
         "_is_reading_requests",
         "body",
         "buffer",
@@ -51,6 +53,7 @@ class ClientConnection(asyncio.Protocol):
 
     def __init__(self, front: Front) -> None:
         self.front = front
+        self._heads = SameHead(front.heads)
         self.buffer = b""
         self.forget_request()
         self.must_close = False
@@ -104,7 +107,7 @@ class ClientConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """A client that has sent all it will may still be reading: answer, then close.
 
-        It may as well be gone, which only a write shows: so nothing is awaited for it for long.
+        It may as well be gone, which only a write shows: nothing is awaited for it for long.
         """
         self.must_close = True
         self.has_sent_all = True
@@ -165,7 +168,7 @@ class ClientConnection(asyncio.Protocol):
             return self._wait_for_head(data, end)
         end += 4
         try:
-            head, length = front.heads.read(data[:end])
+            head, length = self._heads.read(data, end)
         except Refusal as refusal:
             self._refuse_head(refusal)
             return True
@@ -191,8 +194,8 @@ class ClientConnection(asyncio.Protocol):
         if refusal is not None:
             self._refuse_head(refusal)
             return True
-        if data and not self.has_head_begun:  # a byte now and then buys no more time
-            self.has_head_begun = True
+        if data and not self.has_head_begun:
+            self.has_head_begun = True  # a byte now and then buys no more time
             self.deadline_ms = front.now_ms + front.head_timeout_ms
         self.buffer = data
         return False
@@ -216,19 +219,18 @@ class ClientConnection(asyncio.Protocol):
         return self.must_close or self.front.is_draining or not self.is_body_complete
 
     def finish(self) -> None:
-        transport = self.transport
-        is_body_complete = self.is_body_complete
+        has_read_all = self.is_body_complete and not self.buffer
         must_close = self.will_close()
         if self.body is not None:
             release(self)
         self.forget_request()
-        if transport is None:
+        if self.transport is None:
             return
-        if not must_close:
-            set_deadline(self)
-            self._go_on()
-        else:
-            parting.close(self, transport, has_read_all=is_body_complete and not self.buffer)
+        if must_close:
+            parting.close(self, self.transport, has_read_all=has_read_all)
+            return
+        set_deadline(self)
+        self._go_on()
 
     def _go_on(self) -> None:
         if self.is_reading_paused:
@@ -276,12 +278,11 @@ class ClientConnection(asyncio.Protocol):
     close_if_idle = hasten
 
     def deadline_passed(self) -> None:
-        transport = self.transport
         self.deadline_ms = NEVER
-        if transport is None:
+        if self.transport is None:
             return
         if is_past_words(self):
-            parting.drop(self, transport)
+            parting.drop(self, self.transport)
         elif self.head is None or not self.is_body_complete:
             self.buffer = b""
             refuse_rest(self, _LATE)

@@ -88,6 +88,9 @@ def _new(context: Context) -> RouteView:
         limits=[],
         token_limits=[],
         is_active=True,
+        credentials="",
+        credential_header="",
+        credential_query="",
         connect_ms=_DEFAULT.connect_ms,
         first_byte_ms=_DEFAULT.first_byte_ms,
         between_bytes_ms=_DEFAULT.between_bytes_ms,
@@ -119,6 +122,7 @@ def _check(options: Options, view: RouteView) -> None:
         "request_headers": checks.flaw_of_rules(request.remove, request.rename, request.add),
         "response_headers": checks.flaw_of_rules(response.remove, response.rename, response.add),
         "scope": "" if len(view.scope) <= TEXT_MAX and "\0" not in view.scope else "is too long",
+        **_flaws_of_credentials(view),
     }
     for name in ("connect_ms", "first_byte_ms", "between_bytes_ms", "total_ms"):
         least = 0 if name == "total_ms" else 1
@@ -128,6 +132,24 @@ def _check(options: Options, view: RouteView) -> None:
         if flaw:
             raise bad(f"`{name}` {flaw}", name)
     _check_backend(options, view.backend_url)
+
+
+def _flaws_of_credentials(view: RouteView) -> dict[str, str]:
+    header, query = view.credential_header, view.credential_query
+    flaws = {
+        "credentials": checks.flaw_of_pool(view.credentials),
+        "credential_header": checks.flaw_of_credential_header(header),
+        "credential_query": checks.flaw_of_credential_query(query),
+    }
+    if header and query:
+        flaws["credential_query"] = "and `credential_header` exclude each other"
+    elif (header or query) and not view.credentials:
+        flaws["credentials"] = "names the pool whose secrets go there"
+    elif view.credentials and not query:
+        name, _ = checks.header_of(header or checks.CREDENTIAL_HEADER)
+        if name in view.request_headers.add:
+            flaws["credential_header"] = f"is {name}, which `request_headers` add already"
+    return flaws
 
 
 def _check_backend(options: Options, url: str) -> None:

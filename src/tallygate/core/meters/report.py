@@ -55,7 +55,12 @@ class Report(msgspec.Struct, gc=False):
     @property
     def says_anything(self) -> bool:
         """Whether it counts input or output."""
-        return self.input is not None or self.output is not None
+        return (
+            self.prompt_tokens is not None
+            or self.completion_tokens is not None
+            or self.input_tokens is not None
+            or self.output_tokens is not None
+        )
 
     @property
     def input(self) -> int | None:
