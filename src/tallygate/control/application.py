@@ -39,10 +39,12 @@ from tallygate.control import (
     sessions,
     teams,
     tokens,
+    usage_reports,
     user_points,
     users,
     wallets,
 )
+from tallygate.control.console_host import ConsoleHost
 from tallygate.control.parts import Parts
 from tallygate.control.people import People
 from tallygate.control.request_log import RequestLog
@@ -56,12 +58,22 @@ GUARDED = (
     *(users, teams, limits, own_account, sessions, oidc_sign_in),
     *(wallets, grants, holds, redeem, budgets, models, rates, calculator),
     *(dify_apps, dify_config, dify_events, langfuse, charges, dead_letters, consumption),
-    credentials,
+    *(credentials, usage_reports),
 )
 
 
 def build(parts: Parts) -> ASGIApp:
-    return RequestLog(build_bare(parts))
+    application: ASGIApp = build_bare(parts)
+    if parts.console_host:
+        application = ConsoleHost(application, parts.console_host, _elsewhere())
+    return RequestLog(application)
+
+
+def _elsewhere() -> FastAPI:
+    """Nothing, in this API's own words: what the other hosts are not told about."""
+    application = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    refusals.install(application)
+    return application
 
 
 def build_metrics(parts: Parts) -> ASGIApp:
