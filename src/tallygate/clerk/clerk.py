@@ -118,6 +118,7 @@ class Clerk:
             },
             self._commanded,
             self.spread_prices,
+            self._recall_money,
         )
         self.store_uuid = ""
         self.lookups = LookUps(self.db, self.clock, lambda: self.feed.cursor)

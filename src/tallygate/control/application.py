@@ -22,6 +22,7 @@ from tallygate.control import (
     holds,
     keys,
     langfuse,
+    limits,
     metrics,
     models,
     nodes,
@@ -53,7 +54,7 @@ from tallygate.control.roles import need_of
 GUARDED = (
     *(user_points, points_history),
     *(admin_keys, admin_usage, keys, tokens, routes, providers, nodes, audit, metrics),
-    *(users, teams, own_account, sessions, oidc_sign_in),
+    *(users, teams, limits, own_account, sessions, oidc_sign_in),
     *(wallets, grants, holds, redeem, budgets, models, rates, calculator),
     *(dify_apps, dify_config, dify_events, langfuse, charges, dead_letters, consumption),
     credentials,

@@ -65,19 +65,24 @@ async def charge_batch(
     now_ms: int,
     *,
     may_recall: bool = False,
+    standing: Standing | None = None,
 ) -> list[Outcome]:
-    """Charge, repeat, correct, note or refuse each of the events, in turn."""
+    """Charge, repeat, correct, note or refuse each of the events, in turn.
+
+    `standing` if it has been read for these events in this transaction.
+    """
     if not events:
         return []
-    standing = await charge_standing.read(tx, events, now_ms)
+    if standing is None:
+        standing = await charge_standing.read(tx, events, now_ms)
     batch = _Batch(standing, book, policy, now_ms, may_recall)
     outcomes = []
     for event in events:
         outcome = batch.take(event)
         outcomes.append(outcome if outcome is not None else await batch.adjust(tx, event))
-    spent = batch.spent()
+    spent = batch.spent() if standing.is_watched else {}
     await batch.write(tx)
-    if spent and standing.is_watched:
+    if spent:
         await budgets.note_spent(tx, spent, now_ms)
     return outcomes
 
@@ -160,7 +165,7 @@ class _Batch:
         row.state = _STATES[verdict]
         row.balance_micros = wallet.balance_micros
         self._new.append(row)
-        if event.is_run:
+        if event.reporter != event.source.value:
             row.report(event.reporter, event.told)
         self._learn_names(event, row)
         return Outcome(verdict, row)
