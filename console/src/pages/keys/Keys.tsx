@@ -120,7 +120,6 @@ function useColumns(): readonly Column<ApiKey>[] {
     {
       key: 'daily_limit',
       title: t.daily,
-      sort: 'daily_limit',
       isNumber: true,
       csv: (key) => key.daily_limit,
       render: (key) => <span className="number">{key.daily_limit ?? t.unlimited}</span>,
