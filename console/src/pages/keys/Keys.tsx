@@ -221,7 +221,7 @@ function useActions(
     const usage = {
       key: 'usage',
       label: t.usage,
-      onPick: () => void navigate(pageUrl('usage', { key_id: key.id })),
+      onPick: () => void navigate(pageUrl('usage', { token: key.id })),
     };
     if (!mayChange) return [usage];
     return [
