@@ -53,6 +53,12 @@ async def gate(make_node: MakeNode, cloudflare: Cloudflare, store_url: str) -> N
     return await make_node(url=store_url, **cloudflare.settings)
 
 
+@pytest.fixture
+async def lone_gate(make_node: MakeNode, cloudflare: Cloudflare) -> Node:
+    """Over SQLite, for what no store has a part in."""
+    return await make_node(**cloudflare.settings)
+
+
 async def publish(node: Node, **changes: Any) -> Publishing:
     return await node.command(PublishEdge(**changes), into=Publishing)
 
@@ -120,17 +126,19 @@ async def test_each_change_is_one_write_and_only_its_own(
     assert (cloudflare.deletes, name in cloudflare.values) == ([name], False)
 
 
-async def test_many_changes_of_one_thing_are_one_write(gate: Node, cloudflare: Cloudflare) -> None:
+async def test_many_changes_of_one_thing_are_one_write(
+    lone_gate: Node, cloudflare: Cloudflare
+) -> None:
     """A script that edits a route ten times spends one of a thousand."""
-    made, _ = await make_token(gate)
+    made, _ = await make_token(lone_gate)
     for number in range(5):
-        await gate.command(route(f"/r{number}"))
-        await gate.command(PatchKey(key=str(made.id), scopes=[str(number)]))
-    await publish(gate)
+        await lone_gate.command(route(f"/r{number}"))
+        await lone_gate.command(PatchKey(key=str(made.id), scopes=[str(number)]))
+    await publish(lone_gate)
     assert len(cloudflare.writes) == 2
-    await gate.command(PatchKey(key=str(made.id), scopes=["x"]))
-    await gate.command(PatchKey(key=str(made.id), scopes=["4"]))
-    await publish(gate)
+    await lone_gate.command(PatchKey(key=str(made.id), scopes=["x"]))
+    await lone_gate.command(PatchKey(key=str(made.id), scopes=["4"]))
+    await publish(lone_gate)
     assert len(cloudflare.writes) == 2, "it is again as it was"
 
 
@@ -167,10 +175,10 @@ async def test_routes_that_go_and_limits_that_change_are_heard_of(
 
 
 async def test_headers_that_a_route_adds_go_sealed_or_its_route_is_withheld(
-    make_node: MakeNode, cloudflare: Cloudflare, store_url: str
+    make_node: MakeNode, cloudflare: Cloudflare
 ) -> None:
     """A restart with another secret is told to the edge, though no route changed."""
-    node = await make_node("one", url=store_url, **cloudflare.settings)
+    node = await make_node("one", **cloudflare.settings)
     added = HeaderSpec(add={"authorization": "Bearer s3cret"})
     await node.command(route(request_headers=added))
     status = await publish(node)
@@ -219,74 +227,76 @@ async def test_what_takes_away_goes_before_what_adds(
 
 @pytest.mark.parametrize("fault", [500, 503, 429, 403, "garbage", "lost"])
 async def test_what_failed_waits_is_said_and_is_sent_again(
-    gate: Node, cloudflare: Cloudflare, fault: Any
+    lone_gate: Node, cloudflare: Cloudflare, fault: Any
 ) -> None:
     """Also an answer that was lost: what it did is done again, to the same end."""
-    await gate.clerk.edge.look(is_asked=True)  # it has compared
-    _, name = await make_token(gate)
+    await lone_gate.clerk.edge.look(is_asked=True)  # it has compared
+    _, name = await make_token(lone_gate)
     cloudflare.faults = [web.Response(text="<html>") if fault == "garbage" else fault]
-    status = await publish(gate)
+    status = await publish(lone_gate)
     assert (status.state, status.waiting) == ("failing", 2)
     assert status.error and "cf-api-token" not in status.error
-    assert not await gate.clerk.edge.look(), "not before its time"
+    assert not await lone_gate.clerk.edge.look(), "not before its time"
     assert cloudflare.calls.count("PUT /bulk") == 1
-    await pass_time(gate, next_ms=0)
-    await gate.clerk.edge.look()
-    status = await publish(gate)
+    await pass_time(lone_gate, next_ms=0)
+    await lone_gate.clerk.edge.look()
+    status = await publish(lone_gate)
     assert (status.state, status.error) == ("current", "")
     assert name in cloudflare.values
 
 
 async def test_pauses_grow_and_cloudflare_may_ask_for_longer_ones(
-    gate: Node, cloudflare: Cloudflare
+    lone_gate: Node, cloudflare: Cloudflare
 ) -> None:
-    await gate.clerk.edge.look(is_asked=True)
-    await make_token(gate)
+    await lone_gate.clerk.edge.look(is_asked=True)
+    await make_token(lone_gate)
     pauses = []
     for _ in range(12):
         cloudflare.faults = [500]
-        await publish(gate)
-        async with gate.db.reading() as tx:
+        await publish(lone_gate)
+        async with lone_gate.db.reading() as tx:
             row = await edge_entries.publisher(tx)
-        pauses.append(row.next_ms - gate.clerk.clock.now_ms())
+        pauses.append(row.next_ms - lone_gate.clerk.clock.now_ms())
     assert pauses[0] <= 1_000 < pauses[3] and 290_000 < pauses[-1] <= 300_000
     busy = web.json_response(
         {"success": False, "errors": []}, status=429, headers={"retry-after": "900"}
     )
     cloudflare.faults = [busy]
-    await publish(gate)
-    async with gate.db.reading() as tx:
+    await publish(lone_gate)
+    async with lone_gate.db.reading() as tx:
         row = await edge_entries.publisher(tx)
-    assert row.next_ms - gate.clerk.clock.now_ms() > 800_000
+    assert row.next_ms - lone_gate.clerk.clock.now_ms() > 800_000
 
 
 async def test_a_service_that_says_nothing_is_given_up_in_time(
-    gate: Node, cloudflare: Cloudflare, monkeypatch: pytest.MonkeyPatch
+    lone_gate: Node, cloudflare: Cloudflare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(edge_kv, "DEADLINE_S", 0.1)
     cloudflare.faults = [0]
-    status = await publish(gate)
+    status = await publish(lone_gate)
     assert (status.state, status.error) == ("failing", "no answer within 0.1 s")
 
 
-async def test_what_lasts_is_told_once_until_it_is_over(gate: Node, cloudflare: Cloudflare) -> None:
+async def test_what_lasts_is_told_once_until_it_is_over(
+    lone_gate: Node, cloudflare: Cloudflare
+) -> None:
     """A revoked token that is still let through somewhere is worth a call at night, but one."""
-    await gate.clerk.edge.look(is_asked=True)
-    await make_token(gate)
+    await lone_gate.clerk.edge.look(is_asked=True)
+    await make_token(lone_gate)
     cloudflare.faults = [500] * 4
-    await publish(gate)
-    assert await told(gate) == []
-    await pass_time(gate, failing_ms=gate.clerk.clock.now_ms() - edge_notices.FAILING_MS)
+    await publish(lone_gate)
+    assert await told(lone_gate) == []
+    await pass_time(lone_gate, failing_ms=lone_gate.clerk.clock.now_ms() - edge_notices.FAILING_MS)
     for _ in range(3):
-        await publish(gate)
-    assert await told(gate) == [edge_notices.FAILING]
-    assert (await publish(gate)).state == "current"
+        await publish(lone_gate)
+    assert await told(lone_gate) == [edge_notices.FAILING]
+    assert (await publish(lone_gate)).state == "current"
     cloudflare.faults = [500, 500]
-    await make_token(gate)
-    await publish(gate)
-    await pass_time(gate, failing_ms=1)
-    await publish(gate)
-    assert (await told(gate)).count(edge_notices.FAILING) == 1, "since then it has been told"
+    await make_token(lone_gate)
+    await publish(lone_gate)
+    await pass_time(lone_gate, failing_ms=1)
+    await publish(lone_gate)
+    assert (await told(lone_gate)).count(edge_notices.FAILING) == 1, "since then it has been told"
 
 
 async def test_a_crash_between_sending_and_entering_sends_again_and_ends_the_same(
@@ -304,27 +314,27 @@ async def test_a_crash_between_sending_and_entering_sends_again_and_ends_the_sam
 
 
 async def test_a_store_that_fails_while_entering_leaves_it_waiting(
-    gate: Node, cloudflare: Cloudflare
+    lone_gate: Node, cloudflare: Cloudflare
 ) -> None:
-    await publish(gate)
-    made, name = await make_token(gate)
-    await publish(gate)
-    await gate.command(PatchKey(key=str(made.id), is_active=False))
-    gate.db.fail_commits = 1
-    await gate.clerk.edge.look(is_asked=True)
-    status = await publish(gate)
+    await publish(lone_gate)
+    made, name = await make_token(lone_gate)
+    await publish(lone_gate)
+    await lone_gate.command(PatchKey(key=str(made.id), is_active=False))
+    lone_gate.db.fail_commits = 1
+    await lone_gate.clerk.edge.look(is_asked=True)
+    status = await publish(lone_gate)
     assert (status.waiting, cloudflare.document(name)["is_active"]) == (0, False)
 
 
-async def test_names_that_are_not_taken_wait(gate: Node, cloudflare: Cloudflare) -> None:
-    _, name = await make_token(gate)
-    _, other = await make_token(gate)
+async def test_names_that_are_not_taken_wait(lone_gate: Node, cloudflare: Cloudflare) -> None:
+    _, name = await make_token(lone_gate)
+    _, other = await make_token(lone_gate)
     cloudflare.untaken = {name}
-    status = await publish(gate)
+    status = await publish(lone_gate)
     assert (status.state, status.waiting) == ("failing", 1)
     assert other in cloudflare.values and "1 of 3 were not taken" in status.error
     cloudflare.untaken = set()
-    assert (await publish(gate)).waiting == 0
+    assert (await publish(lone_gate)).waiting == 0
     assert cloudflare.writes.count(other) == 1
 
 
@@ -351,10 +361,10 @@ async def test_a_day_has_so_many_writes_and_a_tenth_is_for_revocations(
 
 
 async def test_without_a_write_left_a_token_that_is_switched_off_is_taken_away(
-    make_node: MakeNode, cloudflare: Cloudflare, store_url: str
+    make_node: MakeNode, cloudflare: Cloudflare
 ) -> None:
     """401 where it should be 403, but no way through; deletes are counted apart."""
-    node = await make_node(url=store_url, edge_writes_per_day=3, **cloudflare.settings)
+    node = await make_node(edge_writes_per_day=3, **cloudflare.settings)
     made, name = await make_token(node)
     await make_token(node)
     assert (await publish(node)).writes_today == 3
@@ -391,22 +401,22 @@ async def test_what_was_changed_behind_our_back_is_put_right(
 
 
 async def test_what_was_just_written_is_not_missed_in_an_old_list(
-    gate: Node, cloudflare: Cloudflare
+    lone_gate: Node, cloudflare: Cloudflare
 ) -> None:
     """Lists lag behind writes: taken at their word, each comparison would write all again."""
-    _, name = await make_token(gate)
-    await publish(gate)
+    _, name = await make_token(lone_gate)
+    await publish(lone_gate)
     value = cloudflare.values.pop(name)
-    await publish(gate, reconcile=True)
+    await publish(lone_gate, reconcile=True)
     assert cloudflare.writes.count(name) == 1
     cloudflare.values[name] = value
 
 
 async def test_a_namespace_that_holds_all_of_it_is_not_written_again(
-    make_node: MakeNode, cloudflare: Cloudflare, store_url: str
+    make_node: MakeNode, cloudflare: Cloudflare
 ) -> None:
     """A restored backup, or a namespace set again, costs no writes."""
-    node = await make_node(url=store_url, **cloudflare.settings)
+    node = await make_node(**cloudflare.settings)
     await make_token(node)
     await publish(node)
     async with node.db.writing() as tx:
@@ -420,9 +430,9 @@ async def test_a_namespace_that_holds_all_of_it_is_not_written_again(
 
 
 async def test_another_namespace_gets_everything(
-    make_node: MakeNode, cloudflare: Cloudflare, store_url: str
+    make_node: MakeNode, cloudflare: Cloudflare
 ) -> None:
-    node = await make_node(url=store_url, **cloudflare.settings)
+    node = await make_node(**cloudflare.settings)
     await make_token(node)
     await publish(node)
     await pass_time(node, place="another/place")
@@ -491,7 +501,7 @@ async def test_without_a_namespace_nothing_is_asked_of_anybody(node: Node) -> No
     assert "edge_waiting" not in (await node.command(Inspect()))["figures"]
 
 
-async def test_status_names_its_namespace(gate: Node) -> None:
-    status = await publish(gate)
+async def test_status_names_its_namespace(lone_gate: Node) -> None:
+    status = await publish(lone_gate)
     assert (status.namespace_id, status.writes_per_day) == (NAMESPACE, 1000)
     assert status.published_ms and status.reconciled_ms
