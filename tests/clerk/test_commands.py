@@ -149,7 +149,7 @@ async def test_a_refused_command_leaves_nothing_behind(node: Node):
         CreateKey(kind="xyz"),
         CreateKey(daily_limit=-1),
         CreateKey(daily_limit=2**53),
-        CreateKey(limits=[LimitSpec(dimension="points", amount=1)]),  # not enforced yet
+        CreateKey(limits=[LimitSpec(dimension="points", amount=-1)]),
         CreateKey(limits=[LimitSpec(dimension="smiles", amount=1)]),
         CreateKey(limits=[LimitSpec(span="fortnight", amount=1)]),
         CreateKey(limits=[LimitSpec(zone="Mars/Olympus", amount=1)]),

@@ -12,8 +12,9 @@ import sqlalchemy as sa
 import structlog
 
 from tallygate.clerk.local import LocalClerk
+from tallygate.core.claims import Claim, Claimed, Fulfil, Fulfilled
 from tallygate.core.commands import CreateKey, DeleteKey, Inspect, Settle
-from tallygate.core.ports import Changes, Claim, Claimed, Fulfil
+from tallygate.core.ports import Changes
 from tallygate.journal.folder import segment_path
 from tallygate.store import limits, usage
 from tallygate.store.database import Database, Tx
@@ -206,6 +207,24 @@ async def test_an_idempotent_call_runs_once_and_is_answered_again(node: Node):
     await until(lambda: not node.clerk.claims._ended)
     done = await claim(4)
     assert (done.state, done.status, done.answer, done.request_id) == ("done", 200, b"{}", "r1")
+
+
+async def test_a_worker_may_forget_the_end_of_a_call_once_the_store_has_it(any_node: Node):
+    """Not before: a clerk that dies with it would leave the key taken for a day."""
+    worker = await any_node.worker(0)
+    worker.channel.send(Claim(1, 1, "idem", b"p", "r"))
+    assert (await worker.hear(Claimed, 1)).state == "new"
+    for number in (7, 8):  # the same end, told again to be sure
+        worker.channel.send(Fulfil(1, "idem", False, 200, "", b"{}", "r", number))
+
+    def heard() -> list[int]:
+        told = [one for one in worker.messages if isinstance(one, Fulfilled)]
+        return [number for one in told for number in one.ids]
+
+    await worker.hear(Fulfilled)
+    worker.channel.send(Claim(2, 1, "idem", b"p", "again"))
+    assert (await worker.hear(Claimed, 2)).state == "done"
+    await until(lambda: heard() == [7, 8])
 
 
 async def test_late_word_of_a_call_does_not_end_another_one_with_its_key(any_node: Node):

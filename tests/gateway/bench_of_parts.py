@@ -9,17 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tallygate.core.claims import Claim, Claimed, Fulfil, Fulfilled
 from tallygate.core.keys import hash_key
 from tallygate.core.leases import chunk
 from tallygate.core.limits import Dimension, Limit
 from tallygate.core.ports import (
     Answer,
-    Claim,
-    Claimed,
     FetchModels,
     Found,
     FromWorker,
-    Fulfil,
     Gauges,
     Hello,
     Key,
@@ -119,6 +117,7 @@ class FakeClerk:
             self.send(old or new)
         elif isinstance(message, Fulfil):
             self.fulfilled.append(message)
+            self.send(Fulfilled([message.id]))
         else:
             assert isinstance(message, Gauges)
 

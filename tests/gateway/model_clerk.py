@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from tallygate.core.claims import Claim, Claimed, Fulfil, Fulfilled
 from tallygate.core.deliveries import Deliver, Delivered, DeliveryAnswer
 from tallygate.core.entry import Use
 from tallygate.core.keys import hash_key
@@ -18,12 +19,9 @@ from tallygate.core.limits import Limit
 from tallygate.core.ports import (
     Answer,
     Ask,
-    Claim,
-    Claimed,
     CredentialUse,
     FetchModels,
     Found,
-    Fulfil,
     Gauges,
     Key,
     LookUp,
@@ -255,5 +253,7 @@ class ModelClerk:
             if old is None:
                 return Claimed(message.id, "new", "", 0, "", None)
             return Claimed(message.id, *[getattr(old, name) for name in old.__struct_fields__[1:]])
-        assert isinstance(message, CredentialUse | Fulfil | Gauges | Priced)
+        if isinstance(message, Fulfil):
+            return Fulfilled([message.id])
+        assert isinstance(message, CredentialUse | Gauges | Priced)
         return None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tallygate.core.ports import Claim, Claimed
+from tallygate.core.claims import Claim, Claimed, Fulfil
 from tallygate.gateway import claims
 from tests.gateway.bench_of_parts import daily, key_with
 from tests.gateway.exchange_text import DONE, LAST_CHUNK, STREAM_HEAD, chat, chunked, reply, word
@@ -198,10 +198,24 @@ def test_an_end_that_no_clerk_heard_is_told_to_the_next_one() -> None:
             assert ends == [("i", False, b"first"), ("j", True, None)]
 
 
+def test_an_end_that_a_clerk_heard_and_did_not_store_is_told_to_the_next_one() -> None:
+    """A clerk may die between the two."""
+    with rigged(MANY) as rig:
+        client = rig.client()
+        client.send(chat(idempotency_key="i"))
+        rig.clerk.held = {Fulfil}
+        rig.upstream.send(reply(200, b"first"))
+        assert client.answer().status == 200
+        rig.clerk.held = set()
+        for _ in range(2):
+            rig.reconnect()
+            assert [one.answer for one in rig.fulfilled()] == [b"first"] * 2
+
+
 def test_the_ends_that_wait_for_a_clerk_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that finds no room is not repeated, but its call is known to have been made."""
-    monkeypatch.setattr(claims, "UNSENT_BYTES_MAX", 10)
-    monkeypatch.setattr(claims, "UNSENT_MAX", 3)
+    monkeypatch.setattr(claims, "UNTOLD_BYTES_MAX", 10)
+    monkeypatch.setattr(claims, "UNTOLD_MAX", 3)
     with rigged(MANY) as rig:
         client = rig.client()
         for number in range(5):

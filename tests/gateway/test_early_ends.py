@@ -6,8 +6,9 @@ that is closed under another request, no unit that nobody gives back.
 
 import pytest
 
+from tallygate.core.claims import Claim
 from tallygate.core.entry import Outcome
-from tallygate.core.ports import Claim, Key, LookUp, Sync
+from tallygate.core.ports import Key, LookUp, Sync
 from tallygate.core.provider import Deadlines
 from tests.gateway.bench_of_parts import daily, key_with
 from tests.gateway.exchange_text import (

@@ -64,7 +64,7 @@ class Call:
         book, known = self.worker.book, self.worker.known
         assert self.taken is None and not self.is_refused
         try:
-            self.taken = admit(book, self, known, self.tokens, world.now_ms, concluded)
+            self.taken = admit(book, self, known, self.tokens, world.now_ms, concluded, self.tokens)
         except OverLimit as over:
             self.is_refused = True
             world.refused(over.allowance.limit)
@@ -109,7 +109,7 @@ class Worker:
         if self.running:
             call = self.running.pop(tokens % len(self.running))
             assert call.taken is not None
-            uses = settle(call.taken, is_counted=tokens > 0, tokens=tokens)
+            uses = settle(call.taken, is_counted=tokens > 0, tokens=tokens, points_micros=tokens)
             self.world.uses += [(self, use) for use in uses]
             self.journal.append(uses)
 
@@ -236,14 +236,15 @@ class World:
             assert spent == sum(use.spent for use in uses if use.generation == generation)
 
 
+@pytest.mark.parametrize("dimension", ["tokens", "points"])
 @pytest.mark.parametrize("workers", [1, 3])
-@given(history=steps, requests=amounts, tokens=amounts)
+@given(history=steps, requests=amounts, amount=amounts)
 @settings(max_examples=100, deadline=None)
 def test_no_history_lets_more_through_than_the_limits(
-    workers: int, history: list[tuple[str, int, int]], requests: int, tokens: int
+    dimension: str, workers: int, history: list[tuple[str, int, int]], requests: int, amount: int
 ) -> None:
     """Whatever is lost, repeated, late or reset; and nobody waits for ever."""
-    world = World([daily(1, requests), daily(2, tokens, "tokens")], workers)
+    world = World([daily(1, requests), daily(2, amount, dimension)], workers)
     for step in history:
         world.step(*step)
         world.audit()

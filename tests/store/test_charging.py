@@ -343,6 +343,44 @@ async def test_the_operator_says_what_a_browsers_word_is_worth(
     assert await balance(books) == left
 
 
+@pytest.mark.parametrize("is_one_batch", [True, False])
+@pytest.mark.parametrize("funds", [0, 50])
+async def test_nobody_makes_an_event_free_by_naming_it_first_in_a_browser(
+    books: Database, funds: int, is_one_batch: bool
+) -> None:
+    """With a second account, and a browser that is trusted, a message could be claimed for a token
+    before the server hears of it; an account without money would even claim it for nothing."""
+    rule = Policy(1_000 * POINT, may_overdraw=False, browser_trust=Trust.CHARGE)
+    async with books.writing() as tx:
+        await insert_account(tx, "eve", funds * POINT)
+    claim = event(1, source=Source.BROWSER, account_id="eve")
+    told = event(30, aliases=(("message", "m-1"), ("run", "r-1")))
+    if is_one_batch:
+        claimed, charged = await take(books, claim, told, policy=rule)
+    else:
+        claimed, charged = await one(books, claim, rule), await one(books, told, rule)
+    assert state_of(claimed) == ("charged" if funds else "unpaid")
+    assert (charged.verdict, await balance(books)) == (Verdict.CHARGE, 70)
+    assert (await one(books, told, rule)).verdict is Verdict.REPEAT
+    assert (await one(books, claim, rule)).verdict is Verdict.CONFLICT
+    corrected = event(35, source=Source.PROXY, aliases=(("run", "r-1"),))
+    assert (await one(books, corrected, rule)).verdict is Verdict.ADJUST
+    assert (await balance(books), await balance(books, "eve")) == (65, max(0, funds - 1))
+    assert len(await rows(books)) == 2
+
+
+async def test_who_can_not_be_charged_takes_no_names_over(books: Database) -> None:
+    """What an event is known by stays with the charge that there is."""
+    rule = Policy(1_000 * POINT, may_overdraw=False, browser_trust=Trust.CHARGE)
+    claim = event(1, source=Source.BROWSER)
+    await one(books, claim, rule)
+    stranger = await one(books, event(30, account_id="nobody"), rule)
+    unpriced = await one(books, event(30, account_id="bob", model="unknown"), rule)
+    assert {stranger.refusal is None, unpriced.refusal is None} == {False}
+    assert (await one(books, claim, rule)).verdict is Verdict.REPEAT
+    assert await balance(books) == 99
+
+
 async def test_what_is_billed_elsewhere_is_only_noted(books: Database) -> None:
     """Dify calls its models through our gateway, which charges those calls."""
     told = event(10, is_billed_elsewhere=True)

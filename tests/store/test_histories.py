@@ -168,10 +168,10 @@ async def test_a_power_loss_spends_whole_leases_and_never_less_than_was_admitted
     assert found.leased == 0
 
 
-@pytest.mark.parametrize("seed", range(4))
-async def test_overruns_of_token_limits_stay_on_the_books(store: Database, seed: int) -> None:
+@pytest.mark.parametrize(("dimension", "seed"), [("tokens", 0), ("tokens", 1), ("points", 2)])
+async def test_overruns_stay_on_the_books(store: Database, dimension: str, seed: int) -> None:
     """Requests that spend more than they reserved: the counter is exact, never negative."""
-    key_id, limit_id = await make_key(store, 10_000, dimension="tokens")
+    key_id, limit_id = await make_key(store, 10_000, dimension=dimension)
     rng = random.Random(seed)
     workers = [
         Worker(store, limit_id, key_id, await make_boot(store, slot=slot)) for slot in range(3)

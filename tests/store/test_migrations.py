@@ -17,6 +17,7 @@ from tallygate.store import (
     routes_schema,
     schema,
     tables,
+    usage_schema,
 )
 from tallygate.store.database import Database
 from tallygate.store.migrations import VERSION_TABLE, check_schema, migrate, store_uuid
@@ -25,7 +26,13 @@ pytestmark = pytest.mark.anyio
 
 # Who is imported is in the metadata.
 ALL = (
-    *(schema, people_schema, money_schema, keeper_schema, routes_schema, rollup_schema),
+    schema,
+    people_schema,
+    money_schema,
+    keeper_schema,
+    routes_schema,
+    usage_schema,
+    rollup_schema,
     edge_schema,
 )
 

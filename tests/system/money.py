@@ -21,9 +21,10 @@ def make_price(node: Node, model: str, **price: object) -> None:
     node.admin("POST", "/api/models", {"model_name": model, **prices, **price})
 
 
-def make_payer(node: Node, points: object, user: str = "ada") -> str:
+def make_payer(node: Node, points: object, user: str = "ada", *, is_new: bool = True) -> str:
     """A user with this much money; a key that it pays for."""
-    node.admin("POST", "/api/users", {"id": user})
+    if is_new:
+        node.admin("POST", "/api/users", {"id": user})
     top_up(node, points, user)
     made = node.admin("POST", "/admin/keys", {"user_id": user, "daily_limit": None})
     return str(made["key"])

@@ -68,6 +68,35 @@ def test_a_wallet_lets_through_exactly_what_it_can_pay(
     assert found.balance_micros == 0
 
 
+def test_a_users_limit_in_points_lets_through_exactly_what_it_covers(
+    make_node: MakeNode, upstream: RunningUpstream
+) -> None:
+    """All keys of the user together, whoever serves them; raised, it lets through what is new."""
+    node = make_node(workers=3)
+    make_price(node, "fake-chat", request_price="0.5")
+    node.admin("POST", "/api/users", {"id": "ada"})
+    limits = {"limits": [{"dimension": "points", "span": "total", "amount": "10.4"}]}
+    node.admin("PUT", "/api/users/ada/limits", limits)
+    payer = make_payer(node, 1000, "ada", is_new=False)
+    team = {"user_id": "ada", "team_id": "red", "limits": limits["limits"]}
+    other = str(node.admin("POST", "/api/keys", team)["secret"])
+    outcomes = [asyncio.run(Load([node.url], key).burst(30)) for key in (payer, other)]
+    assert outcomes[0].by_status == {200: 21, 429: 9}  # a last one may take what is left
+    assert outcomes[1].by_status == {429: 30}
+    assert upstream.stats.count(PATH) == 21
+    status, headers, answer = node.chat(other)
+    assert (status, answer["error"]["code"]) == (429, "insufficient_quota")
+    assert headers["x-ratelimit-limit-points"] == "10.4"
+    assert "10.4 points in all" in answer["error"]["message"]
+    limits["limits"][0]["amount"] = "11.5"
+    node.admin("PUT", "/api/users/ada/limits", limits)
+    until(lambda: node.chat(payer)[0] == 200, "the limit was raised")
+    assert [node.chat(payer)[0] for _ in range(3)] == [200, 429, 429]
+    found = when_quiet(node.store_url)
+    check(found, 1000 * POINT)
+    assert found.charged_micros == 23 * POINT // 2
+
+
 def test_an_empty_wallet_is_told_so_and_serves_again_when_it_is_topped_up(
     make_node: MakeNode,
 ) -> None:

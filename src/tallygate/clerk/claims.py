@@ -12,8 +12,8 @@ from tallygate.clerk.options import Options
 from tallygate.clerk.peers import Peer
 from tallygate.clerk.settle import owner_of
 from tallygate.clerk.writer import Writer
+from tallygate.core.claims import Claim, Claimed, Fulfil, Fulfilled
 from tallygate.core.errors import StoreUnavailable
-from tallygate.core.ports import Claim, Claimed, Fulfil
 from tallygate.store import idempotency
 from tallygate.store.database import Tx
 from tallygate.store.idempotency import Earlier, State
@@ -28,7 +28,7 @@ class Claims:
     def __init__(self, writer: Writer, options: Options) -> None:
         self._writer = writer
         self._options = options
-        self._ended: deque[Fulfil] = deque(maxlen=ENDED_MAX)
+        self._ended: deque[tuple[Peer, Fulfil]] = deque(maxlen=ENDED_MAX)
         self._wake = asyncio.Event()
 
     async def claim(self, peer: Peer, claim: Claim) -> None:
@@ -66,8 +66,8 @@ class Claims:
             keep_ms=self._options.idempotency_keep_h * HOUR_MS,
         )
 
-    def fulfil(self, ended: Fulfil) -> None:
-        self._ended.append(ended)
+    def fulfil(self, peer: Peer, ended: Fulfil) -> None:
+        self._ended.append((peer, ended))
         self._wake.set()
 
     async def run(self) -> None:
@@ -78,14 +78,15 @@ class Claims:
             while self._ended:
                 batch = list(self._ended)
                 try:
-                    ending = functools.partial(self._end_all, batch)
+                    ending = functools.partial(self._end_all, [ended for _, ended in batch])
                     await self._writer.do("claimed calls ended", ending, is_repeatable=True)
                 except StoreUnavailable:
                     await asyncio.sleep(PAUSE_S)
                     continue
-                for ended in batch:
-                    if self._ended and self._ended[0] is ended:
+                for one in batch:
+                    if self._ended and self._ended[0] is one:
                         self._ended.popleft()
+                _answer(batch)
 
     async def _end_all(self, batch: list[Fulfil], tx: Tx, _: int) -> None:
         for ended in batch:
@@ -104,6 +105,16 @@ class Claims:
                 content_type=ended.content_type[:CONTENT_TYPE_MAX],
                 answer=ended.answer,
             )
+
+
+def _answer(stored: list[tuple[Peer, Fulfil]]) -> None:
+    """Tell each worker which of its ends it may forget."""
+    ids: dict[Peer, list[int]] = {}
+    for peer, ended in stored:
+        if ended.id:  # else its worker is of a version that forgets at once
+            ids.setdefault(peer, []).append(ended.id)
+    for peer, numbers in ids.items():
+        peer.send(Fulfilled(numbers))
 
 
 def _scope(key_id: int) -> str:

@@ -35,6 +35,7 @@ from tallygate.clerk.options import Options
 from tallygate.clerk.peers import Peer, Peers
 from tallygate.clerk.providers import Providers
 from tallygate.clerk.recover import Recovery
+from tallygate.clerk.rollup import Roller
 from tallygate.clerk.settle import Settler
 from tallygate.clerk.shelf import Shelf
 from tallygate.clerk.upkeep import Upkeep
@@ -45,7 +46,7 @@ from tallygate.core.edge_commands import PublishEdge
 from tallygate.core.errors import StoreUnavailable
 from tallygate.core.ports import Actor, Reload, Tick
 from tallygate.core.provider import Snapshot
-from tallygate.store import feed, migrations, nodes, providers
+from tallygate.store import feed, migrations, nodes, providers, rollups
 from tallygate.store.database import Database, Tx
 from tallygate.store.feed import Event
 from tallygate.tasks import Tasks
@@ -56,7 +57,7 @@ BEAT_S = 1.0
 PRICES_TIMEOUT_MS = 3_000
 PARTS = (
     *("recovery", "feed", "leases", "lookups", "providers", "book", "claims"),
-    *("upkeep", "expiries", "notices", "billing", "dify", "keepers", "edge"),
+    *("upkeep", "expiries", "notices", "billing", "dify", "keepers", "edge", "roller"),
 )
 
 log = structlog.get_logger("tallygate.clerk")
@@ -90,6 +91,7 @@ class Clerk:
         self.notices = Notifier(
             self.db, self.clock, self.writer, channels_of(options, self.db.system_clock_ms)
         )
+        self.roller = Roller(self.db, self.clock, self.writer, options)
         self.keepers = KeeperStarts(self.db, self.clock, options, self.writer)
         self.edge = EdgePublisher(self.db, self.clock, self.writer, options)
         self.upkeep = Upkeep(options, self.writer, self.settler, self.db.system_clock_ms)
@@ -120,6 +122,7 @@ class Clerk:
             },
             self._commanded,
             self.spread_prices,
+            self._recall_money,
         )
         self.store_uuid = ""
         self.lookups = LookUps(self.db, self.clock, lambda: self.feed.cursor)
@@ -135,6 +138,7 @@ class Clerk:
         async with self.db.writing() as tx:
             now_ms = self.clock.now_ms()
             await nodes.register_node(tx, options.node_uuid, options.node_name, now_ms)
+            await rollups.mend(tx)
             if options.settings_provider is not None:
                 await providers.remember_configured(tx, now_ms)
         self.feed = Feed(
@@ -280,6 +284,7 @@ class Clerk:
         return {"stale": await self.barrier.settle(wanted.timeout_ms)}
 
     async def _clean_usage(self, wanted: CleanUsage, actor: Actor) -> dict[str, int]:
+        await self.roller.catch_up()  # what is not summed up yet may not go
         return await clean_usage(self.db, self.writer, self.clock.now_ms(), wanted, actor)
 
     async def _inspect(self, wanted: Inspect, _: Actor) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from tallygate.core.charging import Event, Policy, Source
 from tallygate.core.dify import DEFAULT_INSTANCE
 from tallygate.core.dify_events import Delivery, Item
 from tallygate.core.errors import Code, Refusal
-from tallygate.store import dead_letters, deliveries
+from tallygate.store import billed_apps, charge_standing, dead_letters, deliveries
 from tallygate.store.charging import Outcome, charge_batch
 from tallygate.store.database import Tx
 from tallygate.store.dead_letters import NewLetter
@@ -47,6 +47,9 @@ class Done:
     outcomes: list[Outcome] = field(default_factory=list)
 
 
+_Resolved = tuple[Waiting, list[Event | Refusal | None]]
+
+
 async def work(
     tx: Tx,
     now_ms: int,
@@ -56,7 +59,6 @@ async def work(
     keep_ms: int,
 ) -> Done:
     """Charge what the deliveries say. Doing it twice does no more than once."""
-    await shelf.refresh(tx, now_ms)
     conflicting = await _claim_ids(tx, batch, now_ms, keep_ms)
     done, letters = Done(), list[NewLetter]()
     for may_recall in (True, False):
@@ -89,10 +91,17 @@ async def _charge(
     done: Done,
     letters: list[NewLetter],
 ) -> None:
-    found = [(one, [_resolve(one, item, shelf) for item in one.read.items]) for one in batch]
-    events = [event for _, resolved in found for event in resolved if isinstance(event, Event)]
+    if not shelf.is_read:
+        await shelf.refresh(tx, now_ms)
+    found, events = _resolve_all(batch, shelf)
+    standing, [marks] = await charge_standing.read_with(tx, events, now_ms, billed_apps.MARKS)
+    if await shelf.follow(tx, billed_apps.marks_of(marks), now_ms):
+        found, events = _resolve_all(batch, shelf)  # prices or apps are others since
+        standing = await charge_standing.read(tx, events, now_ms)
     may_recall = batch[0].may_recall
-    outcomes = await charge_batch(tx, events, shelf.prices, policy, now_ms, may_recall=may_recall)
+    outcomes = await charge_batch(
+        tx, events, shelf.prices, policy, now_ms, may_recall=may_recall, standing=standing
+    )
     done.outcomes += outcomes
     rest = iter(outcomes)
     for waiting, resolved in found:
@@ -108,6 +117,13 @@ async def _charge(
             answers.append(delivery_answers.of_outcome(outcome, waiting.request_id))
             if outcome.refusal is not None and outcome.refusal.code not in _NOT_KEPT:
                 letters.append(_letter(waiting, item.payload, outcome.refusal, outcome))
+
+
+def _resolve_all(batch: Sequence[Waiting], shelf: Shelf) -> tuple[list[_Resolved], list[Event]]:
+    """What became of the items of each delivery, and the events among it."""
+    found = [(one, [_resolve(one, item, shelf) for item in one.read.items]) for one in batch]
+    events = [event for _, resolved in found for event in resolved if isinstance(event, Event)]
+    return found, events
 
 
 def _resolve(waiting: Waiting, item: Item, shelf: Shelf) -> Event | Refusal | None:

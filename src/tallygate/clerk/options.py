@@ -24,6 +24,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     journal_bytes_max: int = 4 << 30
     feed_keep_h: int = 24
     idempotency_keep_h: int = 24
+    usage_keep_days: int = 400  # 0: for ever
+    rollup_hours_keep_days: int = 400
+    rollup_days_keep_days: int = 0
+    usage_event_keep_h: int = 72
     drain_timeout_s: float = 10.0
     settings_provider: Provider | None = None
     settings_app: App | None = None  # of Dify

@@ -11,15 +11,14 @@ import structlog
 from tallygate.clerk.clerk import Clerk
 from tallygate.clerk.options import Options
 from tallygate.clerk.peers import Peer
+from tallygate.core.claims import Claim, Fulfil
 from tallygate.core.deliveries import Deliver
 from tallygate.core.errors import Code, Refusal, StoreUnavailable
 from tallygate.core.ports import (
-    Claim,
     Command,
     CredentialUse,
     FetchModels,
     FromWorker,
-    Fulfil,
     Gauges,
     Hello,
     LookUp,
@@ -159,7 +158,7 @@ class Desk:
             case CredentialUse():
                 clerk.tasks.start(clerk.keepers.heard(message), "credentials")
             case Fulfil():
-                clerk.claims.fulfil(message)
+                clerk.claims.fulfil(peer, message)
             case Claim() if peer.is_worker:
                 clerk.tasks.start(clerk.claims.claim(peer, message), "claim")
             case Share():

@@ -32,9 +32,17 @@ class Shelf:
         """Something may have changed: look again."""
         self._marks = _UNREAD
 
+    @property
+    def is_read(self) -> bool:
+        return self._marks is not _UNREAD
+
     async def refresh(self, tx: Tx, now_ms: int) -> None:
         """See to it that it is what the store says now."""
-        marks = await billed_apps.marks(tx)
+        await self.follow(tx, await billed_apps.marks(tx), now_ms)
+
+    async def follow(self, tx: Tx, marks: Marks, now_ms: int) -> bool:
+        """The same, by marks that were just read; False if nothing was read anew."""
+        before = self._apps, self.prices
         if marks.feed_seq != self._marks.feed_seq:
             self._take_apps(await billed_apps.read(tx))
         kept = None if self._keeper is None else self._keeper.prices
@@ -43,6 +51,7 @@ class Shelf:
         elif marks.book_version != self._marks.book_version:
             self.prices = Prices(await prices.read_book(tx, now_ms))
         self._marks = marks
+        return before[0] is not self._apps or before[1] is not self.prices
 
     def resolve(self, event: Event, app_name: str) -> Event:
         """The event with what its app says of it; Refusal if there is no such app."""
@@ -59,6 +68,14 @@ class Shelf:
             model=event.model or app.model,
             is_billed_elsewhere=app.is_billed_elsewhere,
         )
+
+    def with_model(self, event: Event, app_name: str) -> Event:
+        """The event with the model of its app where nobody has named one."""
+        app = self._apps.get(app_name)
+        if app is None or not app.model:
+            return event
+        parts = tuple((name or app.model, counts) for name, counts in event.parts)
+        return msgspec.structs.replace(event, model=event.model or app.model, parts=parts)
 
     def _take_apps(self, apps: list[BilledApp]) -> None:
         """A row that is named as the settings' app takes its place."""

@@ -149,7 +149,7 @@ async def _schedule(
 def _keeper(place: Place, db: Database, telling: Telling) -> Keeper:
     return Keeper(
         db,
-        place.master_key,
+        lambda: place.master_key,
         lambda: kinds_of(place),
         telling,
         owner=f"{socket.gethostname()}:{os.getpid()}",

@@ -8,17 +8,20 @@ import typer
 
 from tallygate.cli import options, output
 from tallygate.cli.failures import FAILED, as_faults
-from tallygate.cli.keeper_place import change, kinds_of, named, row_of
+from tallygate.cli.keeper_orders import ordering
+from tallygate.cli.keeper_place import kinds_of, named, row_of
 from tallygate.cli.place import Place, open_place
-from tallygate.core.credential import State
-from tallygate.core.credential_commands import CredentialView
+from tallygate.core.credential_commands import (
+    CredentialView,
+    DeleteCredential,
+    RestoreCredential,
+)
 from tallygate.keeper import client
 from tallygate.keeper.book import StoreBook
 from tallygate.keeper.pace import Pace
 from tallygate.keeper.trial import UNTESTED, Trial, try_out
 from tallygate.kinds import Kinds
 from tallygate.store import credential_checks, credentials
-from tallygate.store.database import Tx
 
 Which = Annotated[str, typer.Argument(help="The credential's id, or its name.")]
 GOOD = ("valid", UNTESTED)
@@ -58,7 +61,7 @@ async def _try(place: Place, kinds: Kinds, which: list[str]) -> list[Trial]:
         else:
             async with db.reading() as tx:
                 views, _ = await credentials.page(tx)
-        book = StoreBook(db, place.master_key, owner="keeper test", grace_ms=0)
+        book = StoreBook(db, lambda: place.master_key, owner="keeper test", grace_ms=0)
         await book.set_clock()
         pace = Pace(book, place.settings.keeper_concurrency)
         async with client.opened() as sender:
@@ -83,12 +86,9 @@ def restore(which: Which, data: options.Data = None, as_json: options.Json = Fal
 
 async def _restore(place: Place, which: str) -> CredentialView:
     async with place.database() as db:
-        before = await named(db, which)
-
-        async def work(tx: Tx, now_ms: int) -> tuple[CredentialView, CredentialView]:
-            return before, await credentials.restore(tx, before.id, now_ms)
-
-        return await change(db, "credential.restore", work)
+        found = await named(db, which)
+        async with ordering(place, db) as order:
+            return await order(RestoreCredential(id=found.id))
 
 
 def delete(which: Which, data: options.Data = None, as_json: options.Json = False) -> None:
@@ -100,13 +100,9 @@ def delete(which: Which, data: options.Data = None, as_json: options.Json = Fals
 
 async def _delete(place: Place, which: str) -> CredentialView:
     async with place.database() as db:
-        before = await named(db, which)
-
-        async def work(tx: Tx, now_ms: int) -> tuple[CredentialView, CredentialView]:
-            gone = await credentials.discard(tx, before.id, now_ms)
-            return before, msgspec.structs.replace(gone, state=State.DELETED)
-
-        return await change(db, "credential.delete", work)
+        found = await named(db, which)
+        async with ordering(place, db) as order:
+            return await order(DeleteCredential(id=found.id))
 
 
 def _print(view: CredentialView, verb: str, as_json: bool) -> None:

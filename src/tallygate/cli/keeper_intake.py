@@ -12,10 +12,16 @@ import typer
 
 from tallygate.cli import options, output
 from tallygate.cli.failures import FAILED, USAGE, Fault, as_faults
-from tallygate.cli.keeper_place import change, kinds_of, row_of, variables_of
+from tallygate.cli.keeper_orders import ordering
+from tallygate.cli.keeper_place import kinds_of, row_of, variables_of
 from tallygate.cli.place import Place, open_place
 from tallygate.core.credential import State
-from tallygate.core.credential_commands import CredentialView, NewCredential, PatchCredential
+from tallygate.core.credential_commands import (
+    CreateCredential,
+    CredentialView,
+    NewCredential,
+    PatchCredential,
+)
 from tallygate.core.credential_intake import (
     BadCredential,
     check_name,
@@ -31,9 +37,8 @@ from tallygate.keeper.run import Listener, Wanted, run_once
 from tallygate.keeper.wording import BAOMING
 from tallygate.store import credentials
 from tallygate.store.credential_checks import Selection
-from tallygate.store.database import Database, Tx
+from tallygate.store.database import Database
 
-ROWS_PER_PORTION = 200
 FILE_BYTES_MAX = 64 << 20
 
 Variables = Annotated[
@@ -100,22 +105,18 @@ def _secret() -> str:
 
 
 async def _add(place: Place, new: NewCredential, is_checked: bool) -> CredentialView:
-    ring = place.master_key
     async with place.database() as db:
-
-        async def work(tx: Tx, now_ms: int) -> tuple[None, CredentialView]:
-            return None, await credentials.insert(tx, ring, new, now_ms)
-
-        made = await change(db, "credential.create", work)
+        async with ordering(place, db) as order:
+            made = await order(CreateCredential(new=new))
         if is_checked:
-            made = await _checked(place, db, ring, made)
+            made = await _checked(place, db, made)
     return made
 
 
-async def _checked(place: Place, db: Database, ring: bytes, made: CredentialView) -> CredentialView:
+async def _checked(place: Place, db: Database, made: CredentialView) -> CredentialView:
     """Quarantined at worst, so that whoever hands it in can look at what was wrong."""
     grace_ms = max(1, place.settings.keeper_delete_grace_days) * DAY_MS
-    book = StoreBook(db, ring, owner="keeper add", grace_ms=grace_ms)
+    book = StoreBook(db, lambda: place.master_key, owner="keeper add", grace_ms=grace_ms)
     async with client.opened() as sender:
         await run_once(
             book,
@@ -196,42 +197,30 @@ async def _take_in(
     place: Place, kind: Kind, wanted: list[NewCredential], taken: Intake, is_dry_run: bool
 ) -> None:
     """In many transactions: a server goes on granting leases between them."""
-    ring = place.master_key
-    async with place.database() as db:
-        for start in range(0, len(wanted), ROWS_PER_PORTION):
-            for new in wanted[start : start + ROWS_PER_PORTION]:
-                await _take_one(db, ring, kind, new, taken, is_dry_run)
+    async with place.database() as db, ordering(place, db) as order:
+        for new in wanted:
+            for change in await _changes(db, kind, new, taken):
+                if not is_dry_run:
+                    await order(change)
 
 
-async def _take_one(
-    db: Database, ring: bytes, kind: Kind, new: NewCredential, taken: Intake, is_dry_run: bool
-) -> None:
+async def _changes(
+    db: Database, kind: Kind, new: NewCredential, taken: Intake
+) -> list[CreateCredential | PatchCredential]:
+    """What is to be done about one of them."""
     async with db.reading() as tx:
         known = await credentials.find_given(tx, new.kind, new.hash)
     lacking = missing_of(kind, new.variables)
     if known is None:
         taken.added += 1
         taken.incomplete += bool(lacking)
-        if not is_dry_run:
-
-            async def insert(tx: Tx, now_ms: int) -> tuple[None, CredentialView]:
-                return None, await credentials.insert(tx, ring, new, now_ms)
-
-            await change(db, "credential.import", insert)
-        return
+        return [CreateCredential(new=new)]
     taken.known += 1
     news = {name: new.variables[name] for name in new.variables.keys() - known.variables.keys()}
     if not news or known.state is State.DELETED:
-        return
+        return []
     taken.completed += 1
-    if is_dry_run:
-        return
-    patch = PatchCredential(id=known.id, variables={**known.variables, **news})
-
-    async def complete(tx: Tx, now_ms: int) -> tuple[CredentialView, CredentialView]:
-        return known, await credentials.patch(tx, ring, patch, now_ms)
-
-    await change(db, "credential.import", complete)
+    return [PatchCredential(id=known.id, variables={**known.variables, **news})]
 
 
 def missing_of(kind: Kind, variables: dict[str, str]) -> list[str]:

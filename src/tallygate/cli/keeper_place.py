@@ -1,19 +1,14 @@
-"""What the keeper's commands have in common: kinds, rows as they are printed, changes as written.
-
-They write to the store themselves, beside a server or without one, in short transactions of their
-own: the same ones that a run of the keeper makes. The feed tells clerks of it.
-"""
+"""What the keeper's commands have in common: kinds, names, rows as they are printed."""
 
 import datetime
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tallygate.cli.fault import USAGE, Fault
-from tallygate.cli.place import ACTOR, Place
+from tallygate.cli.place import Place
 from tallygate.core.credential_commands import CredentialView
 from tallygate.kinds import Kinds, load
-from tallygate.store import audit, credentials, feed
-from tallygate.store.database import Database, Tx
+from tallygate.store import credentials
+from tallygate.store.database import Database
 
 
 def kinds_of(place: Place) -> Kinds:
@@ -29,21 +24,6 @@ def variables_of(pairs: list[str]) -> dict[str, str]:
             raise Fault("--var: use KEY=VALUE", USAGE)
         variables[name] = value
     return variables
-
-
-async def change(
-    db: Database,
-    action: str,
-    work: Callable[[Tx, int], Awaitable[tuple[CredentialView | None, CredentialView]]],
-) -> CredentialView:
-    """One change with its audit row and its event. `work` answers what it was and what it is."""
-    now_ms = await db.clock_ms()
-    async with db.writing() as tx:
-        before, after = await work(tx, now_ms)
-        subject = f"credential:{after.id}"
-        await audit.record(tx, ACTOR, action, subject, before, after, now_ms)
-        await feed.append(tx, "config", 0, 0, ACTOR.name, now_ms)
-    return after
 
 
 async def named(db: Database, which: str) -> CredentialView:

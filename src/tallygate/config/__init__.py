@@ -24,6 +24,7 @@ from tallygate.config.billing import BillingSettings
 from tallygate.config.dify import DifySettings
 from tallygate.config.edge import EdgeSettings
 from tallygate.config.notices import NoticeSettings
+from tallygate.config.usage import UsageSettings
 from tallygate.core.limits import AMOUNT_MAX
 from tallygate.core.windows import zone_of
 
@@ -38,7 +39,9 @@ def _named(*names: str) -> AliasChoices:
     return AliasChoices(*names)
 
 
-class Settings(AccountSettings, BillingSettings, DifySettings, EdgeSettings, NoticeSettings):
+class Settings(
+    AccountSettings, BillingSettings, DifySettings, EdgeSettings, NoticeSettings, UsageSettings
+):
     """Everything an operator can set."""
 
     model_config = ConfigDict(

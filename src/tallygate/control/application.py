@@ -23,6 +23,7 @@ from tallygate.control import (
     holds,
     keys,
     langfuse,
+    limits,
     metrics,
     models,
     nodes,
@@ -39,10 +40,12 @@ from tallygate.control import (
     sessions,
     teams,
     tokens,
+    usage_reports,
     user_points,
     users,
     wallets,
 )
+from tallygate.control.console_host import ConsoleHost
 from tallygate.control.parts import Parts
 from tallygate.control.people import People
 from tallygate.control.request_log import RequestLog
@@ -53,15 +56,25 @@ from tallygate.control.roles import need_of
 GUARDED = (
     *(user_points, points_history),
     *(admin_keys, admin_usage, keys, tokens, routes, edge, providers, nodes, audit, metrics),
-    *(users, teams, own_account, sessions, oidc_sign_in),
+    *(users, teams, limits, own_account, sessions, oidc_sign_in),
     *(wallets, grants, holds, redeem, budgets, models, rates, calculator),
     *(dify_apps, dify_config, dify_events, langfuse, charges, dead_letters, consumption),
-    credentials,
+    *(credentials, usage_reports),
 )
 
 
 def build(parts: Parts) -> ASGIApp:
-    return RequestLog(build_bare(parts))
+    application: ASGIApp = build_bare(parts)
+    if parts.console_host:
+        application = ConsoleHost(application, parts.console_host, _elsewhere())
+    return RequestLog(application)
+
+
+def _elsewhere() -> FastAPI:
+    """Nothing, in this API's own words: what the other hosts are not told about."""
+    application = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    refusals.install(application)
+    return application
 
 
 def build_metrics(parts: Parts) -> ASGIApp:

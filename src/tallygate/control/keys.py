@@ -5,7 +5,6 @@ A secret is answered once, when it is made; from then on the key is named by its
 
 import datetime
 import ipaddress
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -15,6 +14,7 @@ from msgspec import UNSET, UnsetType
 from tallygate.control import bodies, lists
 from tallygate.control.admin_keys import Deleted, UserId
 from tallygate.control.bodies import Amount, Text
+from tallygate.control.limits import Limits, ShownLimit, limit_specs, shown_limits
 from tallygate.control.openapi import described
 from tallygate.control.orders import order
 from tallygate.control.parts import Parts
@@ -22,14 +22,11 @@ from tallygate.core.commands import (
     CreateKey,
     DeleteKey,
     KeyView,
-    LimitSpec,
     PatchKey,
     RotateKey,
 )
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.keys import Kind
-from tallygate.core.limits import Dimension, Limit
-from tallygate.core.windows import Span, zone_of
 from tallygate.store import keys
 
 GRACE_S_MAX = 31 * 86_400
@@ -37,18 +34,6 @@ GRACE_S_MAX = 31 * 86_400
 Names = Annotated[
     list[Annotated[str, msgspec.Meta(min_length=1, max_length=256)]], msgspec.Meta(max_length=1000)
 ]
-
-
-class ApiLimit(bodies.Body, kw_only=True):
-    """`amount` per `span`; null counts without ever refusing."""
-
-    dimension: Dimension = Dimension.REQUESTS
-    span: Span = Span.DAY
-    amount: Amount | None
-    zone: Annotated[str, msgspec.Meta(max_length=64)] | None = None
-
-
-Limits = Annotated[list[ApiLimit], msgspec.Meta(max_length=32)]
 
 
 class KeyChange(bodies.Body, kw_only=True):
@@ -83,13 +68,6 @@ class Rotation(bodies.Body, kw_only=True):
     """The old secret works `grace_s` seconds longer."""
 
     grace_s: Annotated[int, msgspec.Meta(ge=0, le=GRACE_S_MAX)] = 0
-
-
-class ShownLimit(msgspec.Struct, kw_only=True):
-    dimension: str
-    span: str
-    amount: int | None
-    zone: str
 
 
 class ApiKey(msgspec.Struct, kw_only=True):
@@ -211,39 +189,6 @@ def api_key(view: KeyView) -> ApiKey:
     if view.secret is not None:
         shown.secret = view.secret
     return shown
-
-
-def shown_limits(limits: Sequence[Limit]) -> list[ShownLimit]:
-    return [
-        ShownLimit(
-            dimension=limit.dimension.value,
-            span=limit.span.value,
-            amount=limit.amount,
-            zone=limit.zone,
-        )
-        for limit in limits
-    ]
-
-
-def limit_specs(limits: list[ApiLimit]) -> list[LimitSpec]:
-    specs = []
-    for limit in limits:
-        if limit.dimension is Dimension.POINTS:
-            raise Refusal(Code.IMPOSSIBLE, "points cannot be limited yet: they have no price")
-        if limit.zone is not None:
-            try:
-                zone_of(limit.zone)
-            except ValueError as error:
-                raise Refusal(Code.BAD_REQUEST, f"`limits`: {error}", param="limits") from None
-        specs.append(
-            LimitSpec(
-                dimension=limit.dimension.value,
-                span=limit.span.value,
-                amount=limit.amount,
-                zone=limit.zone,
-            )
-        )
-    return specs
 
 
 def expiry(moment: datetime.datetime | None) -> int | None:

@@ -10,7 +10,8 @@ from tallygate.control import bodies, keys, lists
 from tallygate.control.admin_keys import Deleted
 from tallygate.control.bodies import Amount, Text
 from tallygate.control.callers import caller_of
-from tallygate.control.keys import ApiKey, Limits, Names, Rotation
+from tallygate.control.keys import ApiKey, Names, Rotation
+from tallygate.control.limits import Limits, limit_specs
 from tallygate.control.openapi import described
 from tallygate.control.orders import order
 from tallygate.control.parts import Parts
@@ -127,7 +128,7 @@ def _keys(router: APIRouter, parts: Parts) -> None:
             account_id=account_id,
             label=body.label,
             daily_limit=body.daily_limit,
-            limits=keys.limit_specs(body.limits),
+            limits=limit_specs(body.limits),
             expires_ms=keys.expiry(body.expires_at),
             models=body.models,
             addresses=keys.networks(body.addresses),

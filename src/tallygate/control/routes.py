@@ -13,7 +13,6 @@ from msgspec import UNSET, UnsetType
 from tallygate.control import bodies, lists
 from tallygate.control.admin_keys import Deleted
 from tallygate.control.bodies import Amount
-from tallygate.control.keys import ShownLimit
 from tallygate.control.openapi import described
 from tallygate.control.orders import order
 from tallygate.control.parts import Parts
@@ -112,7 +111,11 @@ class ShownHeaders(msgspec.Struct, kw_only=True):
     rename: dict[str, str]
 
 
-class ShownRouteLimit(ShownLimit, kw_only=True):
+class ShownRouteLimit(msgspec.Struct, kw_only=True):
+    dimension: str
+    span: str
+    amount: int | None
+    zone: str
     per: str
 
 

@@ -125,6 +125,7 @@ def parts_of(
         sign_in=sign_in_of(settings),
         edge_namespace_id=settings.edge_kv_namespace_id,
         edge_writes_per_day=settings.edge_writes_per_day,
+        console_host=settings.console_host,
         dify_in_pages=settings.dify_in_pages,
         browser_trust=Trust(settings.dify_browser_trust),
     )

@@ -13,16 +13,8 @@ from msgspec import UNSET, UnsetType
 
 from tallygate.control import bodies, lists
 from tallygate.control.admin_keys import Deleted, UserId
-from tallygate.control.keys import (
-    Limits,
-    Names,
-    Rotation,
-    ShownLimit,
-    expiry,
-    limit_specs,
-    networks,
-    shown_limits,
-)
+from tallygate.control.keys import Names, Rotation, expiry, networks
+from tallygate.control.limits import Limits, ShownLimit, limit_specs, shown_limits
 from tallygate.control.openapi import described
 from tallygate.control.orders import order
 from tallygate.control.parts import Parts

@@ -21,7 +21,7 @@ class Arguments(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class LimitSpec(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A limit as an operator writes it."""
+    """A limit as an operator writes it; an amount of points is in micro-points."""
 
     dimension: str = "requests"
     span: str = "day"

@@ -8,6 +8,7 @@ from typing import Protocol as Port
 
 import msgspec
 
+from tallygate.core.claims import Claim, Claimed, Fulfil, Fulfilled
 from tallygate.core.deliveries import Deliver, Delivered
 from tallygate.core.limits import Limit
 from tallygate.core.pricing import Book
@@ -80,31 +81,6 @@ class FetchModels(msgspec.Struct, array_like=True, tag="models"):
     id: int
 
 
-class Claim(msgspec.Struct, array_like=True, tag="claim"):
-    """Claim an Idempotency-Key of a billable call."""
-
-    id: int
-    key_id: int
-    idempotency_key: str
-    payload_hash: bytes
-    request_id: str
-
-
-class Fulfil(msgspec.Struct, array_like=True, tag="fulfil"):
-    """The claimed call ended. `answer` None: a stream, or too large to be kept.
-
-    It may come late, so it names the call: a key that another call has claimed since stays that's.
-    """
-
-    key_id: int
-    idempotency_key: str
-    is_released: bool  # given back: the next call with this key runs anew
-    status: int
-    content_type: str
-    answer: bytes | None
-    request_id: str = ""  # "" from a worker that was started before there was such a field
-
-
 class Gauges(msgspec.Struct, array_like=True, tag="gauges"):
     """A worker's counters since its start, each second (telemetry.py gives them their names)."""
 
@@ -171,17 +147,6 @@ class Synced(msgspec.Struct, array_like=True, tag="synced"):
 
 class Refreshed(msgspec.Struct, array_like=True, tag="refreshed"):
     id: int
-
-
-class Claimed(msgspec.Struct, array_like=True, tag="claimed"):
-    """`state`: new, running, done, conflict or unavailable."""
-
-    id: int
-    state: str
-    request_id: str
-    status: int
-    content_type: str
-    answer: bytes | None
 
 
 class Change(msgspec.Struct, array_like=True, gc=False):
@@ -274,6 +239,7 @@ FromClerk = (
     | Synced
     | Refreshed
     | Claimed
+    | Fulfilled
     | Shared
     | Delivered
     | Changes

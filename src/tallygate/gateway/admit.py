@@ -5,17 +5,18 @@ The verdict is synchronous; «not yet» parks the request on the lease that is s
 
 from tallygate.core.entry import Use
 from tallygate.core.errors import Code, Refusal
-from tallygate.core.limits import AMOUNT_MAX
+from tallygate.core.limits import AMOUNT_MAX, Dimension
 from tallygate.core.money import format_points
 from tallygate.core.windows import FOREVER_S, Span
 from tallygate.gateway.answers import duration
 from tallygate.gateway.known_keys import KnownKey
-from tallygate.gateway.lease import REQUESTS, TOKENS, Allowance, Lease, Parked, Taken
+from tallygate.gateway.lease import POINTS, REQUESTS, TOKENS, Allowance, Lease, Parked, Taken
 from tallygate.gateway.lease_book import LeaseBook
 
 _FOREVER_MS = FOREVER_S * 1000
 _SHORT_SPANS = frozenset((Span.MINUTE, Span.HOUR))
-_NOTHING = (0, 0, 0)
+_NOTHING = (0, 0, 0, 0)
+_MAY_TAKE_THE_REST = frozenset((TOKENS, POINTS))
 
 
 class OverLimit(Exception):
@@ -41,7 +42,7 @@ def admit(
 
     `concluded` is the lease that the clerk has just answered for: what is short there stays so.
     """
-    needs = (1, tokens, micros)
+    needs = (1, tokens, micros, micros)
     short: tuple[Lease, int] | None = None
     plan: list[Taken] = []
     for allowance in known.allowances:
@@ -55,7 +56,7 @@ def admit(
         need = needs[kind]
         if lease.available < need and need:  # nothing can be had whatever is owed
             if lease is concluded or lease.is_final:
-                if lease.available < 1 or kind != TOKENS:
+                if lease.available < 1 or kind not in _MAY_TAKE_THE_REST:
                     raise OverLimit(allowance, lease, need)
                 need = lease.available  # a last request may take what is left
             elif short is None:
@@ -70,10 +71,16 @@ def admit(
     return plan
 
 
-def settle(taken: list[Taken], *, is_counted: bool, tokens: int, micros: int = 0) -> list[Use]:
-    """The request has ended: give back or spend what it held, and say so for the journal."""
+def settle(
+    taken: list[Taken], *, is_counted: bool, tokens: int, micros: int = 0, points_micros: int = 0
+) -> list[Use]:
+    """The request has ended: give back or spend what it held, and say so for the journal.
+
+    `micros` are a wallet's, `points_micros` those that limits in points count: they differ where
+    the wallet is charged by whoever settles.
+    """
     uses = []
-    spending = (1, tokens, micros) if is_counted else _NOTHING
+    spending = (1, tokens, micros, points_micros) if is_counted else _NOTHING
     for allowance, lease, window_s, reserved in taken:
         spent = spending[allowance.kind]
         if lease is None:
@@ -91,15 +98,17 @@ def over_limit_refusal(over: OverLimit, now_ms: int) -> tuple[Refusal, int | Non
     limit, lease = over.allowance.limit, over.lease
     if lease.is_wallet:
         return _insufficient(lease, over.need)
-    unit = "requests" if limit.dimension == "requests" else "tokens"
+    unit = limit.dimension.value
     wait_s = None if lease.end_ms >= _FOREVER_MS else -(-(lease.end_ms - now_ms) // 1000)
     code = Code.RATE_LIMIT_EXCEEDED if limit.span in _SHORT_SPANS else Code.INSUFFICIENT_QUOTA
     span = "in all" if limit.span is Span.TOTAL else f"per {limit.span.value}"
     again = "." if wait_s is None else f"; try again in {wait_s} s."
-    message = f"The limit of {limit.amount} {unit} {span} is used up{again}"
-    fields = b"x-ratelimit-limit-%s: %d\r\nx-ratelimit-remaining-%s: 0\r\n" % (
+    amount = limit.amount or 0
+    said = format_points(amount) if limit.dimension is Dimension.POINTS else str(amount)
+    message = f"The limit of {said} {unit} {span} is used up{again}"
+    fields = b"x-ratelimit-limit-%b: %b\r\nx-ratelimit-remaining-%b: 0\r\n" % (
         unit.encode(),
-        limit.amount or 0,
+        said.encode(),
         unit.encode(),
     )
     if wait_s is not None:
@@ -123,7 +132,8 @@ def limit_fields(taken: list[Taken], now_ms: int) -> bytes:
     """The x-ratelimit fields of an answer: of each dimension the limit that is nearest."""
     requests: Lease | None = None
     tokens: Lease | None = None
-    requests_left = tokens_left = AMOUNT_MAX
+    points: Lease | None = None
+    requests_left = tokens_left = points_left = AMOUNT_MAX
     for allowance, lease, _, _ in taken:
         if lease is None:
             continue
@@ -134,8 +144,11 @@ def limit_fields(taken: list[Taken], now_ms: int) -> bytes:
         if kind == TOKENS:
             if left <= tokens_left:
                 tokens, tokens_left = lease, left
-        elif kind == REQUESTS and left <= requests_left:
-            requests, requests_left = lease, left
+        elif kind == REQUESTS:
+            if left <= requests_left:
+                requests, requests_left = lease, left
+        elif kind == POINTS and left <= points_left:
+            points, points_left = lease, left
     fields = b""
     if requests is not None:
         reset = duration((requests.end_ms - now_ms + 999) // 1000)
@@ -143,6 +156,10 @@ def limit_fields(taken: list[Taken], now_ms: int) -> bytes:
     if tokens is not None:
         reset = duration((tokens.end_ms - now_ms + 999) // 1000)
         fields += _TOKENS_FIELDS % (tokens.amount, tokens_left, reset)
+    if points is not None:
+        reset = duration((points.end_ms - now_ms + 999) // 1000)
+        most, rest = format_points(points.amount or 0), format_points(points_left)
+        fields += _POINTS_FIELDS % (most.encode(), rest.encode(), reset)
     return fields
 
 
@@ -152,3 +169,4 @@ _REQUESTS_FIELDS = (
     b"x-ratelimit-reset-requests: %b\r\n"
 )
 _TOKENS_FIELDS = _REQUESTS_FIELDS.replace(b"requests", b"tokens")
+_POINTS_FIELDS = _REQUESTS_FIELDS.replace(b"requests", b"points").replace(b"%d", b"%b")

@@ -8,8 +8,8 @@ import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from tallygate.core.claims import Claim, Claimed, Fulfil, Fulfilled
 from tallygate.core.errors import Code, Refusal
-from tallygate.core.ports import Claim, Claimed, Fulfil
 from tallygate.gateway.answers import status_line
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 ANSWER_BYTES_MAX = 1 << 20
 KEY_LENGTH_MAX = 255
-UNSENT_MAX = 10_000
-UNSENT_BYTES_MAX = 16 << 20  # of answers; beyond, a call is said to have ended, without its answer
+UNTOLD_MAX = 10_000  # ends of calls that are not in the store yet
+UNTOLD_BYTES_MAX = 16 << 20  # of their answers; beyond, an end is repeated without its answer
 
 
 class Claims:
@@ -27,9 +27,9 @@ class Claims:
     def __init__(self, send: Callable[[Claim | Fulfil], bool]) -> None:
         self._send = send
         self._asked: dict[int, MeteredExchange] = {}
-        self._claim_id = 0
-        self._unsent: list[Fulfil] = []  # ended while the clerk was away
-        self._unsent_bytes = 0
+        self._id = 0
+        self._ended: dict[int, Fulfil] = {}  # by id; the store has not got them yet
+        self._ended_bytes = 0
 
     def claim(self, exchange: "MeteredExchange") -> None:
         """Ask for the key; the exchange goes on, is refused, or is answered with the old answer."""
@@ -42,13 +42,13 @@ class Claims:
             )
             return
         assert exchange.known is not None
-        self._claim_id += 1
+        self._id += 1
         payload = hashlib.sha256(exchange.plan.route.encode() + b"\n" + exchange.body).digest()
-        asked = Claim(self._claim_id, exchange.known.key.id, key, payload, exchange.request_id)
+        asked = Claim(self._id, exchange.known.key.id, key, payload, exchange.request_id)
         if not self._send(asked):
             exchange.store_gone()
             return
-        self._asked[self._claim_id] = exchange
+        self._asked[self._id] = exchange
         exchange.wait_for_store()
 
     def answered(self, claimed: Claimed) -> None:
@@ -127,6 +127,7 @@ class Claims:
     ) -> None:
         assert exchange.known is not None
         exchange.is_claimed = False
+        self._id += 1
         ended = Fulfil(
             exchange.known.key.id,
             exchange.plan.idempotency_key,
@@ -135,25 +136,30 @@ class Claims:
             content_type,
             answer,
             exchange.request_id,
+            self._id,
         )
-        if not self._send(ended):
-            self._keep(ended)
+        self._send(ended)
+        self._keep(ended)
 
     def _keep(self, ended: Fulfil) -> None:
-        """For the next clerk; a key whose end nobody is told of stays taken until it expires."""
+        """Until the store has it: a key whose end is lost with a clerk stays taken for a day."""
         size = len(ended.answer or b"")
-        if self._unsent_bytes + size > UNSENT_BYTES_MAX:
+        if self._ended_bytes + size > UNTOLD_BYTES_MAX:
             ended.answer, size = None, 0
-        if len(self._unsent) < UNSENT_MAX:
-            self._unsent.append(ended)
-            self._unsent_bytes += size
+        if len(self._ended) < UNTOLD_MAX:
+            self._ended[ended.id] = ended
+            self._ended_bytes += size
+
+    def fulfilled(self, stored: Fulfilled) -> None:
+        for number in stored.ids:
+            ended = self._ended.pop(number, None)
+            if ended is not None:
+                self._ended_bytes -= len(ended.answer or b"")
 
     def reconnected(self) -> None:
-        """Tell the new clerk what ended meanwhile; what the last one did not answer is refused."""
-        unsent, self._unsent, self._unsent_bytes = self._unsent, [], 0
-        for ended in unsent:
-            if not self._send(ended):
-                self._keep(ended)
+        """Tell the new clerk what the store may lack; what none answered is refused."""
+        for ended in self._ended.values():
+            self._send(ended)
         asked, self._asked = self._asked, {}
         for exchange in asked.values():
             self.release(exchange)  # it may have been claimed all the same

@@ -37,13 +37,18 @@ class Delivering:
     __slots__ = ("_deliveries", "_id", "connection", "deadline_ms", "request_id")
 
     def __init__(
-        self, deliveries: "Deliveries", connection: Connection, request_id: str, number: int
+        self,
+        deliveries: "Deliveries",
+        connection: Connection,
+        request_id: str,
+        number: int,
+        deadline_ms: int,
     ) -> None:
         self._deliveries = deliveries
         self._id = number
         self.connection = connection
         self.request_id = request_id
-        self.deadline_ms = deliveries.gateway.now_ms() + ANSWER_MS
+        self.deadline_ms = deadline_ms
 
     def __repr__(self) -> str:
         return f"<Delivering {self.request_id}>"
@@ -85,7 +90,8 @@ class Deliveries:
 
     def begin(self, connection: Connection, head: RequestHead, plan: Plan) -> int:
         """How much of a body is gathered; who may not deliver is told before that."""
-        self._door.check_key(self._said(head, plan), self._address(connection, plan), self._now_s())
+        now_s = self.gateway.now_ms() / 1000
+        self._door.check_key(self._said(head, plan), self._address(connection, plan), now_s)
         return self.bytes_max
 
     def receive(self, connection: Connection, head: RequestHead, plan: Plan, body: bytes) -> None:
@@ -94,17 +100,26 @@ class Deliveries:
         request_id = gateway.next_request_id()
         try:
             said = self._said(head, plan)
-            address = self._address(connection, plan)
-            self._door.check_key(said, address, self._now_s())
+            address, now_ms = self._address(connection, plan), gateway.now_ms()
+            self._door.check_key(said, address, now_ms / 1000)
             if len(body) > self.bytes_max:
                 raise Refusal(Code.TOO_LARGE, "The body is larger than allowed.")
-            self._door.check(said, address, body, self._now_s(), gateway.wall_ms() // 1000)
-            self._ship(connection, request_id, said, body, "")
+            self._door.check_signature(said, address, body, now_ms, gateway.clock_offset_ms)
+            self._ship(connection, request_id, said, body, now_ms)
         except Refusal as refusal:
             if refusal.code is Code.TOO_LARGE:
                 self.too_large(connection, plan, refusal)
             else:
                 self.refuse(connection, request_id, refusal)
+
+    def turn_away(
+        self, connection: Connection, head: RequestHead, plan: Plan, refusal: Refusal
+    ) -> None:
+        """Refused before all of it had come."""
+        if refusal.code is Code.TOO_LARGE:
+            self.too_large(connection, plan, refusal)
+        else:
+            self.refuse(connection, self.gateway.next_request_id(), refusal)
 
     def too_large(self, connection: Connection, plan: Plan, refusal: Refusal) -> None:
         """Refused, and the clerk notes that something was lost if its sender is known."""
@@ -113,7 +128,9 @@ class Deliveries:
         if said is not None and self._door.is_known(said):
             note = b'{"too_large": true, "bytes_max": %d}' % self.bytes_max
             self._number += 1
-            self._send(self._message(self._number, request_id, said, note, refusal.code.value))
+            names = (said.app, said.user, said.delivery_id)
+            now_ms, code = self.gateway.now_ms(), refusal.code.value
+            self._send(Deliver(self._number, request_id, *names, now_ms, note, code))
         self.refuse(connection, request_id, refusal)
 
     def answered(self, delivered: Delivered) -> None:
@@ -160,11 +177,8 @@ class Deliveries:
     def _address(self, connection: Connection, plan: Plan) -> str:
         return self.gateway.address_of(connection, plan)
 
-    def _now_s(self) -> float:
-        return self.gateway.now_ms() / 1000
-
     def _ship(
-        self, connection: Connection, request_id: str, said: DeliveryHead, body: bytes, code: str
+        self, connection: Connection, request_id: str, said: DeliveryHead, body: bytes, now_ms: int
     ) -> None:
         gateway = self.gateway
         if gateway.closed is not None:
@@ -173,18 +187,12 @@ class Deliveries:
             raise _FULL
         self._number += 1
         number = self._number
-        if not self._send(self._message(number, request_id, said, body, code)):
-            raise _AWAY
-        delivering = self._asked[number] = Delivering(self, connection, request_id, number)
-        connection.handler = delivering
-        gateway.running.add(delivering)
-
-    def _message(
-        self, number: int, request_id: str, said: DeliveryHead, body: bytes, code: str
-    ) -> Deliver:
-        now_ms = self.gateway.now_ms()
         names = (said.app, said.user, said.delivery_id)
-        return Deliver(number, request_id, *names, now_ms, body, code)
+        if not self._send(Deliver(number, request_id, *names, now_ms, body)):
+            raise _AWAY
+        delivering = Delivering(self, connection, request_id, number, now_ms + ANSWER_MS)
+        self._asked[number] = connection.handler = delivering
+        gateway.running.add(delivering)
 
     def _answer(self, delivering: Delivering, answer: DeliveryAnswer) -> None:
         self.gateway.running.discard(delivering)

@@ -9,8 +9,7 @@ import hmac
 
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.guesses import GuessBudget
-from tallygate.core.signatures import is_plainly_signed, is_signed
-from tallygate.core.webhook_signature import key_of
+from tallygate.core.signatures import is_plainly_signed, is_signed, key_of
 from tallygate.gateway.delivery_head import DeliveryHead
 from tallygate.gateway.options import Options
 
@@ -58,11 +57,10 @@ class DeliveryDoor:
             self._budget.spend(address, now_s)
             raise _WRONG_KEY
 
-    def check(
-        self, said: DeliveryHead, address: str, body: bytes, now_s: float, wall_s: int
+    def check_signature(
+        self, said: DeliveryHead, address: str, body: bytes, now_ms: int, clock_offset_ms: int
     ) -> None:
-        """What head and body decide together."""
-        self.check_key(said, address, now_s)
+        """What head and body decide together, once the key is right."""
         key = self._signing_key
         if key is None or self._is_operator(said):
             return
@@ -73,14 +71,14 @@ class DeliveryDoor:
                 timestamp=said.timestamp,
                 signatures=said.signatures,
                 body=body,
-                now_s=wall_s,
+                now_s=(now_ms + clock_offset_ms) // 1000,
             )
         elif said.plain_signature:
             is_right = is_plainly_signed(key, said.plain_signature, body)
         else:
             raise _NOT_SIGNED
         if not is_right:
-            self._budget.spend(address, now_s)
+            self._budget.spend(address, now_ms / 1000)
             raise _WRONG_SIGNATURE
 
     def is_known(self, said: DeliveryHead) -> bool:

@@ -12,7 +12,15 @@ class DeliveryHead:
     """Read once per head, and kept with its plan."""
 
     __slots__ = (
-        *("app", "delivery_id", "has_key", "is_operator", "message_id", "plain_signature"),
+        *(
+            "app",
+            "delivery_id",
+            "has_key",
+            "is_operator",
+            "is_readable",
+            "message_id",
+            "plain_signature",
+        ),
         *("signatures", "timestamp", "tokens", "user"),
     )
 
@@ -27,17 +35,14 @@ class DeliveryHead:
         self.signatures = _text(head.value(b"webhook-signature"))
         self.plain_signature = _text(head.value(b"x-signature"))
         self.tokens = _tokens(head)
+        names = (self.app, self.user, self.delivery_id)
+        # Names that are kept fit into what keeps them.
+        self.is_readable = all(len(one) <= NAME_LENGTH_MAX and "\0" not in one for one in names)
         self.has_key: bool | None = None  # once compared
         self.is_operator: bool | None = None
 
     def __repr__(self) -> str:
         return f"<DeliveryHead app={self.app!r}>"  # its tokens stay unseen
-
-    @property
-    def is_readable(self) -> bool:
-        """Names that are kept fit into what keeps them."""
-        names = (self.app, self.user, self.delivery_id)
-        return all(len(name) <= NAME_LENGTH_MAX and "\0" not in name for name in names)
 
 
 def _tokens(head: RequestHead) -> tuple[bytes, ...]:

@@ -6,7 +6,7 @@ from tallygate.core.entry import Attempt, Charge, Entry, Outcome
 from tallygate.core.meters import Meter
 from tallygate.core.usage import INPUT_TOKENS, OUTPUT_TOKENS
 from tallygate.gateway.admit import settle
-from tallygate.gateway.bill import bill_of, measure
+from tallygate.gateway.bill import bill_of, measure, micros_of_event
 from tallygate.gateway.verdicts import is_given_back
 
 if TYPE_CHECKING:
@@ -35,11 +35,18 @@ def entry_of(
     micros = 0
     if exchange.tariff is None:
         counts, source = measure(exchange, status, meter)
+        points_micros = micros_of_event(exchange, event) if event is not None else 0
     else:
         bill = exchange.bill or bill_of(exchange, status, meter)
         counts, source, charge = bill.counts, bill.source, bill.charge
-        micros = 0 if charge is None else charge.micros
-    tokens = counts.get(INPUT_TOKENS, 0) + counts.get(OUTPUT_TOKENS, 0) if counts else 0
+        micros = points_micros = bill.micros
+    uses = settle(
+        exchange.taken,
+        is_counted=is_counted,
+        tokens=counts.get(INPUT_TOKENS, 0) + counts.get(OUTPUT_TOKENS, 0) if counts else 0,
+        micros=micros,
+        points_micros=points_micros,
+    )
     duration_ms = ended_ms - exchange.admitted_ms
     provider = exchange.upstream.provider.label
     gateway.counters.ended(outcome, status, duration_ms, counts, provider)
@@ -59,7 +66,7 @@ def entry_of(
         source,
         is_counted,
         counts,
-        settle(exchange.taken, is_counted=is_counted, tokens=tokens, micros=micros),
+        uses,
         exchange.address,
         plan.agent,
         len(exchange.body),

@@ -106,7 +106,7 @@ class MeteredExchange(Gathered):
         self.is_given_up_first = False  # by us, before the provider would be late
         self._is_seeking = False
         self.tokens_at_most = 0
-        self.tariff: Tariff | None = None  # None: no wallet pays for it
+        self.tariff: Tariff | None = None  # None: nothing counts what it costs
         self.micros_at_most = 0
         self.bill: Bill | None = None
 
@@ -163,7 +163,7 @@ class MeteredExchange(Gathered):
         wall_ms = gateway.wall_ms()
         try:
             check_key(known, self.address, wall_ms)
-            route.find_way(self, known.key, wall_ms)
+            route.find_way(self, known, wall_ms)
         except Refusal as refusal:
             self.refuse(refusal)
             return

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from tallygate.core.ports import Change, Found, Key, LookUp
-from tallygate.gateway.lease import Allowance, wallet_limit
+from tallygate.gateway.lease import MICROS, POINTS, Allowance, wallet_limit
 from tallygate.gateway.lease_book import LeaseBook
 
 # Who seeks a key is told within seconds that the store does not answer, but what it sought is asked
@@ -22,11 +22,13 @@ class KnownKey:
     `is_current` falls when anything about the key changes.
     """
 
-    __slots__ = ("allowances", "expires_ms", "is_current", "key")
+    __slots__ = ("allowances", "expires_ms", "is_current", "is_priced", "key")
 
     def __init__(self, key: Key, allowances: tuple[Allowance, ...]) -> None:
         self.key = key
         self.allowances = allowances
+        # Whether anything counts what its requests cost: a wallet, or a limit in points.
+        self.is_priced = any(one.kind in (MICROS, POINTS) for one in allowances)
         self.expires_ms = key.expires_ms if key.expires_ms is not None else 1 << 62
         self.is_current = True
 

@@ -15,6 +15,12 @@ UNLEASED = 0
 REQUESTS: Final = 0  # what an allowance counts; the place of that in a request's needs
 TOKENS: Final = 1
 MICROS: Final = 2  # of a wallet
+POINTS: Final = 3  # of a limit in points; micro-points too
+_KINDS: Final = {
+    Dimension.REQUESTS: REQUESTS,
+    Dimension.TOKENS: TOKENS,
+    Dimension.POINTS: POINTS,
+}
 
 
 class Parked(Protocol):
@@ -127,7 +133,7 @@ def kind_of(limit: Limit) -> int:
     """What is taken of it."""
     if limit.id < 0:
         return MICROS
-    return TOKENS if limit.dimension == "tokens" else REQUESTS
+    return _KINDS[limit.dimension]
 
 
 def wallet_limit(wallet_id: int) -> Limit:

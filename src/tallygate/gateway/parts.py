@@ -3,11 +3,11 @@
 import asyncio
 from pathlib import Path
 
+from tallygate.core.claims import Claimed, Fulfilled
 from tallygate.core.deliveries import Delivered
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.ports import (
     Changes,
-    Claimed,
     Found,
     FromClerk,
     Gauges,
@@ -107,6 +107,7 @@ class Parts:
 
     def close(self) -> None:
         """After the last answer: units go home, the journal is closed."""
+        self.gateway.usage_log.tell_refused()
         self._book.give_back_all()
         self._upstreams.close()
         self._backends.close()
@@ -135,6 +136,8 @@ class Parts:
             self._book.recall(message.counters)
         elif isinstance(message, Claimed):
             self.gateway.claims.answered(message)
+        elif isinstance(message, Fulfilled):
+            self.gateway.claims.fulfilled(message)
         elif isinstance(message, Shared):
             self._shares.answered(message)
         elif isinstance(message, Delivered):
@@ -204,6 +207,7 @@ class Parts:
 
     def _report(self) -> None:
         counters, upstreams = self.counters, self._upstreams.all()
+        usage_log = self.gateway.usage_log
         counters.gauges.update(
             connections_open=len(self.front.connections),
             requests_running=len(self.gateway.running),
@@ -218,6 +222,9 @@ class Parts:
             journal_bytes=self._recorder.bytes_written,
             journal_failures=self._recorder.failures,
             connections_accepted=self.front.accepted,
+            usage_reports=usage_log.reports,
+            usage_events=usage_log.events,
+            usage_reports_refused=usage_log.refused,
         )
         unhealthy = [one.provider.name for one in upstreams if not one.breaker.is_closed]
         counters.unhealthy = unhealthy + self._backends.unhealthy()

@@ -1,4 +1,4 @@
-"""What each model costs, as this worker knows it; asked for keys only that a wallet pays for.
+"""What each model costs, as this worker knows it; asked for keys with a wallet or a points limit.
 
 A request keeps the tariff that was in force when it was let through, whatever changes meanwhile.
 """

@@ -10,6 +10,7 @@ from tallygate.core.provider import Protocol, Provider
 from tallygate.core.request import BadRequest, Dialect, MeteredRequest, read_request
 from tallygate.gateway.dify_call import DifyCall
 from tallygate.gateway.dify_path import DifyPath
+from tallygate.gateway.known_keys import KnownKey
 from tallygate.gateway.upstreams import Candidate
 from tallygate.gateway.verdicts import is_model_allowed
 
@@ -19,15 +20,15 @@ if TYPE_CHECKING:
 Candidates = tuple[Candidate, ...]
 
 
-def find_way(exchange: "MeteredExchange", key: Key, wall_ms: int) -> None:
+def find_way(exchange: "MeteredExchange", known: KnownKey, wall_ms: int) -> None:
     """Who may answer the exchange, and what it may take of every limit; Refusal when nobody may."""
-    gateway, plan = exchange.gateway, exchange.plan
+    gateway, plan, key = exchange.gateway, exchange.plan, known.key
     if plan.dify is not None:
-        _find_app(exchange, plan.dify, key)
+        _find_app(exchange, plan.dify, known)
         return
     if plan.dialect is None:
         exchange.candidates = gateway.passthrough_candidates(plan.route, key.scopes)
-        if key.wallet_id:
+        if known.is_priced:
             tariff = exchange.tariff = gateway.prices.request_tariff(plan.route, wall_ms)
             exchange.micros_at_most = tariff.at_most(0, 0)
         return
@@ -35,22 +36,22 @@ def find_way(exchange: "MeteredExchange", key: Key, wall_ms: int) -> None:
     model = exchange.model = request.model
     found = exchange.candidates = candidates(gateway.upstreams.routes, model, plan.protocol)
     tokens = exchange.tokens_at_most = tokens_at_most(request, found, gateway.default_output_tokens)
-    if key.wallet_id:
+    if known.is_priced:
         tariff = exchange.tariff = gateway.prices.tariff(model, found[0][1], wall_ms)
         tokens_in = request.input_tokens_estimate
         exchange.micros_at_most = tariff.at_most(tokens_in, tokens - tokens_in)
 
 
-def _find_app(exchange: "MeteredExchange", path: DifyPath, key: Key) -> None:
+def _find_app(exchange: "MeteredExchange", path: DifyPath, known: KnownKey) -> None:
     """What an app will cost is known when it has answered: until then a fixed sum is set aside."""
-    call = exchange.dify = DifyCall(exchange.gateway, exchange.head, path, key)
+    call = exchange.dify = DifyCall(exchange.gateway, exchange.head, path, known.key)
     request = exchange.request = call.read(exchange.plan.dialect, exchange.body)
     exchange.model = request.model
     exchange.candidates = call.candidates
     exchange.tokens_at_most = tokens_at_most(
         request, call.candidates, exchange.gateway.default_output_tokens
     )
-    exchange.micros_at_most = call.hold_micros if key.wallet_id else 0
+    exchange.micros_at_most = call.hold_micros if known.is_priced else 0
 
 
 def read(dialect: Dialect, body: bytes, key: Key) -> MeteredRequest:

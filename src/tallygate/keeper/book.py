@@ -73,9 +73,15 @@ class _Job:
 
 
 class StoreBook:
-    """`grace_ms`: how long what was proven invalid stays before it is deleted; 0 is at once."""
+    """`grace_ms`: how long what was proven invalid stays before it is deleted; 0 is at once.
 
-    def __init__(self, db: Database, ring: bytes, *, owner: str, grace_ms: int) -> None:
+    `ring` gives the master keys as they are now: they may be rotated while a run goes on, and what
+    is sealed under a key that is forgotten afterwards would be lost.
+    """
+
+    def __init__(
+        self, db: Database, ring: Callable[[], bytes], *, owner: str, grace_ms: int
+    ) -> None:
         self._db = db
         self._ring = ring
         self._owner = owner
@@ -143,7 +149,7 @@ class StoreBook:
         )
 
     def unseal(self, claim: Claim) -> dict[str, str]:
-        return credentials.unseal(self._ring, claim.id, claim.sealed)
+        return credentials.unseal(self._ring(), claim.id, claim.sealed)
 
     async def reserve(self, host: str, gap_ms: int) -> float:
         """Seconds until the moment that is ours."""
@@ -162,7 +168,8 @@ class StoreBook:
 
     async def finish(self, run: Run, result: Result) -> State | None:
         async def work(tx: Tx, now_ms: int) -> State | None:
-            state = await credential_checks.finish(tx, self._ring, run, result, now_ms)
+            ring = self._ring()  # no sooner: a rotation goes over all that was written before it
+            state = await credential_checks.finish(tx, ring, run, result, now_ms)
             if state is State.QUARANTINED:
                 return await self._condemned(tx, result, now_ms)
             return state

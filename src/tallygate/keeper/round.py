@@ -67,7 +67,7 @@ class Keeper:
     def __init__(
         self,
         db: Database,
-        ring: bytes,
+        ring: Callable[[], bytes],
         kinds: Callable[[], Kinds],
         telling: Telling,
         *,

@@ -3,13 +3,16 @@
 `marks` tells whether what was read of them, or of the prices, may have changed since.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import msgspec
 import sqlalchemy as sa
 
 from tallygate.core.dify import BilledBy
-from tallygate.store import prices, schema
 from tallygate.store.database import Tx
 from tallygate.store.money_schema import dify_app
+from tallygate.store.tx import BulkRead, Read
 
 
 class BilledApp(msgspec.Struct, frozen=True):
@@ -40,9 +43,14 @@ class Marks(msgspec.Struct, frozen=True, array_like=True):
     book_version: int
 
 
-_MARKS = sa.select(schema.store.c.feed_seq, prices.BOOK_VERSION.label("book_version"))
+_SELECT = "SELECT store.feed_seq, price_book.version FROM store, price_book"
+MARKS: Read = (BulkRead(_SELECT, _SELECT), ())
 
 
 async def marks(tx: Tx) -> Marks:
-    row = (await tx.execute(_MARKS)).one()
-    return Marks(row.feed_seq, row.book_version)
+    [rows] = await tx.read_all([MARKS])
+    return marks_of(rows)
+
+
+def marks_of(rows: Sequence[Sequence[Any]]) -> Marks:
+    return Marks(*rows[0])

@@ -18,6 +18,7 @@ from tallygate.store import notices
 from tallygate.store.database import Tx
 from tallygate.store.money_schema import budget, wallet
 from tallygate.store.people_schema import account, member, team
+from tallygate.store.tx import BulkRead
 from tallygate.store.wallets import NAMES_MAX
 
 USER, TEAM = "user", "team"  # subject_kind
@@ -43,12 +44,11 @@ _WATCHED = sa.union_all(_LEVELS, _OF_USERS, _OF_TEAMS)
 
 
 # Whether anybody asked to be told of anything; for who asks the store for more at once.
-IS_WATCHED = sa.select(
-    sa.or_(
-        sa.exists(sa.select(budget.c.id).where(budget.c.deleted_ms.is_(None))),
-        sa.exists(sa.select(wallet.c.id).where(wallet.c.warn_micros.is_not(None))),
-    )
+_IS_WATCHED = (
+    "SELECT EXISTS (SELECT 1 FROM budget WHERE deleted_ms IS NULL)"
+    " OR EXISTS (SELECT 1 FROM wallet WHERE warn_micros IS NOT NULL)"
 )
+IS_WATCHED = BulkRead(_IS_WATCHED, _IS_WATCHED)
 
 
 async def note_spent(tx: Tx, spent: Mapping[str, int], now_ms: int) -> None:

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-import sqlalchemy as sa
-
 from tallygate.store.database import Tx
-from tallygate.store.money_schema import charge
-from tallygate.store.tx import Statement
+from tallygate.store.tx import BulkRead, Read
 
-_LAST = sa.select(sa.func.max(charge.c.id))
-_NEXT = sa.text("SELECT nextval('charge_id') FROM generate_series(1, CAST(:count AS INTEGER))")
+_TAKE = BulkRead(
+    "SELECT max(id) FROM charge WHERE ? > 0",
+    "SELECT nextval('charge_id') FROM generate_series(1, $1::bigint)",
+)
 
 
 async def allocate(tx: Tx, count: int) -> Sequence[int]:
@@ -20,17 +19,17 @@ async def allocate(tx: Tx, count: int) -> Sequence[int]:
     """
     if not count:
         return ()
-    statement, parameters = taking(tx, count)
-    return taken(tx, await tx.execute(statement, parameters), count)
+    [found] = await tx.read_all([taking(count)])
+    return taken(tx, found, count)
 
 
-def taking(tx: Tx, count: int) -> Statement:
-    """What takes them, for who asks the store for more at once; `taken` reads the answer."""
-    return (_LAST, None) if tx.dialect == "sqlite" else (_NEXT, {"count": count})
+def taking(count: int) -> Read:
+    """What takes them, for who asks the store for more at once; `taken` reads the rows."""
+    return _TAKE, (count,)
 
 
-def taken(tx: Tx, answer: sa.CursorResult[Any], count: int) -> Sequence[int]:
+def taken(tx: Tx, rows: Sequence[Sequence[Any]], count: int) -> Sequence[int]:
     if tx.dialect == "sqlite":
-        last = int(answer.scalar() or 0)
+        last = int(rows[0][0] or 0)
         return range(last + 1, last + 1 + count)
-    return sorted(answer.scalars())
+    return sorted(int(row[0]) for row in rows)

@@ -67,7 +67,7 @@ def _row(
         account_id=wallet.account_id,
         wallet_id=wallet.id,
         state="",
-        source=event.source.value,
+        source=event.source._value_,  # without the call that `value` is
         instance=event.instance,
         model=event.model,
         price_id=price.id,

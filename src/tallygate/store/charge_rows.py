@@ -7,6 +7,7 @@ as a whole (`Raced`), and when it is run again it finds the charge.
 
 from collections.abc import Iterable, Sequence
 from itertools import chain, islice
+from operator import itemgetter
 from typing import Any, Final
 
 import asyncpg
@@ -17,7 +18,7 @@ from tallygate.core.charging import Known, Source, State, Told
 from tallygate.core.errors import StoreUnavailable
 from tallygate.store.database import Tx
 from tallygate.store.money_schema import charge, event_alias
-from tallygate.store.tx import Statement
+from tallygate.store.tx import BulkRead, Read
 
 _NAMES_MAX: Final = 500  # in one IN list
 
@@ -108,32 +109,28 @@ def row_of(found: Sequence[Any]) -> Row:
     return Row(**dict(zip(COLUMNS, found, strict=True)))
 
 
-def finding(aliases: Iterable[Alias]) -> list[Statement]:
-    """What finds the charges that bear any of these names; `found` reads the answers."""
-    wanted: dict[tuple[str, str], list[str]] = {}
-    for instance, kind, event_id in set(aliases):
-        wanted.setdefault((instance, kind), []).append(event_id)
-    return [
-        (_FIND, {"of_instance": instance, "of_kind": kind, "ids": ids[start : start + _NAMES_MAX]})
-        for (instance, kind), ids in wanted.items()
-        for start in range(0, len(ids), _NAMES_MAX)
-    ]
+def finding(aliases: Iterable[Alias]) -> list[Read]:
+    """What finds the charges that bear any of these names; `found` reads the rows."""
+    wanted: dict[tuple[str, str], set[str]] = {}
+    for instance, kind, event_id in aliases:
+        wanted.setdefault((instance, kind), set()).add(event_id)
+    return [(_FIND, (instance, kind, list(ids))) for (instance, kind), ids in wanted.items()]
 
 
-async def found(tx: Tx, answers: Iterable[sa.CursorResult[Any]]) -> dict[Alias, Row]:
+async def found(tx: Tx, answers: Iterable[Sequence[Sequence[Any]]]) -> dict[Alias, Row]:
     """One object for each charge, whatever it was found by."""
     ids: dict[Alias, int] = {}
-    for row in chain.from_iterable(answers):
-        ids[row.instance, row.kind, row.event_id] = row.charge_id
+    for instance, kind, event_id, charge_id in chain.from_iterable(answers):
+        ids[instance, kind, event_id] = charge_id
     rows = await read_many(tx, ids.values()) if ids else {}
     return {alias: rows[charge_id] for alias, charge_id in ids.items()}
 
 
-_KEY = (event_alias.c.instance, event_alias.c.kind, event_alias.c.event_id)
-_FIND = sa.select(*_KEY, event_alias.c.charge_id).where(
-    event_alias.c.instance == sa.bindparam("of_instance"),
-    event_alias.c.kind == sa.bindparam("of_kind"),
-    event_alias.c.event_id.in_(sa.bindparam("ids", expanding=True)),
+_FIND: Final = BulkRead(
+    "SELECT instance, kind, event_id, charge_id FROM event_alias"
+    " WHERE instance = ? AND kind = ? AND event_id IN (SELECT value FROM json_each(?))",
+    "SELECT instance, kind, event_id, charge_id FROM event_alias"
+    " WHERE instance = $1 AND kind = $2 AND event_id = ANY ($3)",
 )
 
 
@@ -152,7 +149,9 @@ async def read(tx: Tx, charge_id: int) -> Row | None:
 
 async def insert(tx: Tx, rows: Sequence[Row], aliases: Sequence[tuple[Alias, Row]]) -> None:
     """New charges and the names of their events."""
-    names = [(*alias, row.tenant_id, row.id) for alias, row in sorted(aliases, key=_by_name)]
+    # Whoever inserts the same names does so in the same order, so nobody waits in a circle.
+    named = sorted(aliases, key=itemgetter(0))
+    names = [(*alias, row.tenant_id, row.id) for alias, row in named]
     try:
         await tx.insert_many(event_alias, names, _ALIASES)
     except asyncpg.UniqueViolationError as error:
@@ -160,9 +159,18 @@ async def insert(tx: Tx, rows: Sequence[Row], aliases: Sequence[tuple[Alias, Row
     await tx.insert_many(charge, [msgspec.structs.astuple(row) for row in rows], COLUMNS)
 
 
-def _by_name(named: tuple[Alias, Row]) -> Alias:
-    """Whoever inserts the same names does so in the same order, so nobody waits in a circle."""
-    return named[0]
+async def move(tx: Tx, moved: Iterable[tuple[Alias, int, Row]]) -> None:
+    """Names that a charge had go to another one, unless somebody else has moved them meanwhile."""
+    for (instance, kind, event_id), charge_id, row in moved:
+        change = sa.update(event_alias).where(
+            event_alias.c.instance == instance,
+            event_alias.c.kind == kind,
+            event_alias.c.event_id == event_id,
+            event_alias.c.charge_id == charge_id,
+        )
+        change = change.values(charge_id=row.id)
+        if (await tx.execute(change)).rowcount != 1:
+            raise Raced("another node took the names of this event over meanwhile")
 
 
 async def update(tx: Tx, rows: Iterable[Row]) -> None:

@@ -6,13 +6,14 @@ while the rest is read and decided.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from tallygate.core.charging import Event, Source
 from tallygate.core.wallet import Wallet
 from tallygate.store import budgets, charge_ids, charge_rows, wallets
 from tallygate.store.charge_rows import Alias, Row
 from tallygate.store.database import Tx
+from tallygate.store.tx import Read
 
 HINT: Final = "hint"  # the kind of names that claim nothing
 
@@ -28,18 +29,27 @@ class Standing:
 
 
 async def read(tx: Tx, events: Sequence[Event], now_ms: int) -> Standing:
+    standing, _ = await read_with(tx, events, now_ms)
+    return standing
+
+
+async def read_with(
+    tx: Tx, events: Sequence[Event], now_ms: int, *beside: Read
+) -> tuple[Standing, list[list[Sequence[Any]]]]:
+    """And the rows of what else is to be read."""
     locking = wallets.locking_of(event.account_id for event in events)
     finding = charge_rows.finding(names_of(events))
-    taking = charge_ids.taking(tx, len(events))
-    *answers, ids, watched = await tx.execute_all(
-        [*locking, *finding, taking, (budgets.IS_WATCHED, None)]
+    taking = charge_ids.taking(len(events))
+    locked, ids, watched, *rest = await tx.read_all(
+        [locking, taking, (budgets.IS_WATCHED, ()), *finding, *beside]
     )
-    return Standing(
-        await wallets.locked_of(tx, answers[: len(locking)], now_ms),
-        await charge_rows.found(tx, answers[len(locking) :]),
+    standing = Standing(
+        await wallets.locked_of(tx, locked, now_ms),
+        await charge_rows.found(tx, rest[: len(finding)]),
         charge_ids.taken(tx, ids, len(events)),
-        bool(watched.scalar()),
+        bool(watched[0][0]),
     )
+    return standing, rest[len(finding) :]
 
 
 def names_of(events: Sequence[Event]) -> Iterator[Alias]:

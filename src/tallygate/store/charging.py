@@ -17,14 +17,14 @@ from tallygate.core.charging import (
     State,
     Trust,
     Verdict,
-    consumption_id,
+    is_browsers_word,
     judge_cost,
     judge_known,
 )
-from tallygate.core.errors import Code, Refusal
+from tallygate.core.errors import Refusal
 from tallygate.core.pricing import Cost, Prices
 from tallygate.core.wallet import Wallet
-from tallygate.store import budgets, charge_rows, charge_standing, wallets
+from tallygate.store import budgets, charge_refusals, charge_rows, charge_standing, wallets
 from tallygate.store.charge_correction import correct, take_difference
 from tallygate.store.charge_pricing import priced, repriced
 from tallygate.store.charge_rows import Alias, Row
@@ -65,19 +65,24 @@ async def charge_batch(
     now_ms: int,
     *,
     may_recall: bool = False,
+    standing: Standing | None = None,
 ) -> list[Outcome]:
-    """Charge, repeat, correct, note or refuse each of the events, in turn."""
+    """Charge, repeat, correct, note or refuse each of the events, in turn.
+
+    `standing` if it has been read for these events in this transaction.
+    """
     if not events:
         return []
-    standing = await charge_standing.read(tx, events, now_ms)
+    if standing is None:
+        standing = await charge_standing.read(tx, events, now_ms)
     batch = _Batch(standing, book, policy, now_ms, may_recall)
     outcomes = []
     for event in events:
         outcome = batch.take(event)
         outcomes.append(outcome if outcome is not None else await batch.adjust(tx, event))
-    spent = batch.spent()
+    spent = batch.spent() if standing.is_watched else {}
     await batch.write(tx)
-    if spent and standing.is_watched:
+    if spent:
         await budgets.note_spent(tx, spent, now_ms)
     return outcomes
 
@@ -86,8 +91,8 @@ class _Batch:
     """The events of one transaction, and what they have come to so far."""
 
     __slots__ = (
-        *("_aliases", "_book", "_changed", "_ids", "_known", "_may_recall", "_new", "_now_ms"),
-        *("_policy", "_waiting", "_wallets"),
+        *("_aliases", "_book", "_changed", "_ids", "_known", "_may_recall", "_moved", "_new"),
+        *("_now_ms", "_policy", "_waiting", "_wallets"),
     )
 
     def __init__(
@@ -107,7 +112,8 @@ class _Batch:
         self._may_recall = may_recall
         self._new: list[Row] = []
         self._changed: dict[int, Row] = {}
-        self._aliases: list[tuple[Alias, Row]] = []
+        self._aliases: dict[Alias, Row] = {}
+        self._moved: list[tuple[Alias, int, Row]] = []
         self._waiting: dict[Alias, Outcome] = {}
 
     def spent(self) -> dict[str, int]:
@@ -120,7 +126,8 @@ class _Batch:
 
     async def write(self, tx: Tx) -> None:
         new_ids = {row.id for row in self._new}
-        await charge_rows.insert(tx, self._new, self._aliases)
+        await charge_rows.insert(tx, self._new, list(self._aliases.items()))
+        await charge_rows.move(tx, self._moved)
         await charge_rows.update(tx, [r for r in self._changed.values() if r.id not in new_ids])
         await wallets.write(tx, self._wallets.values())
 
@@ -142,7 +149,7 @@ class _Batch:
     def _first(self, event: Event) -> Outcome:
         wallet = self._wallets.get(event.account_id)
         if wallet is None:
-            return Outcome(None, refusal=_unknown_user(event))
+            return Outcome(None, refusal=charge_refusals.unknown_user(event))
         try:
             row = priced(event, wallet, self._book, self._now_ms)
         except Refusal as refusal:
@@ -158,7 +165,7 @@ class _Batch:
         row.state = _STATES[verdict]
         row.balance_micros = wallet.balance_micros
         self._new.append(row)
-        if event.is_run:
+        if event.reporter != event.source.value:
             row.report(event.reporter, event.told)
         self._learn_names(event, row)
         return Outcome(verdict, row)
@@ -167,7 +174,9 @@ class _Batch:
         """An event that has its charge already."""
         verdict = judge_known(event, row.known)
         if verdict is Verdict.CONFLICT:
-            return Outcome(verdict, row, _conflict(row))
+            if is_browsers_word(row.known) and event.source is not Source.BROWSER:
+                return self._take_over(event, row)
+            return Outcome(verdict, row, charge_refusals.conflict(row))
         self._learn_names(event, row)
         if verdict is Verdict.REPEAT:
             return Outcome(verdict, row)
@@ -176,6 +185,19 @@ class _Batch:
         if verdict is Verdict.ADJUST and row.state not in _CLOSED:
             return None
         return self._note(event, row)
+
+    def _take_over(self, event: Event, row: Row) -> Outcome:
+        """A browser named somebody else's event first: that must not make it free for them."""
+        names = [one for one in names_of([event]) if self._known.get(one) is row]
+        stored = [one for one in names if one not in self._aliases]
+        for one in names:
+            del self._known[one]
+        outcome = self._first(event)
+        if outcome.row is None:
+            self._known.update(dict.fromkeys(names, row))
+        else:
+            self._moved += [(one, row.id, self._aliases.pop(one)) for one in stored]
+        return outcome
 
     def _note(self, event: Event, row: Row) -> Outcome:
         if event.reporter != row.known.reporter:
@@ -199,8 +221,7 @@ class _Batch:
     def _hint(self, event: Event, row: Row | None) -> Outcome:
         """A browser's word claims no name of the event: a server-side source will."""
         if self._policy.browser_trust is Trust.OFF:
-            refusal = Refusal(Code.FORBIDDEN, "what browsers report is not taken here")
-            return Outcome(None, refusal=refusal)
+            return Outcome(None, refusal=charge_refusals.not_taken())
         hints = msgspec.structs.replace(
             event,
             aliases=tuple((HINT, event_id) for _, event_id in event.aliases),
@@ -211,7 +232,7 @@ class _Batch:
         if row is None:
             return self._first(hints)
         if judge_known(event, row.known) is Verdict.CONFLICT:
-            return Outcome(Verdict.CONFLICT, row, _conflict(row))
+            return Outcome(Verdict.CONFLICT, row, charge_refusals.conflict(row))
         return self._note(event, row)
 
     def _judge(self, row: Row, wallet: Wallet) -> Verdict | None:
@@ -239,7 +260,7 @@ class _Batch:
             name = (event.instance, kind, event_id)
             if name not in self._known:
                 self._known[name] = row
-                self._aliases.append((name, row))
+                self._aliases[name] = row
 
     # --- a correction ---
 
@@ -273,15 +294,3 @@ _STATES: Final = {
     Verdict.REVIEW: _REVIEW,
 }
 _CLOSED: Final = frozenset((_REFUNDED, State.REJECTED.value))
-
-
-def _unknown_user(event: Event) -> Refusal:
-    named = f"no account is named {event.account_id!r}" if event.account_id else "name a user"
-    return Refusal(Code.UNKNOWN_USER, named, param="user_id")
-
-
-def _conflict(row: Row) -> Refusal:
-    return Refusal(
-        Code.EVENT_CONFLICT,
-        f"this event is {consumption_id(row.id)}, with other numbers or for another user",
-    )

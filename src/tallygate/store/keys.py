@@ -158,6 +158,13 @@ async def views_of(tx: Tx, ids: Sequence[int]) -> list[KeyView]:
     return [found[id_] for id_ in ids if id_ in found]
 
 
+async def ids_of(tx: Tx, subject_kind: str, subject_id: str, most: int) -> list[int]:
+    """The keys that belong to a user or a team, `most` of them at most."""
+    owner = api_key.c.user_id if subject_kind == limit_rows.USER else api_key.c.team_id
+    query = sa.select(api_key.c.id).where(owner == subject_id, api_key.c.deleted_ms.is_(None))
+    return list((await tx.execute(query.order_by(api_key.c.id).limit(most))).scalars())
+
+
 async def _views(tx: Tx, condition: sa.ColumnElement[bool], limit: int | None) -> list[KeyView]:
     query = sa.select(api_key).where(condition, api_key.c.deleted_ms.is_(None))
     rows = (await tx.execute(query.order_by(api_key.c.id).limit(limit))).all()

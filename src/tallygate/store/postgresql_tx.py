@@ -14,7 +14,7 @@ from tallygate.store.tx import (
     BulkChange,
     Connections,
     Parameters,
-    Statement,
+    Read,
     Tx,
     require_all,
 )
@@ -43,8 +43,12 @@ class PostgresqlTx(Tx):
         async with Guard(self._deadline_s):
             return await self._connection.execute(statement, parameters)
 
-    async def execute_all(self, statements: Sequence[Statement]) -> list[sa.CursorResult[Any]]:
-        return [await self.execute(*one) for one in statements]
+    async def read_all(self, reads: Sequence[Read]) -> list[list[Sequence[Any]]]:
+        found: list[list[Sequence[Any]]] = []
+        for read, values in reads:
+            async with Guard(self._deadline_s):
+                found.append(await self._driver.fetch(read.postgresql, *values))
+        return found
 
     async def later(self, statement: sa.Executable, parameters: Parameters = None) -> None:
         await self.execute(statement, parameters)

@@ -11,6 +11,7 @@ import enum
 import sqlalchemy as sa
 
 from tallygate.core.histogram import BUCKETS
+from tallygate.core.rollup import SUMS
 from tallygate.store.tables import big, table, tenant
 
 
@@ -23,19 +24,6 @@ class Grain(enum.IntEnum):
     BOTH = 3
 
 
-SUMS = (
-    "uses",  # requests that were let through; a row of imported history may stand for several
-    "requests",  # those that count against limits
-    "refused",  # answered 401, 403 or 429, a part of the next
-    "client_errors",  # answered 4xx
-    "server_errors",  # answered 5xx
-    "failures",  # no answer, or not to its end
-    "input_tokens",
-    "output_tokens",
-    "cached_tokens",  # a part of the input
-    "charge_micros",
-    "duration_ms",
-)
 DURATIONS = tuple(f"d{number}" for number in range(BUCKETS))
 
 

@@ -4,6 +4,7 @@ import functools
 import os
 import sqlite3
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ def insert_many(
     start, left = 0, len(rows)
     while left:
         count = min(ROWS_MAX, 1 << left.bit_length() - 1)
-        values = [value for row in rows[start : start + count] for value in row]
+        values = tuple(chain.from_iterable(rows[start : start + count]))
         driver.execute(_insert_of(table, tuple(columns), count), values)
         start, left = start + count, left - count
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine.cursor import FullyBufferedCursorFetchStrategy
 
@@ -23,7 +24,7 @@ from tallygate.store.tx import (
     BulkChange,
     Connections,
     Parameters,
-    Statement,
+    Read,
     Tx,
     require_all,
 )
@@ -86,9 +87,10 @@ class SqliteTx(Tx):
         connection = self._thread.connection
         return await self._hop(lambda: _fetched(connection.execute(statement, parameters)))
 
-    async def execute_all(self, statements: Sequence[Statement]) -> list[sa.CursorResult[Any]]:
-        connection = self._thread.connection
-        return await self._hop(lambda: [_fetched(connection.execute(*one)) for one in statements])
+    async def read_all(self, reads: Sequence[Read]) -> list[list[Sequence[Any]]]:
+        driver = self._thread.driver
+        asked = [(read.sqlite, tuple(map(_parameter, values))) for read, values in reads]
+        return await self._hop(lambda: [driver.execute(*one).fetchall() for one in asked])
 
     async def later(self, statement: sa.Executable, parameters: Parameters = None) -> None:
         connection = self._thread.connection
@@ -159,6 +161,10 @@ class SqliteTx(Tx):
     def _undo(self) -> None:
         if self._thread.driver.in_transaction:
             self._thread.driver.execute("ROLLBACK")
+
+
+def _parameter(value: Any) -> Any:
+    return msgspec.json.encode(value).decode() if isinstance(value, list) else value
 
 
 def _fetched(result: sa.CursorResult[Any]) -> sa.CursorResult[Any]:

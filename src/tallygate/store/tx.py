@@ -17,8 +17,21 @@ ROLLBACK_DEADLINE_S = 2.0
 
 # Values are whatever a column takes, which SQLAlchemy does not type either.
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
-Statement = tuple[sa.Executable, Parameters]
 Rows = Sequence[Mapping[str, Any]] | Sequence[Sequence[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class BulkRead:
+    """A read as each store takes it. A list of names is a JSON array to one, an array to the other:
+
+    `IN (SELECT value FROM json_each(?))`, and `= ANY ($1)`.
+    """
+
+    sqlite: str
+    postgresql: str
+
+
+Read = tuple[BulkRead, tuple[Any, ...]]  # with its parameters
 
 
 def require_all(changed: int, rows: Sequence[object]) -> None:
@@ -49,8 +62,9 @@ class Tx(ABC):
     ) -> sa.CursorResult[Any]: ...
 
     @abstractmethod
-    async def execute_all(self, statements: Sequence[Statement]) -> list[sa.CursorResult[Any]]:
-        """Several reads that do not depend on each other, in this order."""
+    async def read_all(self, reads: Sequence[Read]) -> list[list[Sequence[Any]]]:
+        """The rows of several reads that do not depend on each other, in this order, by the
+        driver itself."""
 
     async def scalar(self, statement: sa.Executable, parameters: Parameters = None) -> Any:
         return (await self.execute(statement, parameters)).scalar()

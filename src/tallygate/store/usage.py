@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from tallygate.core.windows import day_window
-from tallygate.store import keys
+from tallygate.store import keys, rollups
 from tallygate.store.database import Tx
+from tallygate.store.rollup_schema import rollup_mark
 from tallygate.store.schema import counter, limits, usage
 
 CLEAN_ROWS_MAX = 2_000  # in one transaction: other writers wait no longer than that takes
@@ -58,11 +59,20 @@ async def count_rows(tx: Tx, before_ms: int | None = None) -> int:
     """All rows, or those older than that."""
     query = sa.select(sa.func.count()).select_from(usage)
     if before_ms is not None:
-        query = query.where(usage.c.at_ms < before_ms)
+        query = query.where(*_may_go(before_ms))
     return int(await tx.scalar(query))
 
 
 async def clean(tx: Tx, before_ms: int, limit: int = CLEAN_ROWS_MAX) -> int:
     """Delete rows older than that, at most `limit` of them; call again until it answers 0."""
-    old = sa.select(usage.c.id).where(usage.c.at_ms < before_ms).limit(limit)
-    return (await tx.execute(sa.delete(usage).where(usage.c.id.in_(old)))).rowcount
+    old = sa.select(usage.c.id).where(*_may_go(before_ms)).limit(limit)
+    deleted = (await tx.execute(sa.delete(usage).where(usage.c.id.in_(old)))).rowcount
+    if deleted:
+        await rollups.mend(tx)
+    return deleted
+
+
+def _may_go(before_ms: int) -> tuple[sa.ColumnElement[bool], ...]:
+    """Old, and summed up."""
+    summed = sa.select(rollup_mark.c.usage_id).scalar_subquery()
+    return usage.c.at_ms < before_ms, usage.c.id <= summed

@@ -6,14 +6,14 @@ are taken care of as soon as their wallet is locked, by whoever locks it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain, islice
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
 
 from tallygate.core.wallet import Lot, Wallet
 from tallygate.store.money_schema import credit_grant, hold, ledger_entry, wallet
-from tallygate.store.tx import BulkChange, Statement, Tx
+from tallygate.store.tx import BulkChange, BulkRead, Read, Tx
 
 NAMES_MAX = 500  # in one IN list
 
@@ -21,14 +21,20 @@ NAMES_MAX = 500  # in one IN list
 IS_OPEN = sa.text("hold.state = 'open'")
 IS_LEFT = sa.text("credit_grant.left_micros > 0")
 
-_COLUMNS = (
-    *(wallet.c.id, wallet.c.tenant_id, wallet.c.account_id, wallet.c.balance_micros),
-    *(wallet.c.held_micros, wallet.c.leased_micros, wallet.c.floor_micros, wallet.c.granted_micros),
+# In the order of Wallet's fields.
+_OF_ACCOUNTS = BulkRead(
+    "SELECT id, tenant_id, account_id, balance_micros, held_micros, leased_micros, floor_micros,"
+    " granted_micros FROM wallet"
+    " WHERE account_id IN (SELECT value FROM json_each(?)) ORDER BY id",
+    "SELECT id, tenant_id, account_id, balance_micros, held_micros, leased_micros, floor_micros,"
+    " granted_micros FROM wallet WHERE account_id = ANY ($1) ORDER BY id FOR UPDATE",
 )
-_LOCK = sa.select(*_COLUMNS).order_by(wallet.c.id).with_for_update()
-_NAMES: sa.BindParameter[Any] = sa.bindparam("names", expanding=True)
-_OF_ACCOUNTS = _LOCK.where(wallet.c.account_id.in_(_NAMES))
-_OF_IDS = _LOCK.where(wallet.c.id.in_(_NAMES))
+_OF_IDS = BulkRead(
+    "SELECT id, tenant_id, account_id, balance_micros, held_micros, leased_micros, floor_micros,"
+    " granted_micros FROM wallet WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
+    "SELECT id, tenant_id, account_id, balance_micros, held_micros, leased_micros, floor_micros,"
+    " granted_micros FROM wallet WHERE id = ANY ($1) ORDER BY id FOR UPDATE",
+)
 _ENTRY_COLUMNS = tuple(column.name for column in ledger_entry.columns if column.name != "id")
 
 
@@ -41,38 +47,30 @@ async def open_wallet(tx: Tx, account_id: str, now_ms: int) -> int:
 
 async def lock_of(tx: Tx, account_ids: Iterable[str], now_ms: int) -> dict[str, Wallet]:
     """The wallets of these accounts, locked in the order of their ids; who has none is left out."""
-    return await locked_of(tx, await tx.execute_all(locking_of(account_ids)), now_ms)
+    [found] = await tx.read_all([locking_of(account_ids)])
+    return await locked_of(tx, found, now_ms)
 
 
-def locking_of(account_ids: Iterable[str]) -> list[Statement]:
-    """What locks them, for who asks the store for more at once; `locked_of` reads the answers."""
-    return _locking(_OF_ACCOUNTS, sorted(set(account_ids)))
+def locking_of(account_ids: Iterable[str]) -> Read:
+    """What locks them, for who asks the store for more at once; `locked_of` reads the rows."""
+    return _OF_ACCOUNTS, (sorted(set(account_ids)),)
 
 
-async def locked_of(
-    tx: Tx, answers: Iterable[sa.CursorResult[Any]], now_ms: int
-) -> dict[str, Wallet]:
-    return {one.account_id: one for one in await _locked(tx, answers, now_ms)}
+async def locked_of(tx: Tx, rows: Iterable[Sequence[Any]], now_ms: int) -> dict[str, Wallet]:
+    return {one.account_id: one for one in await _locked(tx, rows, now_ms)}
 
 
 async def lock_ids(tx: Tx, wallet_ids: Iterable[int], now_ms: int) -> dict[int, Wallet]:
-    answers = await tx.execute_all(_locking(_OF_IDS, sorted(set(wallet_ids))))
-    return {one.id: one for one in await _locked(tx, answers, now_ms)}
+    [found] = await tx.read_all([(_OF_IDS, (sorted(set(wallet_ids)),))])
+    return {one.id: one for one in await _locked(tx, found, now_ms)}
 
 
-def _locking(query: sa.Select[Any], names: Sequence[Any]) -> list[Statement]:
-    return [
-        (query, {"names": names[start : start + NAMES_MAX]})
-        for start in range(0, len(names), NAMES_MAX)
-    ]
-
-
-async def _locked(tx: Tx, answers: Iterable[sa.CursorResult[Any]], now_ms: int) -> list[Wallet]:
+async def _locked(tx: Tx, rows: Iterable[Sequence[Any]], now_ms: int) -> list[Wallet]:
     found: list[Wallet] = []
     with_grants: dict[int, Wallet] = {}
     with_holds: dict[int, Wallet] = {}
-    for row in chain.from_iterable(answers):
-        *values, granted_micros = tuple(row)
+    for row in rows:
+        *values, granted_micros = row
         one = Wallet(*values)
         found.append(one)
         if granted_micros:
@@ -158,8 +156,10 @@ async def write(tx: Tx, wallets: Iterable[Wallet]) -> None:
 
 def _wallet_row(one: Wallet) -> tuple[int, ...]:
     """What it becomes, and what it was when it was read."""
-    amount = sum(entry.amount_micros for entry in one.entries)
-    held = sum(entry.held_micros for entry in one.entries)
+    amount = held = 0
+    for entry in one.entries:
+        amount += entry.amount_micros
+        held += entry.held_micros
     return (
         *(one.balance_micros, one.held_micros, -one.drawn_micros),
         *(one.id, one.balance_micros - amount, one.held_micros - held),
@@ -169,7 +169,7 @@ def _wallet_row(one: Wallet) -> tuple[int, ...]:
 def _entry_rows(one: Wallet) -> Iterable[tuple[object, ...]]:
     for entry in one.entries:
         yield (
-            *(one.tenant_id, one.id, entry.kind.value),
+            *(one.tenant_id, one.id, entry.kind._value_),
             *(entry.amount_micros, entry.held_micros, entry.balance_micros),
             *(entry.charge_id, entry.grant_id, entry.hold_id),
             *(entry.reason, entry.actor, entry.at_ms),

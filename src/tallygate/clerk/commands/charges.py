@@ -25,7 +25,7 @@ _REVIEW, _REJECTED = State.REVIEW.value, State.REJECTED.value
 async def settle(context: Context, wanted: SettleCharge) -> ChargeView:
     row, wallet = await _lock(context, wanted.charge_id)
     _require(row, _UNPAID)
-    change.require_free(wallet, row.micros, _down_to(context, wallet))
+    change.require_free(context, wallet, row.micros, _down_to(context, wallet))
     return await _pay(context, wanted.NAME, row, wallet, "")
 
 
@@ -36,7 +36,7 @@ async def settle_account(context: Context, wanted: SettleAccount) -> Settled:
     rows = await charge_rows.read_many(context.tx, ids)
     paid: list[Row] = []
     for _, row in sorted(rows.items()):
-        if wallet.can_pay(row.micros, down_to_micros=_down_to(context, wallet)):
+        if change.can_pay(context, wallet, row.micros, _down_to(context, wallet)):
             _charge(context, row, wallet)
             paid.append(row)
     await charge_rows.update(context.tx, paid)
@@ -58,7 +58,7 @@ async def approve(context: Context, wanted: ApproveCharge) -> ChargeView:
     change.check_text(wanted.reason, "reason")
     row, wallet = await _lock(context, wanted.charge_id)
     _require(row, _REVIEW)
-    if wallet.can_pay(row.micros, down_to_micros=_down_to(context, wallet)):
+    if change.can_pay(context, wallet, row.micros, _down_to(context, wallet)):
         return await _pay(context, wanted.NAME, row, wallet, wanted.reason)
     return await _turn(context, wanted.NAME, row, wallet, _UNPAID, wanted.reason)
 

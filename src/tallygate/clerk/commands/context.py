@@ -20,6 +20,14 @@ from tallygate.store.database import Tx
 DAY_MS = 86_400_000
 
 
+class MoneyLeased(Refusal):
+    """Gateways have leased what a wallet is short of: ask them, and run the command again."""
+
+    def __init__(self, wallet_id: int, refusal: Refusal) -> None:
+        super().__init__(refusal.code, refusal.message)
+        self.wallet_id = wallet_id
+
+
 @dataclass(slots=True)
 class Context:
     tx: Tx
@@ -27,6 +35,7 @@ class Context:
     actor: Actor
     options: Options
     entropy: Callable[[int], bytes]
+    may_recall: bool = False  # nobody has waited yet for what gateways lease
     events: list[tuple[str, int, int]] = field(default_factory=list)
 
     def publish(self, kind: str, subject: int = 0, detail: int = 0) -> None:

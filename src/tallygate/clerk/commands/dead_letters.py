@@ -2,7 +2,7 @@
 
 from tallygate.clerk.billing import policy_of
 from tallygate.clerk.commands import wallet_change as change
-from tallygate.clerk.commands.context import Context, Handlers
+from tallygate.clerk.commands.context import Context, Handlers, MoneyLeased
 from tallygate.clerk.shelf import Shelf
 from tallygate.core.billing_commands import (
     DismissLetter,
@@ -13,9 +13,13 @@ from tallygate.core.billing_commands import (
 from tallygate.core.charging import Event, Source
 from tallygate.core.dify_events import Rules, read
 from tallygate.core.errors import Code, Refusal
-from tallygate.store import charge_views, dead_letters
+from tallygate.store import charge_views, dead_letters, dify_charges
 from tallygate.store.charging import charge_batch
 from tallygate.store.dead_letters import DISMISSED, OPEN, REPLAYED, Letter
+
+# What we read ourselves is kept as we read it.
+_OWN_SOURCES = frozenset((Source.PROXY.value, Source.TRACING.value))
+_SHORT = Refusal(Code.INSUFFICIENT_BALANCE, "too much of the balance is leased to gateways")
 
 
 async def replay(context: Context, wanted: ReplayLetter) -> Replayed:
@@ -23,12 +27,21 @@ async def replay(context: Context, wanted: ReplayLetter) -> Replayed:
     letter = await _open_letter(context, wanted.letter_id)
     shelf = Shelf(None, context.options)  # read in this transaction, and for it alone
     await shelf.refresh(context.tx, context.now_ms)
-    events = _events_of(context, letter, shelf)
+    policy = policy_of(context.options)
+    if letter.source in _OWN_SOURCES:
+        events = [shelf.with_model(dify_charges.event_of_letter(letter.payload), letter.app)]
+        if letter.source == Source.PROXY.value:
+            policy = dify_charges.owed(policy)  # the call was let through
+    else:
+        events = _events_of(context, letter, shelf)
     if not events:
         raise Refusal(Code.USAGE_MISSING, "this letter tells of no usage; it can be dismissed")
-    policy = policy_of(context.options)
-    outcomes = await charge_batch(context.tx, events, shelf.prices, policy, context.now_ms)
+    outcomes = await charge_batch(
+        context.tx, events, shelf.prices, policy, context.now_ms, may_recall=context.may_recall
+    )
     for outcome in outcomes:
+        if outcome.wallet_id:
+            raise MoneyLeased(outcome.wallet_id, _SHORT)
         if outcome.refusal is not None:
             raise outcome.refusal
     rows = [outcome.row for outcome in outcomes if outcome.row is not None]

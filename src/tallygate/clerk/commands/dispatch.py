@@ -6,6 +6,8 @@ hands those in as `standing`. A change of prices is one, but is answered only wh
 costs has heard of it.
 """
 
+import asyncio
+import functools
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -24,6 +26,7 @@ from tallygate.clerk.commands import (
     import_tokens,
     imports,
     keys,
+    limits,
     nodes,
     prices,
     providers,
@@ -32,7 +35,7 @@ from tallygate.clerk.commands import (
     usage,
     wallets,
 )
-from tallygate.clerk.commands.context import Context, Handler, Handlers
+from tallygate.clerk.commands.context import Context, Handler, Handlers, MoneyLeased
 from tallygate.clerk.options import Options
 from tallygate.clerk.writer import Writer
 from tallygate.core import commands as known
@@ -46,6 +49,8 @@ from tallygate.store.database import Tx
 from tallygate.store.idempotency import State
 
 HOUR_MS = 3_600_000
+RECALL_S = 1.0
+RETRY_S = 0.05  # gateways give money back without telling us
 MSGPACK = "application/msgpack"
 
 Standing = Callable[[Any, Actor], Awaitable[Any]]
@@ -61,6 +66,7 @@ HANDLERS: Handlers = {
     known.DeleteProvider: providers.delete,
     known.RetireNode: nodes.retire,
     known.ImportQuotaProxy: imports.quota_proxy,
+    **limits.HANDLERS,
     **prices.HANDLERS,
     **wallets.HANDLERS,
     **holds.HANDLERS,
@@ -94,6 +100,7 @@ class Dispatch:
         standing: Mapping[type[known.Arguments], Standing],
         on_events: Callable[[], None],
         spread_prices: Callable[[], Awaitable[None]],
+        recall: Callable[[int], None],
     ) -> None:
         self._writer = writer
         self._options = options
@@ -101,6 +108,7 @@ class Dispatch:
         self._standing = standing
         self._on_events = on_events
         self._spread_prices = spread_prices
+        self._recall = recall  # what gateways have leased of a wallet
 
     async def run(
         self, name: str, arguments: bytes, actor: Actor, idempotency_key: str | None
@@ -116,18 +124,30 @@ class Dispatch:
         if kind in self._standing:
             return msgspec.msgpack.encode(await self._standing[kind](command, actor))
 
-        async def work(tx: Tx, now_ms: int) -> bytes:
-            context = Context(tx, now_ms, actor, self._options, self._entropy)
+        async def work(tx: Tx, now_ms: int, *, may_recall: bool) -> bytes:
+            context = Context(tx, now_ms, actor, self._options, self._entropy, may_recall)
             if idempotency_key is None:
                 return await _perform(context, HANDLERS[kind], command)
             digest = hashlib.sha256(arguments).digest()
             return await self._once(context, HANDLERS[kind], command, idempotency_key, digest)
 
-        value = await self._writer.do(name, work)
+        value = await self._do(name, work)
         self._on_events()
         if issubclass(kind, PriceChange):
             await self._spread_prices()
         return value
+
+    async def _do(self, name: str, work: Callable[..., Awaitable[bytes]]) -> bytes:
+        """Decided at once, or when gateways have had a second to give back what they lease."""
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + RECALL_S
+        while True:
+            may_recall = loop.time() < deadline_s
+            try:
+                return await self._writer.do(name, functools.partial(work, may_recall=may_recall))
+            except MoneyLeased as short:
+                self._recall(short.wallet_id)
+                await asyncio.sleep(RETRY_S)
 
     async def _once(
         self, context: Context, handler: Handler, command: known.Arguments, key: str, digest: bytes

@@ -28,7 +28,7 @@ async def place(context: Context, wanted: PlaceHold) -> HoldView:
     if not 0 < wanted.lasts_ms <= LASTS_MS_MAX:
         raise bad("a hold lasts from a moment to a year", "expires_in_s")
     wallet = await change.lock(context, wanted.account_id)
-    change.require_free(wallet, wanted.micros)
+    change.require_free(context, wallet, wanted.micros)
     hold_id = await holds.place(
         context.tx,
         wallet,

@@ -6,22 +6,20 @@ import msgspec
 from msgspec import UNSET
 
 from tallygate.clerk.commands.context import DAY_MS, Context, bad
+from tallygate.clerk.commands.limits import check_amount, new_limit
 from tallygate.core import sealing
 from tallygate.core.commands import (
     CreateKey,
     DeactivateUnusedKeys,
     DeleteKey,
     KeyView,
-    LimitSpec,
     PatchKey,
     RotateKey,
 )
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.keys import Kind, hash_key, make_key, mask
-from tallygate.core.limits import AMOUNT_MAX, Dimension
-from tallygate.core.windows import Span, zone_of
+from tallygate.core.limits import AMOUNT_MAX
 from tallygate.store import accounts, keys, limits
-from tallygate.store.limits import NewLimit
 
 ENTROPY_BYTES = 32
 TEXT_MAX = 500
@@ -41,7 +39,7 @@ async def create(context: Context, wanted: CreateKey) -> KeyView:
         _check_text(getattr(wanted, name), name)
     _check_expiry(wanted.expires_ms)
     await _check_payer(context, wanted.user_id)
-    new_limits = [_new_limit(context, spec) for spec in wanted.limits]
+    new_limits = [new_limit(context, spec) for spec in wanted.limits]
     key_id = await keys.insert_key(
         context.tx,
         kind=kind.value,
@@ -82,7 +80,7 @@ async def patch(context: Context, change: PatchKey) -> KeyView:
     if change.daily_limit is not UNSET:
         changed += await _set_daily(context, before.id, change.daily_limit)
     if change.limits is not UNSET:
-        wanted = [_new_limit(context, spec) for spec in change.limits]
+        wanted = [new_limit(context, spec) for spec in change.limits]
         changed += await limits.replace(
             context.tx, limits.KEY, str(before.id), wanted, context.now_ms
         )
@@ -167,21 +165,9 @@ async def _add_secret(context: Context, key_id: int, kind: Kind) -> str:
 
 
 async def _set_daily(context: Context, key_id: int, amount: int | None) -> list[int]:
-    _check_amount(amount, "daily_limit")
+    check_amount(amount, "daily_limit")
     zone = context.options.time_zone
     return await limits.set_daily(context.tx, key_id, amount, zone, context.now_ms)
-
-
-def _new_limit(context: Context, spec: LimitSpec) -> NewLimit:
-    _check_amount(spec.amount, "amount")
-    zone = spec.zone or context.options.time_zone
-    if spec.dimension == Dimension.POINTS:  # gateways would count requests
-        raise bad("limits in points are not enforced yet; limit requests or tokens", "limits")
-    try:
-        zone_of(zone)
-        return NewLimit(Dimension(spec.dimension), Span(spec.span), zone, spec.amount)
-    except ValueError as error:
-        raise bad(f"this limit is not understood: {error}", "limits") from error
 
 
 def _kind(name: str) -> Kind:
@@ -190,11 +176,6 @@ def _kind(name: str) -> Kind:
     except ValueError as error:
         kinds = ", ".join(kind.value for kind in Kind)
         raise bad(f"kind must be one of {kinds}", "kind") from error
-
-
-def _check_amount(amount: int | None, param: str) -> None:
-    if amount is not None and not 0 <= amount <= AMOUNT_MAX:
-        raise bad(f"{param} must be from 0 to {AMOUNT_MAX}, or null for no limit", param)
 
 
 def _check_expiry(expires_ms: int | None) -> None:

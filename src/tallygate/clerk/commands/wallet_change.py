@@ -6,7 +6,7 @@ was refused asks again, and one that has leased much gives back what no request 
 
 from collections.abc import Mapping
 
-from tallygate.clerk.commands.context import Context, bad
+from tallygate.clerk.commands.context import Context, MoneyLeased, bad
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.money import MICROS, MICROS_MAX, format_points
 from tallygate.core.wallet import Wallet
@@ -69,16 +69,34 @@ async def audit(
     await context.audit(action, subject, was, {**now, "account_id": after.account_id, **told})
 
 
-def require_free(wallet: Wallet, micros: int, down_to_micros: int = 0) -> None:
-    """Refuse what would take more than nobody holds or has leased."""
+def can_pay(context: Context, wallet: Wallet, micros: int, down_to_micros: int = 0) -> bool:
+    """Whether so much is free; MoneyLeased if it may be once gateways give back what they lease."""
     if wallet.can_pay(micros, down_to_micros=down_to_micros):
-        return
+        return True
+    if wallet.can_pay(micros - wallet.leased_micros, down_to_micros=down_to_micros):
+        recall_for(context, wallet, micros)
+    return False
+
+
+def recall_for(context: Context, wallet: Wallet, micros: int) -> None:
+    """Have gateways asked, unless they were or have nothing, or so much is free without it."""
+    if context.may_recall and wallet.leased_micros and not wallet.can_pay(micros):
+        raise MoneyLeased(wallet.id, short(wallet))
+
+
+def require_free(context: Context, wallet: Wallet, micros: int, down_to_micros: int = 0) -> None:
+    """Refuse what would take more than nobody holds or has leased."""
+    if not can_pay(context, wallet, micros, down_to_micros):
+        raise short(wallet, down_to_micros)
+
+
+def short(wallet: Wallet, down_to_micros: int = 0) -> Refusal:
     free = format_points(max(0, wallet.free_micros - down_to_micros))
     others = format_points(wallet.held_micros + wallet.leased_micros)
     said = f"only {free} points are free in this wallet"
     if wallet.held_micros or wallet.leased_micros:
         said += f"; {others} are held or leased to gateways"
-    raise Refusal(Code.INSUFFICIENT_BALANCE, said)
+    return Refusal(Code.INSUFFICIENT_BALANCE, said)
 
 
 def check_micros(micros: int, param: str = "points", least: int = 1) -> None:

@@ -42,8 +42,10 @@ async def adjust(context: Context, wanted: AdjustWallet) -> WalletView:
     change.check_micros(abs(wanted.micros))
     change.check_text(wanted.reason, "reason")
     wallet = await change.lock(context, wanted.account_id)
-    if wanted.micros < 0 and not wanted.is_forced:
-        change.require_free(wallet, -wanted.micros, wallet.floor_micros)
+    if wanted.micros < 0:
+        micros, floor_micros = -wanted.micros, wallet.floor_micros
+        if not change.can_pay(context, wallet, micros, floor_micros) and not wanted.is_forced:
+            raise change.short(wallet, floor_micros)
     if wallet.balance_micros + wanted.micros < -MICROS_MAX:
         raise Refusal(Code.IMPOSSIBLE, f"a debt is at most {MICROS_MAX // MICROS} points")
     wallet.credit(
@@ -92,6 +94,7 @@ async def void_grant(context: Context, wanted: VoidGrant) -> GrantView:
         raise Refusal(Code.CONFLICT, "this grant is void already")
     for lot in wallet.lots:
         if lot.grant_id == found.id:
+            change.recall_for(context, wallet, lot.left_micros)
             lot.expires_ms = context.now_ms
     wallet.expire(context.now_ms, reason=wanted.reason, actor=context.actor.name)
     await holds.end_grant(context.tx, found.id, context.now_ms)
