@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -111,3 +112,19 @@ async def playing() -> AsyncIterator[Cloudflare]:
     cloudflare.url = f"http://{host}:{port}"
     yield cloudflare
     await runner.cleanup()
+
+
+@contextmanager
+def playing_apart() -> Iterator[Cloudflare]:
+    """In a loop of its own, for tests that have none."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    played = playing()
+    try:
+        yield asyncio.run_coroutine_threadsafe(played.__aenter__(), loop).result(30)
+        asyncio.run_coroutine_threadsafe(played.__aexit__(None, None, None), loop).result(30)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
