@@ -1,4 +1,4 @@
-"""Make `.venv` hold what `requirements/dev.txt` says, and this checkout, editable.
+"""Make `.venv` hold what `requirements/dev.txt` says, and this checkout; build the console.
 
 Runs on a bare Python, before anything is installed, so it imports the standard library only.
 pip does the installing, because pip is what the user's mirror settings are written for.
@@ -13,6 +13,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+import web
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -31,14 +33,17 @@ def main() -> None:
                 *PYTHON_MIN, sys.executable, *sys.version_info[:2]
             )
         )
-    if is_current():
-        return
     started = time.monotonic()
+    if is_current():
+        if build_console():
+            print(f"setup: console built in {time.monotonic() - started:.0f} s", flush=True)
+        return
     COMMAND.unlink(missing_ok=True)
     if not holds_this_python():
         create_venv()
     print("setup: installing the locked dependencies (about a minute the first time)", flush=True)
     pip("--require-hashes", "--no-compile", "--requirement", str(LOCK))
+    build_console()
     STAMP.write_text(stamp(), encoding="utf-8")
     pip("--no-deps", "--no-build-isolation", "--editable", str(ROOT))
     print(f"setup: done in {time.monotonic() - started:.0f} s", flush=True)
@@ -78,6 +83,13 @@ def create_venv() -> None:
     if created.returncode:
         shutil.rmtree(VENV, ignore_errors=True)
         sys.exit("setup: Python could not make a virtual environment; its reason stands above.")
+
+
+def build_console() -> bool:
+    try:
+        return web.build_console()
+    except web.WebFailed as failed:
+        sys.exit(f"setup: {failed}")
 
 
 def pip(*arguments: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tallygate.control import application, metrics
 from tallygate.control.authentication import AdminDoor, GuessBudget
+from tallygate.control.console import Console
 from tallygate.control.parts import Parts
 from tallygate.control.passwords import Cost, Passwords
 from tallygate.control.sign_in import SignIn, Throttle
@@ -51,7 +52,7 @@ def clerk(db: Database) -> StoreClerk:
 
 
 @pytest.fixture
-def parts(db: Database, clerk: StoreClerk, clock: Clock) -> Parts:
+def parts(db: Database, clerk: StoreClerk, clock: Clock, tmp_path: Path) -> Parts:
     return Parts(
         database=db,
         clerk=clerk,
@@ -62,6 +63,7 @@ def parts(db: Database, clerk: StoreClerk, clock: Clock) -> Parts:
         from_settings=None,
         node_name="this-node",
         render_metrics=metrics.renderer(clerk),
+        console=Console(tmp_path / "console_files"),  # not built, unless a test writes it
         is_ending=lambda: True,  # no stream of events outlives a test
         sign_in=SignIn(passwords=Passwords(secrets.token_bytes, CHEAP), throttle=Throttle(clock)),
     )

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Scope
 from tallygate.control import application
 from tallygate.control.callers import ADMIN, NOBODY, Caller, Kind
 from tallygate.control.parts import Parts
-from tallygate.control.roles import RULES, UNGUARDED, Need, may, need_of
+from tallygate.control.roles import PAGES, RULES, UNGUARDED, Need, may, need_of
 from tallygate.core.account_commands import CreateOwnKey, CreateUser
 from tallygate.core.accounts import Role
 from tallygate.core.errors import Code, Refusal
@@ -39,9 +39,7 @@ def routes_of(parts: Parts) -> Iterator[tuple[str, str]]:
 
 
 def is_unguarded(path: str) -> bool:
-    return any(path == one or path.startswith(f"{one.rstrip('/')}/") for one in UNGUARDED[1:]) or (
-        path == UNGUARDED[0]
-    )
+    return path in PAGES or any(path == one or path.startswith(f"{one}/") for one in UNGUARDED)
 
 
 async def test_every_route_has_a_rule_and_every_rule_a_reason(parts: Parts) -> None:

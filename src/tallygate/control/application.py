@@ -43,6 +43,7 @@ from tallygate.control import (
     users,
     wallets,
 )
+from tallygate.control.console_host import ConsoleHost
 from tallygate.control.parts import Parts
 from tallygate.control.people import People
 from tallygate.control.request_log import RequestLog
@@ -61,7 +62,17 @@ GUARDED = (
 
 
 def build(parts: Parts) -> ASGIApp:
-    return RequestLog(build_bare(parts))
+    application: ASGIApp = build_bare(parts)
+    if parts.console_host:
+        application = ConsoleHost(application, parts.console_host, _elsewhere())
+    return RequestLog(application)
+
+
+def _elsewhere() -> FastAPI:
+    """Nothing, in this API's own words: what the other hosts are not told about."""
+    application = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    refusals.install(application)
+    return application
 
 
 def build_metrics(parts: Parts) -> ASGIApp:

@@ -1,22 +1,25 @@
-"""Pages for people: `/` says what this is, `/docs` renders the OpenAPI document.
+"""Pages for people: the console's addresses, and `/docs`, which renders the OpenAPI document.
 
-Plain HTML made here: no script and nothing from elsewhere, so that they work on a closed network
-and under the strictest policy.
+Plain HTML made here: no script and nothing from elsewhere, so that it works on a closed network
+and under the strictest policy. Where the console was not built, such a page says how to.
 """
 
 import html
 from collections.abc import Iterator
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 
 from tallygate import __version__
+from tallygate.control import console
 from tallygate.control.parts import Parts
 from tallygate.core.errors import StoreRefused, StoreUnavailable
 from tallygate.store import providers
 
 _HEADERS = {
-    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "x-frame-options": "DENY",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
 }
@@ -33,9 +36,14 @@ vertical-align: top } .note { border-left: 4px solid #c80; padding-left: 1rem }
 def routes(parts: Parts, application: FastAPI) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
-    @router.get("/")
-    async def home() -> Response:
+    async def show(request: Request) -> Response:
+        if parts.console.is_built:
+            return parts.console.page(request)
         return _page("Tallygate", _home(await _is_demo(parts)))
+
+    for path in console.PAGES:
+        router.add_api_route(path, show, methods=["GET", "HEAD"])
+    console.add_files(router, parts.console)
 
     @router.get("/docs")
     async def docs() -> Response:
@@ -59,6 +67,8 @@ def _home(is_demo: bool | None) -> str:
     lines = [
         "<h1>Tallygate</h1><p>One gate for every token: API keys, hard quotas and metering for "
         "LLM APIs.</p>",
+        "<p class='note'>The web console was not built here. In a checkout, "
+        "<code>make setup</code> builds it; it then appears without a restart.</p>",
         "<ul><li><a href='/docs'>API documentation</a> "
         "(<a href='/openapi.json'>openapi.json</a>)</li>"
         "<li>Models: <code>/v1/models</code>, <code>/v1/chat/completions</code></li>"

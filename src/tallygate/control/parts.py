@@ -6,6 +6,7 @@ from pathlib import Path
 from time import monotonic
 
 from tallygate.control.authentication import AdminDoor, GuessBudget
+from tallygate.control.console import Console
 from tallygate.control.orders import Clerk
 from tallygate.control.sign_in import SignIn
 from tallygate.core.charging import Trust
@@ -47,6 +48,8 @@ class Parts:
     settings_app: App | None = None  # of TALLYGATE_DIFY_API_URL
     kinds: Callable[[], Kinds] = lambda: load_kinds(Path("kinds"))  # of credentials
     sign_in: SignIn = field(default_factory=SignIn)
+    console: Console = field(default_factory=Console)
+    console_host: str = ""  # the only one for console and API, if set
     is_ending: Callable[[], bool] = lambda: False  # this process was told to stop
     code_guesses: GuessBudget = field(default_factory=_code_guesses)
     page_events: GuessBudget = field(default_factory=_page_events)

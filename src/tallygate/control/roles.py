@@ -104,9 +104,14 @@ EXCEPTIONS: Final = {
     # Deleting a provider takes its secret along.
     ("DELETE", "/api/providers/{name}"): Need.ADMINISTER,
 }
-# What is served outside of the table: pages, the demo model, and Dify's tracing, which has secrets
-# of its own.
-UNGUARDED: Final = ("/", "/docs", "/openapi.json", "/internal/demo/v1", "/api/public")
+# What is served outside of the table: pages, which hold nothing of anybody's,
+PAGES: Final = frozenset({"/", "/admin", "/robots.txt"})
+# and, with all below them, more pages and files, the demo model, and Dify's tracing, which has
+# secrets of its own.
+UNGUARDED: Final = (
+    *("/assets", "/console", "/dify-test", "/docs", "/openapi.json", "/token-dashboard"),
+    *("/internal/demo/v1", "/api/public"),
+)
 
 _LOOKING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _ROLES: Final = {

@@ -123,6 +123,7 @@ def parts_of(
         settings_app=dify_app_of(settings),
         kinds=lambda: kinds.load(settings.data / "kinds"),
         sign_in=sign_in_of(settings),
+        console_host=settings.console_host,
         dify_in_pages=settings.dify_in_pages,
         browser_trust=Trust(settings.dify_browser_trust),
     )

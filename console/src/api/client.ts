@@ -1,0 +1,126 @@
+// Calls to the server, typed by its own contract. An error is a value, not an exception.
+
+import { type ApiError, type Result } from './errors';
+import { parseExactly } from './exact';
+import type { components, paths } from './schema';
+import { apiUrl, type Query } from './urls';
+
+export type Schemas = components['schemas'];
+export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
+type Operation<P extends keyof paths, M extends Method> = NonNullable<paths[P][M]>;
+
+/** The paths that answer a method. */
+export type PathOf<M extends Method> = {
+  [P in keyof paths]: paths[P][M] extends { responses: unknown } ? P : never;
+}[keyof paths];
+
+type Json<R> = R extends { content: { 'application/json': infer A } } ? A : unknown;
+export type Answer<P extends keyof paths, M extends Method> =
+  Operation<P, M> extends { responses: infer R }
+    ? R extends { 200: infer A }
+      ? Json<A>
+      : R extends { 201: infer A }
+        ? Json<A>
+        : unknown
+    : unknown;
+export type BodyOf<P extends keyof paths, M extends Method> =
+  Operation<P, M> extends { requestBody?: infer B } ? Json<NonNullable<B>> : undefined;
+
+export interface CallOptions<B = unknown> {
+  /** What fills the `{names}` of the path. */
+  readonly path?: Readonly<Record<string, string | number>>;
+  readonly query?: Query;
+  readonly body?: B;
+  readonly signal?: AbortSignal;
+  /** Send the same one when the same change is tried again. */
+  readonly idempotencyKey?: string;
+}
+
+/** What every call bears, and who hears that the session has ended. */
+export const caller = {
+  adminToken: '',
+  csrfToken: '',
+  onSignedOut: (): void => undefined,
+};
+
+export const api = {
+  get: <P extends PathOf<'get'>>(path: P, options: CallOptions = {}) =>
+    call<Answer<P, 'get'>>('get', path, options),
+  post: <P extends PathOf<'post'>>(path: P, options: CallOptions<BodyOf<P, 'post'>> = {}) =>
+    call<Answer<P, 'post'>>('post', path, options),
+  put: <P extends PathOf<'put'>>(path: P, options: CallOptions<BodyOf<P, 'put'>> = {}) =>
+    call<Answer<P, 'put'>>('put', path, options),
+  patch: <P extends PathOf<'patch'>>(path: P, options: CallOptions<BodyOf<P, 'patch'>> = {}) =>
+    call<Answer<P, 'patch'>>('patch', path, options),
+  delete: <P extends PathOf<'delete'>>(path: P, options: CallOptions<BodyOf<P, 'delete'>> = {}) =>
+    call<Answer<P, 'delete'>>('delete', path, options),
+};
+
+/** One call by its path as the contract writes it. Pages use `api`, which knows the types. */
+export async function call<T>(
+  method: Method,
+  path: string,
+  options: CallOptions = {},
+): Promise<Result<T>> {
+  let response: Response;
+  let text: string;
+  try {
+    response = await fetch(apiUrl(path, options.path, options.query), {
+      method: method.toUpperCase(),
+      headers: headersOf(method, options),
+      credentials: 'same-origin',
+      ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
+      ...(options.signal ? { signal: options.signal } : {}),
+    });
+    text = await response.text();
+  } catch (thrown) {
+    if (options.signal?.aborted) throw thrown;
+    return { ok: false, error: unreachable() };
+  }
+  if (response.status === 401 && path !== '/api/session') caller.onSignedOut();
+  return resultOf<T>(response, text);
+}
+
+function resultOf<T>(response: Response, text: string): Result<T> {
+  try {
+    const parsed = text ? parseExactly(text) : null;
+    if (response.ok) return { ok: true, value: parsed as T }; // typed by the contract of the path
+    return { ok: false, error: refusalOf(response, parsed) };
+  } catch {
+    return { ok: false, error: { ...unreachable(), status: response.status } };
+  }
+}
+
+/** The headers that say who calls. A cookie goes by itself. */
+export function identity(): Record<string, string> {
+  return caller.adminToken ? { 'X-Admin-Token': caller.adminToken } : {};
+}
+
+function headersOf(method: Method, options: CallOptions): Record<string, string> {
+  const headers = identity();
+  if (method === 'get') return headers;
+  headers['Idempotency-Key'] = options.idempotencyKey ?? randomName();
+  if (caller.csrfToken) headers['X-CSRF-Token'] = caller.csrfToken;
+  if (options.body !== undefined) headers['Content-Type'] = 'application/json';
+  return headers;
+}
+
+/** Works on plain http, too, where browsers withhold `randomUUID`. */
+export function randomName(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (one) => one.toString(16).padStart(2, '0')).join('');
+}
+
+function refusalOf(response: Response, parsed: unknown): ApiError {
+  const given = (parsed as { error?: Partial<Record<string, string>> } | null)?.error ?? {};
+  return {
+    code: given['code'] ?? `http_${response.status}`,
+    message: given['message'] ?? response.statusText,
+    requestId: given['request_id'] ?? response.headers.get('x-request-id') ?? '',
+    status: response.status,
+  };
+}
+
+function unreachable(): ApiError {
+  return { code: 'unreachable', message: '', requestId: '', status: 0 };
+}

@@ -1,0 +1,101 @@
+// Signs in and out. A session is a cookie that no script can read; the admin token is kept in this
+// tab only and forgotten with it.
+
+import { useQueryClient } from '@tanstack/react-query';
+import { type ReactNode, useCallback, useEffect, useMemo, useState } from 'react';
+import { api, caller } from '../api/client';
+import type { Result } from '../api/errors';
+import { facts } from '../facts';
+import { type Auth, AuthContext, type AuthState, type SignedIn } from './session';
+
+const TOKEN = 'tallygate.adminToken';
+
+function tokenOfTab(): string {
+  try {
+    return sessionStorage.getItem(TOKEN) ?? '';
+  } catch {
+    return '';
+  }
+}
+
+function keepToken(token: string): void {
+  caller.adminToken = token;
+  try {
+    if (token) sessionStorage.setItem(TOKEN, token);
+    else sessionStorage.removeItem(TOKEN);
+  } catch {
+    // A tab that may keep nothing asks again after a reload.
+  }
+}
+
+function begin(): AuthState {
+  caller.adminToken = tokenOfTab();
+  const maySignIn = caller.adminToken !== '' || facts.hasSession;
+  return maySignIn ? { is: 'asking' } : { is: 'signedOut', hasExpired: false };
+}
+
+/** What the server says about us, as a state. */
+async function ask(): Promise<AuthState> {
+  const result = await api.get('/api/session');
+  if (result.ok) {
+    caller.csrfToken = result.value.csrf_token ?? '';
+    return { is: 'signedIn', who: result.value };
+  }
+  if (result.error.status !== 401) return { is: 'unreachable' };
+  keepToken('');
+  return { is: 'signedOut', hasExpired: facts.hasSession };
+}
+
+export function AuthProvider({ children }: { readonly children: ReactNode }) {
+  const [state, setState] = useState<AuthState>(begin);
+  const cache = useQueryClient();
+
+  const askAgain = useCallback(() => {
+    void ask().then(setState);
+  }, []);
+  const enter = useCallback((result: Result<SignedIn>) => {
+    if (result.ok) {
+      caller.csrfToken = result.value.csrf_token ?? '';
+      setState({ is: 'signedIn', who: result.value });
+    }
+    return result;
+  }, []);
+
+  useEffect(() => {
+    caller.onSignedOut = () => {
+      keepToken('');
+      caller.csrfToken = '';
+      cache.clear();
+      setState({ is: 'signedOut', hasExpired: true });
+    };
+  }, [cache]);
+  useEffect(() => {
+    if (state.is === 'asking') askAgain();
+  }, [state.is, askAgain]);
+
+  const auth = useMemo<Auth>(
+    () => ({
+      state,
+      askAgain,
+      withPassword: async (name, password) => {
+        const by = name.includes('@') ? { email: name } : { id: name };
+        return enter(await api.post('/api/session', { body: { ...by, password } }));
+      },
+      withAdminToken: async (token) => {
+        keepToken(token.trim());
+        const result = await api.get('/api/session');
+        if (!result.ok) keepToken('');
+        return enter(result);
+      },
+      signOut: async () => {
+        if (!caller.adminToken) await api.delete('/api/session');
+        keepToken('');
+        caller.csrfToken = '';
+        cache.clear();
+        setState({ is: 'signedOut', hasExpired: false });
+      },
+    }),
+    [state, askAgain, enter, cache],
+  );
+  return <AuthContext value={auth}>{children}</AuthContext>;
+}

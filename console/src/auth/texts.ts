@@ -1,0 +1,50 @@
+// Texts of the sign-in page.
+
+import { defineTexts } from '../i18n/language';
+
+export const signInTexts = defineTexts(
+  {
+    title: 'Sign in',
+    lead: 'One gate for every token.',
+    expired: 'Your session has ended. Sign in again to go on where you were.',
+    withPassword: 'Account',
+    withToken: 'Admin token',
+    name: 'E-mail or user id',
+    password: 'Password',
+    token: 'Admin token',
+    tokenHint:
+      'It was printed at the first start and is kept in the file admin-token of the data folder. This tab forgets it when it is closed.',
+    enter: 'Sign in',
+    withProvider: 'Sign in with single sign-on',
+    needed: 'Please fill this in',
+  },
+  {
+    title: '登录',
+    lead: '一道门，管好每一个 token。',
+    expired: '会话已结束。重新登录后可继续之前的操作。',
+    withPassword: '账户',
+    withToken: '管理令牌',
+    name: '邮箱或用户 ID',
+    password: '密码',
+    token: '管理令牌',
+    tokenHint:
+      '首次启动时会打印它，并保存在数据目录的 admin-token 文件中。关闭此标签页后即被忘记。',
+    enter: '登录',
+    withProvider: '使用单点登录',
+    needed: '请填写此项',
+  },
+  {
+    title: '登入',
+    lead: '一道門，管好每一個 token。',
+    expired: '工作階段已結束。重新登入後可繼續先前的操作。',
+    withPassword: '帳戶',
+    withToken: '管理權杖',
+    name: '電子郵件或使用者 ID',
+    password: '密碼',
+    token: '管理權杖',
+    tokenHint: '首次啟動時會印出它，並保存在資料夾的 admin-token 檔案中。關閉此分頁後即被忘記。',
+    enter: '登入',
+    withProvider: '使用單一登入',
+    needed: '請填寫此欄',
+  },
+);

@@ -1,0 +1,47 @@
+// Holds the chosen language, remembers it, and brings Ant Design's own texts in it.
+
+import type { Locale } from 'antd/es/locale';
+import { type ReactNode, useEffect, useMemo, useState } from 'react';
+import { kept, keep } from '../theme/kept';
+import { type Language, LanguageContext, LANGUAGES, nearest } from './language';
+
+const ANTD: Readonly<Record<Language, () => Promise<{ default: Locale }>>> = {
+  en: () => import('antd/es/locale/en_US'),
+  'zh-CN': () => import('antd/es/locale/zh_CN'),
+  'zh-TW': () => import('antd/es/locale/zh_TW'),
+};
+
+function chosen(): Language {
+  const before = kept('language');
+  return LANGUAGES.find((one) => one === before) ?? nearest(navigator.languages);
+}
+
+interface Props {
+  readonly children: (locale: Locale | undefined) => ReactNode;
+}
+
+export function LanguageProvider({ children }: Props) {
+  const [language, setLanguage] = useState(chosen);
+  const [locale, setLocale] = useState<Locale>();
+  useEffect(() => {
+    document.documentElement.lang = language;
+    let isCurrent = true;
+    void ANTD[language]().then((found) => {
+      if (isCurrent) setLocale(found.default);
+    });
+    return () => {
+      isCurrent = false;
+    };
+  }, [language]);
+  const choice = useMemo(
+    () => ({
+      language,
+      choose: (one: Language) => {
+        keep('language', one);
+        setLanguage(one);
+      },
+    }),
+    [language],
+  );
+  return <LanguageContext value={choice}>{children(locale)}</LanguageContext>;
+}

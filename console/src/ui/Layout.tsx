@@ -1,0 +1,86 @@
+// The frame around every page: sidebar, choices, and the page itself. Signed out, the sign-in page.
+
+import { lazy, Suspense, useEffect, useState } from 'react';
+import { Outlet, useLocation } from 'react-router';
+import { useAuth } from '../auth/session';
+import { useTexts } from '../i18n/language';
+import { AGAIN_AFTER_MS } from '../api/queries';
+import { Mark } from './Mark';
+import { Sidebar } from './Sidebar';
+import { frameTexts } from './texts';
+
+const SignIn = lazy(() => import('../auth/SignIn'));
+
+export function Layout() {
+  const { state, askAgain } = useAuth();
+  const t = useTexts(frameTexts);
+  const isUnreachable = state.is === 'unreachable';
+  useEffect(() => {
+    if (!isUnreachable) return;
+    const timer = setInterval(askAgain, AGAIN_AFTER_MS);
+    return () => {
+      clearInterval(timer);
+    };
+  }, [isUnreachable, askAgain]);
+  if (isUnreachable)
+    return (
+      <p className="whole-page-note" role="alert">
+        {t.unreachable}
+      </p>
+    );
+  if (state.is === 'asking') return <Waiting />;
+  if (state.is === 'signedOut') {
+    return (
+      <Suspense fallback={<Waiting />}>
+        <SignIn hasExpired={state.hasExpired} />
+      </Suspense>
+    );
+  }
+  return <Frame />;
+}
+
+function Waiting() {
+  const t = useTexts(frameTexts);
+  return (
+    <p className="whole-page-note" role="status">
+      <span className="spinner" aria-hidden="true" /> {t.loading}
+    </p>
+  );
+}
+
+function Frame() {
+  const t = useTexts(frameTexts);
+  const { pathname } = useLocation();
+  const [openedAt, setOpenedAt] = useState<string | null>(null);
+  const isOpen = openedAt === pathname; // leads elsewhere: closed by itself
+  return (
+    <div className="frame" data-menu={isOpen ? 'open' : 'closed'}>
+      <a className="skip" href="#content">
+        {t.skip}
+      </a>
+      <header className="topbar">
+        <button
+          type="button"
+          className="icon-button"
+          aria-label={isOpen ? t.closeMenu : t.menu}
+          aria-expanded={isOpen}
+          aria-controls="sidebar"
+          onClick={() => {
+            setOpenedAt(isOpen ? null : pathname);
+          }}
+        >
+          <span aria-hidden="true">{isOpen ? '✕' : '☰'}</span>
+        </button>
+        <Mark />
+      </header>
+      <Sidebar
+        onClose={() => {
+          setOpenedAt(null);
+        }}
+      />
+      <main id="content" className="content" tabIndex={-1}>
+        <Outlet />
+      </main>
+    </div>
+  );
+}
