@@ -63,7 +63,9 @@ export function Chat({ frame, address, onAddress }: Props) {
           </Space.Compact>
           <p className="muted">{t.addressHint}</p>
         </form>
-      ) : null}
+      ) : (
+        <p className="muted">{t.simulatedHint}</p>
+      )}
       <iframe
         key={address}
         ref={frame}

@@ -1,13 +1,13 @@
 // What the server has decided about each event, the latest first.
 
-import { Table, type TableProps, Tag } from 'antd';
+import { Table, type TableProps } from 'antd';
 import { useTexts } from '../../i18n/language';
 import { EmptyState } from '../../ui/EmptyState';
 import { Time } from '../../ui/Time';
 import { difyTexts } from './texts';
 import type { LogEntry } from './useMonitor';
 
-const COLORS = { accepted: 'green', review: 'gold', unpaid: 'red', refused: 'red' } as const;
+const TONES = { accepted: 'good', review: 'warn', unpaid: 'bad', refused: 'bad' } as const;
 
 export function Log({ log }: { readonly log: readonly LogEntry[] }) {
   const t = useTexts(difyTexts);
@@ -37,7 +37,9 @@ export function Log({ log }: { readonly log: readonly LogEntry[] }) {
     {
       title: t.outcome,
       key: 'outcome',
-      render: (_, { outcome }) => <Tag color={COLORS[outcome.status]}>{t[outcome.status]}</Tag>,
+      render: (_, { outcome }) => (
+        <span className={TONES[outcome.status]}>{t[outcome.status]}</span>
+      ),
     },
     {
       title: t.points,
@@ -48,13 +50,15 @@ export function Log({ log }: { readonly log: readonly LogEntry[] }) {
     { title: t.why, key: 'why', render: (_, { outcome }) => outcome.message },
   ];
   return (
-    <Table<LogEntry>
-      size="small"
-      rowKey="id"
-      columns={columns}
-      dataSource={[...log]}
-      pagination={{ pageSize: 10, hideOnSinglePage: true }}
-      scroll={{ x: 'max-content' }}
-    />
+    // It scrolls sideways on a phone, so it has to be reached by keyboard.
+    <div role="region" aria-label={t.log} tabIndex={0} style={{ overflowX: 'auto' }}>
+      <Table<LogEntry>
+        size="small"
+        rowKey="id"
+        columns={columns}
+        dataSource={[...log]}
+        pagination={{ pageSize: 10, hideOnSinglePage: true }}
+      />
+    </div>
   );
 }
