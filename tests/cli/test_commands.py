@@ -51,6 +51,7 @@ READING = [
     ("keys", "rotate", "1"),
     ("keys", "deactivate-unused", "--days", "3"),
     ("usage", "show"),
+    ("usage", "reports"),
     ("usage", "clean", "--older-than", "3"),
     ("prices", "list"),
     ("prices", "set", "m", "--input", "1", "--output", "1"),

@@ -5,6 +5,7 @@ The table is walked for every pair of sources, so that a rule about one pair doe
 
 import itertools
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,7 +31,14 @@ TELLERS = [Source(name) for name in RANK]
 POLICY = Policy(charge_micros_max=1_000, may_overdraw=False)
 
 
-def event(source: Source, tokens: int = 5, *, account: str = "ann", is_run: bool = False) -> Event:
+def event(
+    source: Source,
+    tokens: int = 5,
+    *,
+    account: str = "ann",
+    is_run: bool = False,
+    is_estimated: bool = False,
+) -> Event:
     return Event(
         source=source,
         instance="dify",
@@ -40,6 +48,7 @@ def event(source: Source, tokens: int = 5, *, account: str = "ann", is_run: bool
         counts={"input_tokens": tokens, "output_tokens": 0},
         event_ms=0,
         is_run=is_run,
+        is_estimated=is_estimated,
     )
 
 
@@ -105,6 +114,24 @@ def test_the_end_of_a_message_overrules_the_end_of_its_run_and_never_conflicts()
     assert judge_known(event(Source.WEBHOOK, 5, is_run=True), by_message) is Verdict.NOTE
     assert judge_known(event(Source.WEBHOOK, 7), by_message) is Verdict.CONFLICT
     assert rank_of("webhook") > rank_of("webhook:run") > rank_of("browser")
+
+
+def test_what_a_server_reports_is_believed_before_what_anybody_estimated() -> None:
+    """Whatever the rank of who estimated; a browser's word is worth less than an estimate."""
+    estimated = event(Source.PROXY, is_estimated=True)
+    assert estimated.reporter == "proxy:estimated"
+    by_estimate = known(Source.PROXY, reports={estimated.reporter: Told("ann", "m", 5, 0)})
+    assert by_estimate.reporter == estimated.reporter
+    for source in TELLERS:
+        wanted = Verdict.NOTE if source is Source.BROWSER else Verdict.ADJUST
+        assert judge_known(event(source, 6), by_estimate) is wanted
+        assert judge_known(event(source, 5), by_estimate) is Verdict.NOTE
+        against = judge_known(msgspec.structs.replace(estimated, counts={}), known(source))
+        assert against is (Verdict.ADJUST if source is Source.BROWSER else Verdict.NOTE)
+    assert judge_known(estimated, by_estimate) is Verdict.REPEAT
+    assert judge_known(event(Source.WEBHOOK, 6, is_run=True), by_estimate) is Verdict.ADJUST
+    again = event(Source.PROXY, 6, is_estimated=True)
+    assert judge_known(again, by_estimate) is Verdict.CONFLICT
 
 
 @pytest.mark.parametrize("source", TELLERS)

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallygate.core.signatures import SKEW_S_MAX, is_plainly_signed, is_signed
-from tallygate.core.webhook_signature import sign
+from tallygate.core.signatures import SKEW_S_MAX, is_plainly_signed, is_signed, sign
 
 KEY, NOW_S, BODY = b"k" * 24, 1_770_800_000, b'{"event":"message_end"}'
 

@@ -21,11 +21,12 @@ from tallygate.core.ports import Change, Changes, Key, PriceBook, Reload, Tick, 
 from tallygate.core.pricing import Book, Price, Rate
 from tallygate.core.provider import Protocol, Provider, Snapshot
 from tallygate.core.routes import Route
+from tallygate.core.usage_report import UsageReport
 from tallygate.gateway.clerk_link import ClerkLink
 from tallygate.gateway.options import Options
 from tallygate.gateway.parts import Parts
 from tallygate.journal.frames import Identity
-from tallygate.journal.reader import START, Tail
+from tallygate.journal.reader import START, Batch, Tail
 from tallygate.wire.pool import Pool
 from tallygate.wire.server import ClientConnection
 from tallygate.wire.upstream import Loss
@@ -343,9 +344,16 @@ class Rig:
         return self.clerk.sent(Fulfil)
 
     def entries(self) -> list[Entry]:
-        """Everything journaled so far."""
+        """Every request journaled so far."""
+        return self._journaled().entries
+
+    def reports(self) -> list[UsageReport]:
+        """Every report of uses, and of refused ones, journaled so far."""
+        return list(self._journaled().reports)
+
+    def _journaled(self) -> Batch:
         tail = Tail(self.folder, Identity(STORE, "node", 0, 1), self.folder / "corrupt")
-        return tail.read(START, 100_000, is_dead=False).entries
+        return tail.read(START, 100_000, is_dead=False)
 
 
 def provider(name: str = "p0", **changes: Any) -> Provider:

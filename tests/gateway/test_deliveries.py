@@ -11,7 +11,7 @@ import pytest
 
 from tallygate.core.deliveries import Deliver
 from tallygate.core.guesses import GUESSES_MAX
-from tallygate.core.webhook_signature import key_of, sign
+from tallygate.core.signatures import key_of, sign
 from tests.gateway.exchange_text import Answer, request
 from tests.gateway.rig import NOON_MS, Rig, Side, rigged
 

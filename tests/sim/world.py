@@ -274,8 +274,11 @@ class World:
             parts = (("gpt-4", counts), ("deepseek", {OUTPUT_TOKENS: 5}))
         message_id = f"{self.name}-{number}"
         aliases: tuple[tuple[str, str], ...] = (("message", message_id), ("run", message_id))
+        source = self.rng.choice((Source.WEBHOOK, Source.PROXY, Source.TRACING, Source.BROWSER))
         return Event(
-            source=self.rng.choice((Source.WEBHOOK, Source.PROXY, Source.TRACING, Source.BROWSER)),
+            source=source,
+            is_estimated=source is Source.PROXY and self.rng.random() < 0.5,
+            is_run=source is Source.WEBHOOK and self.rng.random() < 0.2,
             instance="dify",
             aliases=aliases[: self.rng.randint(1, 2)] if rng.random() < 0.5 else aliases[:1],
             account_id=account_id,

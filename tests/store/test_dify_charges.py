@@ -14,11 +14,12 @@ from tallygate.core.charging import Event, Policy, Source
 from tallygate.core.dify_commands import DifyAppView, Observation, TraceTold
 from tallygate.core.entry import DifyUse, Entry
 from tallygate.core.pricing import Prices
-from tallygate.store import dify_charges, dify_traces, prices, wallets
+from tallygate.store import dify_charges, dify_traces, prices, settle, wallets
 from tallygate.store.charging import charge_batch
 from tallygate.store.database import Database
 from tallygate.store.dify_traces import Trace
 from tallygate.store.money_schema import budget, charge, dead_letter, event_alias, ledger_entry
+from tallygate.store.schema import usage
 from tests.store.books import entry
 from tests.store.money import insert_price
 from tests.store.purse import NOW_MS, POINT, differences, insert_account
@@ -109,12 +110,14 @@ def traced(tokens: int = 1000) -> Event:
 async def tell(db: Database, source: str, tokens: int) -> None:
     async with db.writing() as tx:
         book = Prices(await prices.read_book(tx, NOW_MS))
-        if source == "proxy":
-            await dify_charges.charge_entries(tx, [proxied(tokens)], book, POLICY, NOW_MS)
+        if source in ("proxy", "estimate"):
+            call = proxied(tokens)
+            call.source = "estimated" if source == "estimate" else "reported"
+            await dify_charges.charge_entries(tx, [call], book, POLICY, NOW_MS)
             return
         event = webhook(tokens) if source == "webhook" else traced(tokens)
         outcomes = await charge_batch(tx, [event], book, POLICY, NOW_MS)
-        await dify_charges.note(tx, [event], outcomes, NOW_MS)
+        await dify_charges.note(tx, [(event, outcomes[0], "a")], NOW_MS)
 
 
 async def charges(db: Database) -> list[Any]:
@@ -156,6 +159,39 @@ async def test_a_message_is_charged_once_in_any_order(
     async with store.reading() as tx:
         names = {(one.kind, one.event_id) for one in await tx.execute(sa.select(event_alias))}
     assert names == {("message", MESSAGE), ("run", RUN)}
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(("estimate", "tracing", "webhook"))))
+async def test_what_was_reported_is_believed_before_what_we_estimated(
+    store: Database, order: tuple[str, ...]
+) -> None:
+    """Whoever reports it; a message that nobody reports is charged by the estimate."""
+    await prepare(store)
+    tokens = {"estimate": 2000, "tracing": 3000, "webhook": 5000}
+    for number, source in enumerate(order):
+        for _ in range(2):
+            await tell(store, source, tokens[source])
+        ranked = ("tracing", "webhook", "estimate")
+        best = next(one for one in ranked if one in order[: number + 1])
+        assert await balance(store) == BALANCE - tokens[best] // 1000 * POINT
+    [row] = await charges(store)
+    assert (row.source, row.input_tokens) == ("tracing", 3000)
+    assert "proxy:estimated" in row.reports
+    assert await letters(store) == []
+    assert await differences(store) == []
+
+
+async def test_the_row_of_a_proxied_call_says_what_it_cost(store: Database) -> None:
+    """What is seen of a call and what was taken for it are the same number."""
+    await prepare(store)
+    async with store.writing() as tx:
+        made = [settle._usage_row(entry(number=number)) for number in (3000, 3001)]
+        await tx.insert_many(usage, made, settle.USAGE_COLUMNS)
+    await tell(store, "proxy", 3000)
+    async with store.reading() as tx:
+        columns = (usage.c.request_id, usage.c.charge_micros)
+        found = {row.request_id: row.charge_micros for row in await tx.execute(sa.select(*columns))}
+    assert found == {"r3000": 3 * POINT, "r3001": 0}
 
 
 async def test_a_run_and_its_message_are_one_event(store: Database) -> None:

@@ -16,6 +16,7 @@ from tallygate.store import (
     routes_schema,
     schema,
     tables,
+    usage_schema,
 )
 from tallygate.store.database import Database
 from tallygate.store.migrations import VERSION_TABLE, check_schema, migrate, store_uuid
@@ -23,7 +24,15 @@ from tallygate.store.migrations import VERSION_TABLE, check_schema, migrate, sto
 pytestmark = pytest.mark.anyio
 
 # Who is imported is in the metadata.
-ALL = (schema, people_schema, money_schema, keeper_schema, routes_schema, rollup_schema)
+ALL = (
+    schema,
+    people_schema,
+    money_schema,
+    keeper_schema,
+    routes_schema,
+    usage_schema,
+    rollup_schema,
+)
 
 
 async def set_row(store: Database, **values: int) -> None:

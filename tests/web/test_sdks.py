@@ -21,9 +21,7 @@ MAY_IMPORT = {"dify-monitor": set(), "react": {"react"}}
 
 def said(*command: str, folder: Path) -> str:
     """What a program says; what it complains about is why the test fails."""
-    ran = subprocess.run(
-        command, cwd=folder, env=web.environment(), capture_output=True, text=True
-    )
+    ran = subprocess.run(command, cwd=folder, env=web.environment(), capture_output=True, text=True)
     assert ran.returncode == 0, f"{' '.join(command)}\n{ran.stdout}\n{ran.stderr}"
     return ran.stdout
 

@@ -1,7 +1,7 @@
 """What each role is told: settings and node facts as one flat map, cut down to what it may know.
 
 A gateway faces the network, so no secret of the node's is in its brief but those that it checks
-deliveries by.
+deliveries and reports by.
 """
 
 import hashlib
@@ -52,7 +52,7 @@ def absolute(settings: Settings) -> Settings:
 
 
 def of_node(
-    settings: Settings, node: Node, *, master_key: bytes, admin_token: str
+    settings: Settings, node: Node, *, master_key: bytes, admin_token: str, usage_secret: str
 ) -> dict[str, Any]:
     """All that any role may be told, before it is cut down for one."""
     values = plain(settings)
@@ -64,6 +64,7 @@ def of_node(
         "master_key": master_key,
         "admin_token": admin_token,
         "admin_token_hash": hashlib.sha256(admin_token.encode()).digest(),
+        "usage_secret": usage_secret,
         "charge_micros_max": settings.max_charge_points * MICROS,
         "default_daily_limit": settings.daily_req_limit,
         "clerk_socket": str(settings.socket_path("clerk")),

@@ -81,6 +81,7 @@ class _Node:
         self._admin_token, self._is_new_token = folder.admin_token(
             settings.data, _secret(settings.admin_token)
         )
+        self._usage_secret = folder.usage_secret(settings.data, _secret(settings.usage_secret))
 
     def _serve(self, inherited_fds: list[int]) -> None:
         duties = self._open_sockets()
@@ -130,6 +131,7 @@ class _Node:
             self._identity,
             master_key=self._master_key,
             admin_token=self._admin_token,
+            usage_secret=self._usage_secret,
         )
         if role == "gateway":
             journals = self._settings.journal_folder

@@ -107,17 +107,15 @@ class DifyBilling:
             outcomes = await charge_batch(
                 tx, events, self._shelf.prices, self._policy, now_ms, may_recall=may_recall
             )
-            decided: list[tuple[Event, Outcome]] = []
+            decided: list[tuple[Event, Outcome, str]] = []
             for trace, event, outcome in zip(known, events, outcomes, strict=True):
                 if outcome.wallet_id:
                     short.add(outcome.wallet_id)
                     continue
                 done.append(trace)
                 if not _is_nobodys(event, outcome):
-                    decided.append((event, outcome))
-            await dify_charges.note(
-                tx, [event for event, _ in decided], [outcome for _, outcome in decided], now_ms
-            )
+                    decided.append((event, outcome, apps[trace.app_id].name))
+            await dify_charges.note(tx, decided, now_ms)
         await dify_traces.settled(tx, done)
         return short
 
@@ -153,8 +151,6 @@ class DifyBilling:
         except Refusal as refusal:
             return delivery_answers.refused(refusal, wanted.request_id)
         [outcome] = await charge_batch(tx, [event], self._shelf.prices, self._policy, now_ms)
-        if outcome.refusal is None:
-            await dify_charges.note(tx, [event], [outcome], now_ms)
         return delivery_answers.of_outcome(outcome, wanted.request_id)
 
 

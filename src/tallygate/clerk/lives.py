@@ -39,7 +39,7 @@ class Life:
         self.is_dead = False
         self.is_closed = False
         self.refused = ""  # why its journal can not be settled into this store
-        self.batch = 64  # entries per transaction; grows and shrinks with the store's speed
+        self.batch = 64  # rows per transaction; grows and shrinks with the store's speed
         self.settled = 0
         self.corruptions = 0
 

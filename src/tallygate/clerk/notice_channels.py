@@ -12,7 +12,7 @@ import aiohttp
 import msgspec
 
 from tallygate.clerk.notices import Channel, Undelivered
-from tallygate.core.webhook_signature import key_of, sign
+from tallygate.core.signatures import key_of, sign
 from tallygate.store.notices import Notice
 
 DEADLINE_S = 10.0

@@ -27,6 +27,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     usage_keep_days: int = 400  # 0: for ever
     rollup_hours_keep_days: int = 400
     rollup_days_keep_days: int = 0
+    usage_event_keep_h: int = 72
     drain_timeout_s: float = 10.0
     settings_provider: Provider | None = None
     settings_app: App | None = None  # of Dify

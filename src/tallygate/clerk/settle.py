@@ -16,6 +16,7 @@ from tallygate.clerk.clock import NodeClock
 from tallygate.clerk.lives import Life
 from tallygate.core.entry import Entry
 from tallygate.core.errors import StoreRefused, StoreUnavailable
+from tallygate.core.records import Record
 from tallygate.journal import slab
 from tallygate.journal.corrupt import Corruption, Reason, set_aside
 from tallygate.journal.frames import Position
@@ -101,7 +102,7 @@ class Settler:
         has_moved = batch.position != life.position
         if has_moved and not await self._settle(life, batch):
             return True  # not settled as it was read: look again
-        if len(batch.entries) < limit:
+        if batch.rows < limit:
             if life.is_dead:
                 await self._close(life)
             self._drained(life, waiting)
@@ -120,8 +121,8 @@ class Settler:
         except Exception as error:
             return await self._isolate(life, batch, error)
         elapsed_s = max(1e-6, time.perf_counter() - started_s)
-        if batch.entries:
-            wanted = int(len(batch.entries) * TARGET_S / elapsed_s)
+        if batch.rows:
+            wanted = int(batch.rows * TARGET_S / elapsed_s)
             life.batch = max(BATCH_MIN, min(BATCH_MAX, (life.batch + wanted) // 2 or 1))
         self._moved(life, batch)
         return True
@@ -140,23 +141,30 @@ class Settler:
         async with self._db.writing() as tx:
             now_ms = self._clock.now_ms()
             await store_settle.settle(
-                tx, life.boot_id, life.position, batch.position, batch.entries, now_ms
+                tx,
+                life.boot_id,
+                life.position,
+                batch.position,
+                batch.entries,
+                now_ms,
+                batch.reports,
             )
             if self.charge is not None:
                 await self.charge(tx, batch.entries, now_ms)
 
     async def _isolate(self, life: Life, batch: Batch, error: Exception) -> bool:
         """Find the one entry that the store does not take; settle around it."""
-        if len(batch.entries) > 1:
+        records: list[Record] = [*batch.entries, *batch.reports]
+        if len(records) > 1:
             life.batch = 1
             return False
         log.error("the store does not take an entry", journal=repr(life), exc_info=error)
-        for entry in batch.entries:
-            data = msgspec.msgpack.encode(entry)
+        for record in records:
+            data = msgspec.msgpack.encode(record)
             corruption = Corruption(life.identity, *life.position, data, Reason.NOT_TAKEN)
             set_aside(life.tail.corrupt, corruption)
             life.corruptions += 1
-        await self._write(life, batch._replace(entries=[]))
+        await self._write(life, batch._replace(entries=[], reports=()))
         self._moved(life, batch)
         life.batch = BATCH_MIN
         return True
@@ -165,7 +173,7 @@ class Settler:
         if batch.position.segment != life.position.segment:
             stamp_settled(life.folder, batch.position.segment, self._db.system_clock_ms() / 1000)
         life.position = batch.position
-        life.settled += len(batch.entries)
+        life.settled += len(batch.entries) + len(batch.reports)
 
     async def _close(self, life: Life) -> None:
         """A dead worker's journal is settled: what it admitted and never recorded is lost."""

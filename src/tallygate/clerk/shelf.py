@@ -69,6 +69,14 @@ class Shelf:
             is_billed_elsewhere=app.is_billed_elsewhere,
         )
 
+    def with_model(self, event: Event, app_name: str) -> Event:
+        """The event with the model of its app where nobody has named one."""
+        app = self._apps.get(app_name)
+        if app is None or not app.model:
+            return event
+        parts = tuple((name or app.model, counts) for name, counts in event.parts)
+        return msgspec.structs.replace(event, model=event.model or app.model, parts=parts)
+
     def _take_apps(self, apps: list[BilledApp]) -> None:
         """A row that is named as the settings' app takes its place."""
         named = {app.name: app for app in (*self._from_settings, *apps)}

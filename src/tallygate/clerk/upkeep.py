@@ -1,4 +1,4 @@
-"""What piles up is taken away: old feed events, idempotency records, sessions, settled segments."""
+"""What piles up is taken away: old feed events, records of what was seen, sessions, segments."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,11 +12,12 @@ from tallygate.clerk.writer import Writer
 from tallygate.core.errors import StoreUnavailable
 from tallygate.journal.folder import BootFolder, boot_folders
 from tallygate.journal.retention import drop_ended, prune
-from tallygate.store import feed, idempotency, notices, sessions
+from tallygate.store import feed, idempotency, notices, sessions, usage_intake, usage_reports
 from tallygate.store.database import Tx
 
 EVERY_S = 60.0
 HOUR_MS = 3_600_000
+SLICES_AT_A_TIME = 32
 
 log = structlog.get_logger("tallygate.clerk")
 
@@ -33,6 +34,7 @@ class Upkeep:
         self._writer = writer
         self._settler = settler
         self._system_clock_ms = system_clock_ms  # files bear the system's time
+        self._slice = 0  # of what is known of reported events
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -45,6 +47,7 @@ class Upkeep:
 
     async def tidy(self) -> None:
         await self._writer.do("upkeep", self._prune_rows, is_repeatable=True)
+        await self._forget_usage_events()
         for folder in boot_folders(self._options.journals):
             try:
                 self._prune_journal(folder)
@@ -56,6 +59,18 @@ class Upkeep:
         await idempotency.clean(tx, now_ms)
         await notices.clean(tx, now_ms - KEEP_MS)
         await sessions.clean(tx, now_ms)
+        await usage_intake.clean(tx, now_ms)
+
+    async def _forget_usage_events(self) -> None:
+        """A small part of them at a time: all are looked at within some two hours."""
+        for _ in range(SLICES_AT_A_TIME):
+            number, self._slice = self._slice, self._slice + 1
+
+            async def forget(tx: Tx, now_ms: int, number: int = number) -> None:
+                before_ms = now_ms - self._options.usage_event_keep_h * HOUR_MS
+                await usage_reports.forget_events(tx, number, before_ms)
+
+            await self._writer.do("forget usage events", forget, is_repeatable=True)
 
     def _prune_journal(self, folder: BootFolder) -> None:
         options, life = self._options, self._settler.lives.get((folder.slot, folder.boot))

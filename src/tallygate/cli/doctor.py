@@ -3,6 +3,7 @@
 import asyncio
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from tallygate.clock import system_ms
 from tallygate.core.errors import StoreRefused, StoreUnavailable
 from tallygate.core.provider import Snapshot
 from tallygate.journal.folder import boot_folders
-from tallygate.store import maintenance, providers
+from tallygate.store import maintenance, providers, usage_intake
 from tallygate.store.database import Database
 from tallygate.supervisor.failure import Failure
 
@@ -65,6 +66,7 @@ async def _of_store(session: Session) -> list[Finding]:
             findings.append(Finding("store", "ok", f"{session.location.name}, schema is current"))
             findings.append(await _of_clock(database))
             findings += await _of_providers(session, database)
+            findings += await _of_reports(session, database)
     except (StoreRefused, StoreUnavailable, Fault) as error:
         findings.append(Finding("store", "fail", str(error)))
     return findings
@@ -78,6 +80,29 @@ async def _of_clock(database: Database) -> Finding:
             "clock", "warn", f"the store's clock is {drift_ms} ms off this machine's: set up NTP"
         )
     return Finding("clock", "ok", f"within {drift_ms} ms of the store's")
+
+
+async def _of_reports(session: Session, database: Database) -> list[Finding]:
+    """Whether strangers may report uses, and whether somebody is turned away."""
+    settings, now_ms = session.settings, await database.clock_ms()
+    async with database.reading() as tx:
+        rows = await usage_intake.read(tx, now_ms - usage_intake.DAY_S * 1000)
+    counted = Counter[str]()
+    for row in rows:
+        counted[row.kind] += row.counted
+    findings = []
+    secret = settings.usage_secret.get_secret_value() if settings.usage_secret else ""
+    if settings.usage_open and not settings.usage_allow:
+        text = "TALLYGATE_USAGE_OPEN lets anybody report uses: set TALLYGATE_USAGE_ALLOW, too"
+        findings.append(Finding("usage log", "warn", text))
+    elif secret and len(secret) < TOKEN_LENGTH_MIN and not settings.usage_open:
+        text = f"the secret has {len(secret)} characters: {TOKEN_LENGTH_MIN} can not be guessed"
+        findings.append(Finding("usage log", "warn", text))
+    refused = counted[usage_intake.REFUSED]
+    said = f"since yesterday {counted[usage_intake.LOGGED]} uses, {refused} reports refused"
+    if refused:
+        said += ": GET /api/usage/reports says why"
+    return [*findings, Finding("usage log", "warn" if refused else "ok", said)]
 
 
 async def _of_providers(session: Session, database: Database) -> list[Finding]:
@@ -160,7 +185,7 @@ def _of_secrets(session: Session) -> Iterator[Finding]:
 
 
 def _private_files(session: Session) -> Iterator[Path]:
-    for name in ("master.key", "admin-token"):
+    for name in ("master.key", "admin-token", "usage-secret"):
         yield session.settings.data / name
     if session.location.path is not None:
         yield session.location.path

@@ -12,12 +12,12 @@ from tallygate.cli import options, output
 from tallygate.cli.failures import FAILED, as_faults
 from tallygate.cli.session import Session, open_session
 from tallygate.core.entry import Entry
+from tallygate.core.records import read_record
+from tallygate.core.usage_report import UsageReport
 from tallygate.journal.folder import BootFolder, boot_folders, segment_path, segments_of
 from tallygate.journal.frames import read_header, scan, seed_of
 
 app = typer.Typer(no_args_is_help=True)
-
-_decode = msgspec.msgpack.Decoder(Entry).decode
 
 
 @dataclass(slots=True)
@@ -29,6 +29,7 @@ class Reading:
     segments: int = 0
     bytes: int = 0
     entries: list[Entry] = field(default_factory=list)
+    reports: list[UsageReport] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
@@ -79,9 +80,12 @@ def verify(data: options.Data = None, as_json: options.Json = False) -> None:
         output.print_json({"ok": is_sound, "journals": [_row(one) for one in found]})
     else:
         output.print_table(
-            ("slot", "boot", "segments", "bytes", "entries", "problems"),
+            ("slot", "boot", "segments", "bytes", "entries", "reports", "problems"),
             (
-                (one.slot, one.boot, one.segments, one.bytes, len(one.entries), len(one.problems))
+                (
+                    *(one.slot, one.boot, one.segments, one.bytes),
+                    *(len(one.entries), len(one.reports), len(one.problems)),
+                )
                 for one in found
             ),
             "there are no journals",
@@ -100,6 +104,7 @@ def _row(one: Reading) -> dict[str, object]:
         "segments": one.segments,
         "bytes": one.bytes,
         "entries": len(one.entries),
+        "reports": len(one.reports),
         "problems": one.problems,
     }
 
@@ -140,6 +145,11 @@ def _read_segment(path: Path, reading: Reading, *, is_over: bool) -> None:
         )
     for offset, payload in found.frames:
         try:
-            reading.entries.append(_decode(payload))
+            record = read_record(payload)
         except msgspec.MsgspecError as error:
             reading.problems.append(f"{path.name}: the entry at {start + offset}: {error}")
+            continue
+        if isinstance(record, UsageReport):
+            reading.reports.append(record)
+        else:
+            reading.entries.append(record)

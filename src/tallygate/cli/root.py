@@ -66,6 +66,8 @@ def build(wanted: Collection[str]) -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_root)
+    if wanted:
+        importlib.import_module("tallygate.telemetry.lean")  # before anybody loads structlog whole
     for name, group in GROUPS.items():
         if name not in wanted:
             app.command(name, help=group.help)(_not_loaded)

@@ -11,10 +11,11 @@ from tallygate.cli import options, output
 from tallygate.cli.failures import USAGE, Fault, as_faults
 from tallygate.cli.session import Session, open_session
 from tallygate.control.bodies import read_day
+from tallygate.control.usage_reports import UsageReports, summary
 from tallygate.core.commands import CleanUsage, Settle
 from tallygate.core.errors import Refusal
 from tallygate.core.windows import zone_of
-from tallygate.store import usage
+from tallygate.store import usage, usage_intake
 
 CLEAN_DEADLINE_S = 3600.0  # ten million rows go in many short steps
 
@@ -98,6 +99,42 @@ def _row(one: usage.DayUsage) -> dict[str, object]:
         "requests": one.requests,
         "updated_at": one.updated_ms if one.requests else None,
     }
+
+
+@app.command()
+def reports(
+    days: Annotated[int, typer.Option(min=1, max=usage_intake.KEEP_DAYS)] = 7,
+    data: options.Data = None,
+    as_json: options.Json = False,
+) -> None:
+    """What uses reported to /api/usage-log became, and which reports were refused."""
+    with as_faults():
+        session = open_session(data)
+        session.require_store()
+        found = asyncio.run(_reported(session, days))
+    if as_json:
+        output.print_json(msgspec.to_builtins(found))
+        return
+    output.print_table(
+        ("day", "logged", "repeated", "unknown", "refused"),
+        ((one.day, one.logged, one.repeated, one.unknown, one.refused) for one in found.days),
+        "nothing was reported",
+    )
+    for unknown in found.unknown_tokens:
+        output.print_line(f"unknown token {unknown.token_hash}: {unknown.uses} uses")
+    for refused in found.refused_for:
+        told = f"{refused.reports} reports, the last from {refused.address} at {refused.last_at}"
+        output.print_line(f"refused, {refused.code}: {told}")
+
+
+async def _reported(session: Session, days: int) -> UsageReports:
+    if session.is_served:
+        await session.order(Settle(), Settled)
+    async with session.database() as database:
+        now_ms = await database.clock_ms()
+        since_ms = now_ms - (days - 1) * usage_intake.DAY_S * 1000
+        async with database.reading() as tx:
+            return summary(await usage_intake.read(tx, since_ms), since_ms, now_ms)
 
 
 @app.command()

@@ -7,7 +7,7 @@ from pydantic import AliasChoices, BaseModel, Field, SecretStr, field_validator
 
 from tallygate.core.charging import Trust
 from tallygate.core.money import MICROS, MICROS_MAX
-from tallygate.core.webhook_signature import key_of
+from tallygate.core.signatures import key_of
 
 
 def _named(name: str) -> AliasChoices:

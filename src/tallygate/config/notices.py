@@ -2,7 +2,7 @@
 
 from pydantic import AliasChoices, BaseModel, Field, SecretStr, field_validator, model_validator
 
-from tallygate.core.webhook_signature import key_of
+from tallygate.core.signatures import key_of
 
 
 def _named(name: str) -> AliasChoices:

@@ -39,6 +39,7 @@ from tallygate.control import (
     sessions,
     teams,
     tokens,
+    usage_reports,
     user_points,
     users,
     wallets,
@@ -57,7 +58,7 @@ GUARDED = (
     *(users, teams, limits, own_account, sessions, oidc_sign_in),
     *(wallets, grants, holds, redeem, budgets, models, rates, calculator),
     *(dify_apps, dify_config, dify_events, langfuse, charges, dead_letters, consumption),
-    credentials,
+    *(credentials, usage_reports),
 )
 
 

@@ -12,6 +12,7 @@ import msgspec
 from fastapi import Request, Response
 
 from tallygate.core.errors import Code, Refusal
+from tallygate.core.json_refusals import refusal_of
 from tallygate.core.limits import AMOUNT_MAX
 from tallygate.core.windows import zone_of
 
@@ -22,10 +23,6 @@ Amount = Annotated[int, msgspec.Meta(ge=0, le=AMOUNT_MAX, description="0 lets no
 Text = Annotated[str, msgspec.Meta(max_length=TEXT_LENGTH_MAX)]
 
 B = TypeVar("B", bound="Body")
-
-_UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(?P<name>.*?)`(?: - at `(?P<at>.*)`)?")
-_AT = re.compile(r"(?P<what>.*) - at `\$\.?(?P<at>.*)`", re.DOTALL)
-_MISSING = re.compile(r"Object missing required field `(?P<name>.*?)`")
 
 
 class Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -53,26 +50,9 @@ def parse(received: bytes, kind: type[B]) -> B:
     try:
         return msgspec.json.decode(received if received.strip() else b"{}", type=kind)
     except msgspec.ValidationError as error:
-        raise _refusal(str(error), kind) from None
+        raise refusal_of(str(error), kind.__struct_encode_fields__) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refusal(Code.BAD_REQUEST, f"the body is not valid JSON: {error}") from None
-
-
-def _refusal(complaint: str, kind: type[B]) -> Refusal:
-    if unknown := _UNKNOWN_FIELD.fullmatch(complaint):
-        at = (unknown["at"] or "$").removeprefix("$").removeprefix(".")
-        name = f"{at}.{unknown['name']}" if at else unknown["name"]
-        known = ", ".join(kind.__struct_encode_fields__)
-        hint = "" if at else f"; known fields: {known}" if known else "; this call takes none"
-        return Refusal(Code.UNKNOWN_FIELD, f"unknown field `{name}`{hint}", param=name)
-    if located := _AT.fullmatch(complaint):
-        name = located["at"]
-        what = located["what"][0].lower() + located["what"][1:]
-        return Refusal(Code.BAD_REQUEST, f"`{name}`: {what}", param=name)
-    if missing := _MISSING.fullmatch(complaint):
-        name = missing["name"]
-        return Refusal(Code.BAD_REQUEST, f"`{name}` is required", param=name)
-    return Refusal(Code.BAD_REQUEST, f"the body must be a JSON object: {complaint}")
 
 
 def answer(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:

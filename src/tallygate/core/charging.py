@@ -26,15 +26,21 @@ class Source(enum.StrEnum):
 
 
 _RUN: Final = ":run"
+_ESTIMATED: Final = ":estimated"
 
-# Who is believed when two disagree.
+# Who is believed when two disagree. What a source has only estimated is worth less than what any
+# server reports, and more than what a browser says.
 RANK: Final[dict[str, int]] = {
-    Source.GATEWAY.value: 4,
-    Source.PROXY.value: 4,
-    Source.TRACING.value: 3,
-    Source.WEBHOOK.value: 2,
+    Source.GATEWAY.value: 5,
+    Source.PROXY.value: 5,
+    Source.TRACING.value: 4,
+    Source.WEBHOOK.value: 3,
     Source.BROWSER.value: 1,
 }
+_RANK_OF_ESTIMATES: Final = 2
+
+
+_LESSER: Final = (_RUN, _ESTIMATED, _RUN + _ESTIMATED)
 
 
 class State(enum.StrEnum):
@@ -81,6 +87,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """A use, as one source reports it.
 
     `is_run`: the end of a workflow's run says so, which knows less than the end of its message.
+    `is_estimated`: its tokens were counted by us, for nobody had said how many they are.
     """
 
     source: Source
@@ -96,12 +103,14 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     message_id: str = ""
     parts: tuple[tuple[str, dict[str, int]], ...] = ()  # if it used several models
     is_run: bool = False
+    is_estimated: bool = False
     is_billed_elsewhere: bool = False  # the model's own call is charged; this one is only noted
 
     @property
     def reporter(self) -> str:
-        """Who of this source says so."""
-        return self.source.value + _RUN if self.is_run else self.source.value
+        """Who of this source says so, and how well it knows."""
+        run, estimated = _RUN if self.is_run else "", _ESTIMATED if self.is_estimated else ""
+        return f"{self.source.value}{run}{estimated}"
 
     @property
     def tokens(self) -> int:
@@ -119,8 +128,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 class Known(msgspec.Struct, kw_only=True):
     """A charge that an event was found to have already.
 
-    `reports` are what others than its source said of it; if a workflow's run made the charge, that
-    is among them too.
+    `reports` are what others than its source said of it; if a workflow's run or an estimate made
+    the charge, that is among them too.
     """
 
     id: int
@@ -135,8 +144,11 @@ class Known(msgspec.Struct, kw_only=True):
     def reporter(self) -> str:
         """Whose word the charge is by now."""
         source = self.source.value
-        is_of_run = source not in self.reports and self.reports.get(source + _RUN) == self.told
-        return source + _RUN if is_of_run else source
+        if source not in self.reports:
+            for kind in _LESSER:
+                if self.reports.get(source + kind) == self.told:
+                    return source + kind
+        return source
 
     @property
     def rank(self) -> int:
@@ -159,8 +171,10 @@ class Policy(msgspec.Struct, frozen=True):
 
 def rank_of(reporter: str) -> int:
     """The end of a message is better than the end of its run, of the same source."""
-    source = reporter.removesuffix(_RUN)
-    return 2 * RANK[source] - (source != reporter)
+    known = reporter.removesuffix(_ESTIMATED)
+    source = known.removesuffix(_RUN)
+    rank = RANK[source] if known == reporter else min(RANK[source], _RANK_OF_ESTIMATES)
+    return 2 * rank - (source != known)
 
 
 def is_browsers_word(known: Known) -> bool:

@@ -11,6 +11,7 @@ from tallygate.core.money import MICROS
 # never needs another name for it than this.
 DEFAULT_INSTANCE: Final = "dify"
 DEFAULT_APP: Final = "default"  # the app that is asked where a path names none
+ROUTE_PREFIX: Final = "dify/"
 DEFAULT_HOLD_POINTS: Final = 100
 
 
@@ -38,7 +39,7 @@ class App(msgspec.Struct, frozen=True, array_like=True):
     @property
     def route(self) -> str:
         """Its name among models: what a key's list of models allows, and upstreams are known by."""
-        return f"dify/{self.name}"
+        return ROUTE_PREFIX + self.name
 
 
 def app_of_settings(api_url: str, api_key: str | None, model: str, hold_points: int) -> App | None:

@@ -55,6 +55,17 @@ MEANINGS = {
     "dify_browser_trust": "What a browser's report is worth: `off`, `hint` (shown, and charged "
     "once a server-side source confirms it) or `charge`.",
     "max_charge_points": "An event that costs more waits for an operator's review.",
+    "usage_secret": "Whoever sends it as `X-Usage-Secret`, or signs with it (Standard Webhooks), "
+    "may report uses to `/api/usage-log`. Without it one is made and kept in `data/usage-secret`, "
+    "for this node only. As a key to sign with, `whsec_…` is base64, anything else is taken as it "
+    "is.",
+    "usage_open": "Whether anybody may report uses, without a secret.",
+    "usage_allow": "Where uses may be reported from, secret or not: CIDRs separated by commas, or "
+    "`cloudflare` for the ranges that Cloudflare publishes; empty for everywhere.",
+    "usage_events_max": "Events in one report.",
+    "usage_body_bytes_max": "The largest body of a report.",
+    "usage_event_keep_h": "Hours that an `event_id` is remembered: a copy that comes later counts "
+    "again.",
     "public_url": "Under which URL people reach this server, as in `https://gate.example.com`; "
     "needed behind a proxy that changes the host, and for OpenID Connect.",
     "session_idle_min": "Minutes after which a session that is not used ends.",

@@ -9,7 +9,7 @@ from tallygate.core.deliveries import Deliver
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.ports import FetchModels
 from tallygate.core.provider import Provider
-from tallygate.gateway.answers import Shape, json_answer, refusal_answer
+from tallygate.gateway.answers import Shape, refusal_answer
 from tallygate.gateway.backends import Backends
 from tallygate.gateway.claims import Claims
 from tallygate.gateway.credential_use import CredentialNotes
@@ -17,6 +17,8 @@ from tallygate.gateway.deliver import Deliveries
 from tallygate.gateway.delivery_door import door_of
 from tallygate.gateway.dify_exchange import DifyExchange
 from tallygate.gateway.exchange import MeteredExchange
+from tallygate.gateway.health import answer_health
+from tallygate.gateway.intake import Intake
 from tallygate.gateway.known_keys import KnownKeys
 from tallygate.gateway.lease_book import LeaseBook
 from tallygate.gateway.models import ModelsExchange
@@ -29,6 +31,8 @@ from tallygate.gateway.route import passthrough
 from tallygate.gateway.route_exchange import RouteExchange
 from tallygate.gateway.route_shares import RouteShares
 from tallygate.gateway.upstreams import Upstreams
+from tallygate.gateway.usage_door import usage_door_of
+from tallygate.gateway.usage_log import UsageLog
 from tallygate.telemetry.counters import Counters
 from tallygate.wire.front import Connection
 from tallygate.wire.head import RequestHead
@@ -82,6 +86,16 @@ class Gateway:
         self.swept_ms = self.now_ms()
         self.closed: Refusal | None = None  # why nothing can be admitted at the moment
         self.deliveries = Deliveries(self, deliver, door_of(options), options.dify_body_bytes_max)
+        self.usage_log = UsageLog(
+            self,
+            usage_door_of(options),
+            bytes_max=options.usage_body_bytes_max,
+            events_max=options.usage_events_max,
+        )
+        self._intakes: dict[Service, Intake] = {
+            Service.WEBHOOK: self.deliveries,
+            Service.USAGE_LOG: self.usage_log,
+        }
         self.fetch_models: Callable[[FetchModels], bool] = lambda _: False
         self.attempts_max = options.attempts_max
         self.credential_use = CredentialNotes()
@@ -181,14 +195,12 @@ class Gateway:
                 self._refuse(connection, head, plan.shape, _NOT_FOUND)
             else:
                 PlainExchange(self, connection, head, plan).start(body)
-        elif service is Service.WEBHOOK:
-            self.deliveries.receive(connection, head, plan, body)
+        elif (intake := self._intakes.get(service)) is not None:
+            intake.receive(connection, head, plan, body)
         elif service is Service.MODELS:
             ModelsExchange(self, connection, head, plan).start()
-        elif service is Service.HEALTH:
-            self._answer(connection, head, {"ok": True}, 200)
         else:
-            self._answer_readiness(connection, head)
+            answer_health(self, connection, head, service)
 
     def begin(self, connection: Connection, head: RequestHead, length: int) -> int | None:
         plan = head.memo
@@ -208,17 +220,16 @@ class Gateway:
         if plan.service is _CONTROL and not self._is_internal(plan):
             PlainExchange(self, connection, head, plan).start_streaming(length)
             return None
-        if plan.service is Service.WEBHOOK:
-            return self.deliveries.begin(connection, head, plan)
-        return SMALL_BODY_BYTES_MAX
+        intake = self._intakes.get(plan.service)
+        return SMALL_BODY_BYTES_MAX if intake is None else intake.begin(connection, head, plan)
 
     def refuse(self, connection: Connection, head: RequestHead | None, no: Refusal) -> None:
         shape = Shape.OWN
         if head is not None:
             plan = head.memo or self._plan(head)
             shape = plan.shape
-            if plan.service is Service.WEBHOOK and no.code is Code.TOO_LARGE:
-                self.deliveries.too_large(connection, plan, no)
+            if (intake := self._intakes.get(plan.service)) is not None:
+                intake.turn_away(connection, head, plan, no)
                 return
         self._refuse(connection, head, shape, no)
 
@@ -228,6 +239,7 @@ class Gateway:
         self.swept_ms = now_ms
         for running in [one for one in self.running if one.deadline_ms <= now_ms]:
             running.deadline_passed()
+        self.usage_log.sweep(now_ms)
 
     # --- inside ---
 
@@ -250,30 +262,6 @@ class Gateway:
         route = urllib.parse.unquote(plan.route) if "%" in plan.route else plan.route
         return route == "/internal" or route.startswith("/internal/")
 
-    def _answer_readiness(self, connection: Connection, head: RequestHead) -> None:
-        is_journal_usable = self.recorder.has_room(len(self.running))
-        is_store_usable = self.closed is None
-        is_ready = is_journal_usable and is_store_usable
-        value = {"ok": is_ready, "store": is_store_usable, "journal": is_journal_usable}
-        self._answer(connection, head, value, 200 if is_ready else 503)
-
-    def _answer(
-        self, connection: Connection, head: RequestHead, value: object, status: int
-    ) -> None:
-        if head.method not in (b"GET", b"HEAD"):
-            self._refuse(connection, head, Shape.OWN, _GET_ONLY)
-            return
-        connection.write(
-            json_answer(
-                value,
-                status=status,
-                request_id=self.next_request_id(),
-                will_close=connection.will_close(),
-                is_head=head.method == b"HEAD",
-            )
-        )
-        connection.finish()
-
     def _refuse(
         self, connection: Connection, head: RequestHead | None, shape: Shape, refusal: Refusal
     ) -> None:
@@ -294,7 +282,6 @@ class Gateway:
 _METERED, _PASSTHROUGH = Service.METERED, Service.PASSTHROUGH
 _ROUTE, _CONTROL = Service.ROUTE, Service.CONTROL
 _POST_ONLY = Refusal(Code.METHOD_NOT_ALLOWED, "Send this request with POST.")
-_GET_ONLY = Refusal(Code.METHOD_NOT_ALLOWED, "Send this request with GET.")
 _NOT_FOUND = Refusal(Code.NOT_FOUND, "Nothing is served here.")
 _NO_ROOM = Refusal(Code.JOURNAL_UNAVAILABLE, "The journal cannot be written at the moment.")
 _LOOP = Refusal(Code.IMPOSSIBLE, "This request has passed through this gateway before.")

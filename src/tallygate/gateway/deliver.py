@@ -112,6 +112,15 @@ class Deliveries:
             else:
                 self.refuse(connection, request_id, refusal)
 
+    def turn_away(
+        self, connection: Connection, head: RequestHead, plan: Plan, refusal: Refusal
+    ) -> None:
+        """Refused before all of it had come."""
+        if refusal.code is Code.TOO_LARGE:
+            self.too_large(connection, plan, refusal)
+        else:
+            self.refuse(connection, self.gateway.next_request_id(), refusal)
+
     def too_large(self, connection: Connection, plan: Plan, refusal: Refusal) -> None:
         """Refused, and the clerk notes that something was lost if its sender is known."""
         request_id = self.gateway.next_request_id()

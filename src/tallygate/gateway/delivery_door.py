@@ -9,8 +9,7 @@ import hmac
 
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.guesses import GuessBudget
-from tallygate.core.signatures import is_plainly_signed, is_signed
-from tallygate.core.webhook_signature import key_of
+from tallygate.core.signatures import is_plainly_signed, is_signed, key_of
 from tallygate.gateway.delivery_head import DeliveryHead
 from tallygate.gateway.options import Options
 

@@ -43,6 +43,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     dify_webhook_key: str = ""
     dify_webhook_secret: str = ""
     dify_body_bytes_max: int = 256 << 10
+    usage_secret: str = ""
+    usage_open: bool = False
+    usage_allow: str = ""
+    usage_body_bytes_max: int = 1 << 20
+    usage_events_max: int = 1000
     log_level: str = "info"
     log_format: str = "auto"
 

@@ -107,6 +107,7 @@ class Parts:
 
     def close(self) -> None:
         """After the last answer: units go home, the journal is closed."""
+        self.gateway.usage_log.tell_refused()
         self._book.give_back_all()
         self._upstreams.close()
         self._backends.close()
@@ -206,6 +207,7 @@ class Parts:
 
     def _report(self) -> None:
         counters, upstreams = self.counters, self._upstreams.all()
+        usage_log = self.gateway.usage_log
         counters.gauges.update(
             connections_open=len(self.front.connections),
             requests_running=len(self.gateway.running),
@@ -220,6 +222,9 @@ class Parts:
             journal_bytes=self._recorder.bytes_written,
             journal_failures=self._recorder.failures,
             connections_accepted=self.front.accepted,
+            usage_reports=usage_log.reports,
+            usage_events=usage_log.events,
+            usage_reports_refused=usage_log.refused,
         )
         unhealthy = [one.provider.name for one in upstreams if not one.breaker.is_closed]
         counters.unhealthy = unhealthy + self._backends.unhealthy()

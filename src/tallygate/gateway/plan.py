@@ -20,6 +20,7 @@ from tallygate.gateway.delivery_head import WEBHOOK_PATH, DeliveryHead
 from tallygate.gateway.dify_path import dify_path
 from tallygate.gateway.known_keys import KnownKey
 from tallygate.gateway.upstreams import Upstream
+from tallygate.gateway.usage_head import USAGE_LOG_PATH, UsageHead
 from tallygate.wire.head import RequestHead
 
 AGENT_LENGTH_MAX = 128
@@ -36,6 +37,7 @@ class Service(enum.Enum):
     HEALTH = "liveness"
     READINESS = "readiness"
     WEBHOOK = "deliveries that say what somebody used"
+    USAGE_LOG = "reports of uses that somebody else let through"
     CONTROL = "everything else, relayed to the control plane"
 
 
@@ -66,6 +68,7 @@ class Plan:
         "no_key",
         "prefixes",
         "protocol",
+        "report",
         "route",
         "service",
         "shape",
@@ -83,10 +86,13 @@ class Plan:
         self.protocol = Protocol.OPENAI
         self.shape = Shape.OWN
         self.delivery: DeliveryHead | None = None
+        self.report: UsageHead | None = None
         self.dify = dify_path(head)
         if self.service is Service.WEBHOOK:
             self.shape = Shape.WEBHOOK
             self.delivery = DeliveryHead(head)
+        elif self.service is Service.USAGE_LOG:
+            self.report = UsageHead(head)
         elif self.dify is not None:
             self.dialect = self.dify.dialect(head.method)
             self.service = Service.DIFY if self.dialect is None else Service.METERED
@@ -161,6 +167,8 @@ def _service_of(head: RequestHead) -> Service:
         return Service.PASSTHROUGH
     if path == WEBHOOK_PATH:
         return Service.WEBHOOK
+    if path == USAGE_LOG_PATH:
+        return Service.USAGE_LOG
     if path == b"/healthz":
         return Service.HEALTH
     if path == b"/readyz":

@@ -5,7 +5,7 @@ is let through whose entry might find no place.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -58,9 +58,22 @@ class Recorder:
         self.bytes_written += len(payload)
         self.journal.append(payload)
         self._pending.append(waiting)
-        if not self._is_scheduled:
-            self._is_scheduled = True
-            self._schedule(self._write)
+        self._write_soon()
+
+    def make_room(self, running: int, size: int) -> bool:
+        """Whether `size` bytes of frames fit beside what runs; allocates for them if need be."""
+        wanted = running * ENTRY_BYTES_MAX + size
+        if self.journal.room < wanted:
+            self.journal.prepare()
+        return not self.is_failing and self.journal.room >= wanted
+
+    def record_parts(self, waiting: Recorded, payloads: Sequence[bytes]) -> None:
+        """What is more than one entry may hold, by one write; JournalFailed: there was no room."""
+        for payload in payloads:
+            self.bytes_written += len(payload)
+            self.journal.append(payload)
+        self._pending.append(waiting)
+        self._write_soon()
 
     def sweep(self) -> None:
         """Allocate ahead; try again what failed."""
@@ -70,6 +83,11 @@ class Recorder:
 
     def close(self) -> None:
         self.journal.close()
+
+    def _write_soon(self) -> None:
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self._schedule(self._write)
 
     def _write(self) -> None:
         self._is_scheduled = False

@@ -5,6 +5,7 @@ a living worker may be a write that is still going on, so it is waited for; that
 damage. A segment is over once the next one has begun.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ import msgspec
 
 from tallygate.core.entry import Entry
 from tallygate.core.errors import StoreRefused
+from tallygate.core.records import read_record, rows_of
+from tallygate.core.usage_report import UsageReport
 from tallygate.journal.corrupt import Corruption, Reason, set_aside
 from tallygate.journal.folder import segment_path, segments_of
 from tallygate.journal.frames import (
@@ -27,15 +30,15 @@ from tallygate.journal.frames import (
 START = Position(1, 0)
 READ_BYTES = 256 << 10
 
-_decode = msgspec.msgpack.Decoder(Entry).decode
-
 
 class Batch(NamedTuple):
-    """What was read, and where reading goes on."""
+    """What was read, and where reading goes on. `rows` is what settling it writes."""
 
     entries: list[Entry]
     position: Position
     corruptions: list[Corruption]
+    reports: Sequence[UsageReport] = ()
+    rows: int = 0
 
 
 class Tail:
@@ -66,12 +69,13 @@ class Tail:
         return behind + max(0, sizes.get(position.segment, 0) - position.offset)
 
     def read(self, position: Position, limit: int, *, is_dead: bool) -> Batch:
-        """At most `limit` entries after `position`; an empty batch when there are none (yet)."""
+        """What makes `limit` rows after `position`, or the last record a few more; less than
+        that: it is all there is (yet)."""
         batch = Batch([], position, [])
-        while len(batch.entries) < limit:
+        while batch.rows < limit:
             position = batch.position
             following = self._following(position.segment, is_dead=is_dead)
-            batch = self._read_segment(batch, limit - len(batch.entries), is_dead or following > 0)
+            batch = self._read_segment(batch, limit, is_dead or following > 0)
             if batch.position != position:
                 continue
             if not following:
@@ -103,25 +107,37 @@ class Tail:
         return self._take(batch, data, found, limit)
 
     def _take(self, batch: Batch, data: bytes, found: Scan, limit: int) -> Batch:
-        start = batch.position
-        frames = found.frames[:limit]
-        end = found.frames[limit][0] if len(found.frames) > limit else found.end
-        corruptions = [
+        start, end = batch.position, found.end
+        entries, reports, rows = list(batch.entries), list(batch.reports), batch.rows
+        unreadable = []
+        for offset, payload in found.frames:
+            if rows >= limit:
+                end = offset
+                break
+            try:
+                record = read_record(payload)
+            except msgspec.MsgspecError:
+                place = offset + HEAD_BYTES
+                unreadable.append(self._corruption(start, place, payload, Reason.UNREADABLE))
+                rows += 1
+                continue
+            rows += rows_of(record)
+            if isinstance(record, UsageReport):
+                reports.append(record)
+            else:
+                entries.append(record)
+        corruptions = self._damages(start, data, found, end) + unreadable
+        for corruption in corruptions:
+            set_aside(self.corrupt, corruption)
+        position = Position(start.segment, start.offset + end)
+        return Batch(entries, position, batch.corruptions + corruptions, reports, rows)
+
+    def _damages(self, start: Position, data: bytes, found: Scan, end: int) -> list[Corruption]:
+        return [
             self._corruption(start, first, data[first:last], Reason.DAMAGED)
             for first, last in found.damages
             if first < end
         ]
-        entries = list(batch.entries)
-        for offset, payload in frames:
-            try:
-                entries.append(_decode(payload))
-            except msgspec.MsgspecError:
-                place = offset + HEAD_BYTES
-                corruptions.append(self._corruption(start, place, payload, Reason.UNREADABLE))
-        for corruption in corruptions:
-            set_aside(self.corrupt, corruption)
-        position = Position(start.segment, start.offset + end)
-        return Batch(entries, position, batch.corruptions + corruptions)
 
     def _corruption(self, start: Position, offset: int, data: bytes, why: Reason) -> Corruption:
         return Corruption(self._identity, start.segment, start.offset + offset, data, why)

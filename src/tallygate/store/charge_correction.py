@@ -18,7 +18,7 @@ def correct(row: Row, wanted: Row, event: Event) -> None:
     row.report(known.reporter, known.told)
     for name in _CORRECTED:
         setattr(row, name, getattr(wanted, name))
-    if event.is_run:
+    if event.reporter != event.source.value:
         row.report(event.reporter, event.told)
 
 

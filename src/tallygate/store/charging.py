@@ -165,7 +165,7 @@ class _Batch:
         row.state = _STATES[verdict]
         row.balance_micros = wallet.balance_micros
         self._new.append(row)
-        if event.is_run:
+        if event.reporter != event.source.value:
             row.report(event.reporter, event.told)
         self._learn_names(event, row)
         return Outcome(verdict, row)

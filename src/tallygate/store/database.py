@@ -16,7 +16,6 @@ import structlog
 from tallygate.clock import system_ms
 from tallygate.core.errors import StoreUnavailable
 from tallygate.store import postgresql, schema, sqlite
-from tallygate.store.postgresql_tx import PostgresqlConnections
 from tallygate.store.sqlite_tx import SqliteConnections
 from tallygate.store.tx import Connections
 from tallygate.store.tx import Tx as Tx
@@ -54,6 +53,8 @@ class Database:
         if self.dialect == "sqlite":
             self._connections = SqliteConnections(sqlite.path_of(self._url), self._deadline_s)
         else:
+            from tallygate.store.postgresql_tx import PostgresqlConnections  # with its driver
+
             self._connections = PostgresqlConnections(self._url, self._deadline_s)
         try:
             await self._connections.open(may_create=may_create)

@@ -4,24 +4,26 @@ Both go the way of every event, so that one message is one charge whoever tells 
 through us used is owed whatever the balance is by then: the call was let through.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 
 import msgspec
 import sqlalchemy as sa
 
 from tallygate.core.charging import Event, Policy, Source
-from tallygate.core.dify import BilledBy
+from tallygate.core.dify import ROUTE_PREFIX, BilledBy
 from tallygate.core.dify_commands import DifyAppView, Observation
 from tallygate.core.entry import Entry
 from tallygate.core.errors import Refusal
 from tallygate.core.pricing import Prices
 from tallygate.core.usage import INPUT_TOKENS, OUTPUT_TOKENS
+from tallygate.core.usage import Source as Measured
 from tallygate.store import dead_letters
 from tallygate.store.charging import Outcome, charge_batch
 from tallygate.store.database import Tx
 from tallygate.store.dead_letters import NewLetter
 from tallygate.store.dify_traces import Trace
 from tallygate.store.money_schema import wallet
+from tallygate.store.schema import usage
 
 Part = tuple[str, dict[str, int]]
 
@@ -30,17 +32,39 @@ async def charge_entries(
     tx: Tx, entries: Iterable[Entry], prices: Prices, policy: Policy, now_ms: int
 ) -> None:
     """Charge calls through our proxy, in the transaction that settles them."""
-    events = [event_of_entry(one) for one in entries if one.event is not None and one.user_id]
-    if events:
-        owed = msgspec.structs.replace(policy, is_owed=True)
-        await note(tx, events, await charge_batch(tx, events, prices, owed, now_ms), now_ms)
+    some = [one for one in entries if one.event is not None and one.user_id]
+    if not some:
+        return
+    events = [event_of_entry(one) for one in some]
+    outcomes = await charge_batch(tx, events, prices, owed(policy), now_ms)
+    apps = [one.provider.removeprefix(ROUTE_PREFIX) for one in some]
+    await note(tx, zip(events, outcomes, apps, strict=True), now_ms)
+    costs = [
+        {"of_request": one.request_id, "at": one.admitted_ms, "micros": outcome.deducted_micros}
+        for one, outcome in zip(some, outcomes, strict=True)
+        if outcome.deducted_micros
+    ]
+    if costs:
+        await tx.execute(_COST, costs)
 
 
-async def note(tx: Tx, events: Sequence[Event], outcomes: Sequence[Outcome], now_ms: int) -> None:
-    """Keep what was refused."""
+# Of the rows that this transaction has made; `at_ms` is what there is an index for.
+_COST = (
+    sa.update(usage)
+    .where(usage.c.at_ms == sa.bindparam("at"), usage.c.request_id == sa.bindparam("of_request"))
+    .values(charge_micros=sa.bindparam("micros"))
+)
+
+
+def owed(policy: Policy) -> Policy:
+    return msgspec.structs.replace(policy, is_owed=True)
+
+
+async def note(tx: Tx, told: Iterable[tuple[Event, Outcome, str]], now_ms: int) -> None:
+    """Keep what was refused, with the name of the app that it is of."""
     letters = [
-        _letter(event, outcome, outcome.refusal)
-        for event, outcome in zip(events, outcomes, strict=True)
+        _letter(event, outcome, outcome.refusal, app)
+        for event, outcome, app in told
         if outcome.refusal is not None
     ]
     await dead_letters.record(tx, letters, now_ms)
@@ -71,6 +95,7 @@ def event_of_entry(entry: Entry) -> Event:
         conversation_id=used.conversation_id,
         message_id=used.message_id,
         parts=_several(used.parts),
+        is_estimated=entry.source == Measured.ESTIMATED,
         is_billed_elsewhere=not used.is_charged,
     )
 
@@ -120,28 +145,30 @@ def _sum(parts: Iterable[Part]) -> dict[str, int]:
     return total
 
 
-def _letter(event: Event, outcome: Outcome, refusal: Refusal) -> NewLetter:
-    """In the form in which it could be delivered, so that it can be sent in again."""
-    ids = {"workflow_run_id" if kind == "run" else "message_id": id_ for kind, id_ in event.aliases}
-    counts = event.counts
-    data = {
-        **ids,
-        "conversation_id": event.conversation_id,
-        "user_id": event.account_id,
-        "model_name": event.model,
-        "input_tokens": counts.get(INPUT_TOKENS, 0),
-        "output_tokens": counts.get(OUTPUT_TOKENS, 0),
-        "timestamp": event.event_ms,
-    }
-    kind = "message_end" if "message_id" in ids else "workflow_finished"
-    payload = {"event": kind, "data": data, "request_id": event.request_id}
+class _Kept(msgspec.Struct):
+    """An event in a letter: whole, so that what is sent in again is what was refused."""
+
+    event: str
+    data: Event
+
+
+_KEPT = "use"
+_kept = msgspec.json.Decoder(_Kept)
+
+
+def event_of_letter(payload: str) -> Event:
+    """Of a letter that `note` has made."""
+    return _kept.decode(payload).data
+
+
+def _letter(event: Event, outcome: Outcome, refusal: Refusal, app: str) -> NewLetter:
     return NewLetter(
         source=event.source.value,
         instance=event.instance,
-        app="",
+        app=app,
         account_id=event.account_id,
         code=refusal.code.value,
         message=refusal.message,
-        payload=msgspec.json.encode(payload),
+        payload=msgspec.json.encode(_Kept(_KEPT, event)),
         charge_id=None if outcome.row is None else outcome.row.id,
     )

@@ -5,21 +5,12 @@ import sqlite3
 from collections.abc import Callable
 from types import TracebackType
 
-import asyncpg
 import sqlalchemy as sa
 
 from tallygate.core.errors import StoreUnavailable
 from tallygate.store import postgresql, sqlite
 
 INTERRUPT_GRACE_S = 2.0
-
-_LIBRARY = (
-    sqlite3.Error,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    OSError,
-)
 
 
 class Guard:
@@ -65,7 +56,7 @@ def _domain_error(error: Exception) -> Exception | None:
     cause: BaseException | None = error
     while isinstance(cause, sa.exc.DBAPIError):
         cause = cause.orig
-    while cause is not None and not isinstance(cause, _LIBRARY):
+    while cause is not None and not _is_of_library(cause):
         cause = cause.__cause__
     if isinstance(cause, sqlite3.Error):
         return sqlite.domain_error(cause)
@@ -76,3 +67,7 @@ def _domain_error(error: Exception) -> Exception | None:
     if isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated:
         return StoreUnavailable("the connection to the store was lost")
     return None
+
+
+def _is_of_library(error: BaseException) -> bool:
+    return isinstance(error, sqlite3.Error | OSError) or postgresql.is_of_driver(error)

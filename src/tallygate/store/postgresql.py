@@ -6,15 +6,17 @@ between us and the server, which may ignore a connection's own settings, changes
 
 import asyncio
 import functools
+import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-import asyncpg
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from tallygate.core.errors import StoreRefused, StoreUnavailable
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 SCHEMA = "tallygate"
 CONNECTIONS_MAX = 6
@@ -64,7 +66,11 @@ def cleaned_url(url: str) -> str:
     return urlunsplit(parts._replace(scheme="postgresql", query=urlencode(options)))
 
 
-def make_engine(url: str) -> AsyncEngine:
+def make_engine(url: str) -> "AsyncEngine":
+    # With SQLAlchemy's ORM, which comes along, 12 MB in each process that would never use it.
+    import asyncpg
+    from sqlalchemy.ext.asyncio import create_async_engine
+
     connect = functools.partial(
         asyncpg.connect,
         cleaned_url(url),
@@ -116,9 +122,19 @@ async def update_many(driver: Any, sql: str, rows: Sequence[Sequence[Any]]) -> i
     return int(status.rpartition(" ")[2])
 
 
+def is_of_driver(error: BaseException) -> bool:
+    """Whether asyncpg raised it; it can not have while nobody has loaded it."""
+    asyncpg = sys.modules.get("asyncpg")
+    return asyncpg is not None and isinstance(
+        error, asyncpg.PostgresError | asyncpg.InterfaceError | asyncpg.InternalClientError
+    )
+
+
 def domain_error(error: BaseException) -> Exception | None:
     if isinstance(error, OSError | asyncio.TimeoutError):
         return StoreUnavailable("the store can not be reached")
+    import asyncpg
+
     if isinstance(error, asyncpg.InterfaceError):
         if isinstance(error, asyncpg.exceptions.ClientConfigurationError):
             return StoreRefused("the store's URL is not understood")

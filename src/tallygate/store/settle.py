@@ -3,7 +3,7 @@
 The watermark of the journal moves in the same transaction, so an entry is on the books if and only
 if the watermark is behind it. Sums are made in Python: a thousand entries of one key change its
 counter once. Everything that several nodes may lock is locked in one order: boot, counters,
-wallets, keys.
+wallets, events, keys.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,8 @@ import msgspec
 import sqlalchemy as sa
 
 from tallygate.core.entry import Entry, Use
-from tallygate.store import budgets, dify_charges, gateway_charges, keys
+from tallygate.core.usage_report import UsageReport
+from tallygate.store import budgets, dify_charges, gateway_charges, keys, usage_reports
 from tallygate.store.closing import LostSummary as LostSummary
 from tallygate.store.closing import close_boot as close_boot
 from tallygate.store.counters import Lease, Place, lock_counters, write_counters
@@ -76,6 +77,7 @@ async def settle(
     new: tuple[int, int],
     entries: Sequence[Entry],
     now_ms: int,
+    reports: Sequence[UsageReport] = (),
 ) -> None:
     """Put on the books what a worker's journal holds between two watermarks."""
     await _move_watermark(tx, boot_id, old, new)
@@ -90,7 +92,15 @@ async def settle(
     await dify_charges.lock_payers(tx, entries, freed)
     if spent := await gateway_charges.settle(tx, entries, freed, now_ms):
         await budgets.note_spent(tx, spent, now_ms)
+    if not reports:
+        await keys.touch_last_used(tx, used_ms)
+        return
+    taken = await usage_reports.take(tx, reports, now_ms)
+    await tx.insert_many(usage, taken.rows, USAGE_COLUMNS)
+    for key_id, at_ms in taken.used_ms.items():
+        used_ms[key_id] = max(used_ms.get(key_id, 0), at_ms)
     await keys.touch_last_used(tx, used_ms)
+    await usage_reports.note(tx, taken, now_ms)
 
 
 _MOVE = (

@@ -149,12 +149,21 @@ def admin_token(data: Path, setting: str | None) -> tuple[str, bool]:
     """The admin token, and whether it has just been made."""
     if setting:
         return setting, False
-    path = data / "admin-token"
+    return _secret_in(data / "admin-token", "a token")
+
+
+def usage_secret(data: Path, setting: str | None) -> str:
+    """What uses are reported with."""
+    return setting or _secret_in(data / "usage-secret", "a secret")[0]
+
+
+def _secret_in(path: Path, what: str) -> tuple[str, bool]:
+    """What the file holds, and whether it has just been made."""
     made = secrets.token_urlsafe(32)
-    token = _read_or_make(path, made).strip()
-    if not token:
-        raise Failure(f"{path} is empty: write a token into it or delete it")
-    return token, token == made
+    kept = _read_or_make(path, made).strip()
+    if not kept:
+        raise Failure(f"{path} is empty: write {what} into it or delete it")
+    return kept, kept == made
 
 
 def _read_or_make(path: Path, content: str) -> str:

@@ -37,7 +37,10 @@ GAUGES = (
     "keys_known",
     "journal_room_bytes",
 )
-SUMS = ("lease_refills", "journal_bytes", "journal_failures", "connections_accepted")
+SUMS = (
+    *("lease_refills", "journal_bytes", "journal_failures", "connections_accepted"),
+    *("usage_reports", "usage_events", "usage_reports_refused"),
+)
 
 # Looked up by the value: hashing an enum's member runs Python code.
 _CELL_OF = {outcome.value: index * len(STATUS_CLASSES) for index, outcome in enumerate(OUTCOMES)}

@@ -29,6 +29,9 @@ _SUM_HELP = {
     "journal_bytes": "Bytes written to the journal.",
     "journal_failures": "Writes to the journal that failed.",
     "connections_accepted": "Client connections that were accepted.",
+    "usage_reports": "Requests to /api/usage-log that were taken.",
+    "usage_events": "Uses that those reported.",
+    "usage_reports_refused": "Requests to /api/usage-log that were refused.",
 }
 
 _NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_]")

@@ -13,10 +13,12 @@ from tallygate.core.billing_commands import (
 from tallygate.core.charging import Event, Source
 from tallygate.core.dify_events import Rules, read
 from tallygate.core.errors import Code, Refusal
-from tallygate.store import charge_views, dead_letters
+from tallygate.store import charge_views, dead_letters, dify_charges
 from tallygate.store.charging import charge_batch
 from tallygate.store.dead_letters import DISMISSED, OPEN, REPLAYED, Letter
 
+# What we read ourselves is kept as we read it.
+_OWN_SOURCES = frozenset((Source.PROXY.value, Source.TRACING.value))
 _SHORT = Refusal(Code.INSUFFICIENT_BALANCE, "too much of the balance is leased to gateways")
 
 
@@ -25,10 +27,15 @@ async def replay(context: Context, wanted: ReplayLetter) -> Replayed:
     letter = await _open_letter(context, wanted.letter_id)
     shelf = Shelf(None, context.options)  # read in this transaction, and for it alone
     await shelf.refresh(context.tx, context.now_ms)
-    events = _events_of(context, letter, shelf)
+    policy = policy_of(context.options)
+    if letter.source in _OWN_SOURCES:
+        events = [shelf.with_model(dify_charges.event_of_letter(letter.payload), letter.app)]
+        if letter.source == Source.PROXY.value:
+            policy = dify_charges.owed(policy)  # the call was let through
+    else:
+        events = _events_of(context, letter, shelf)
     if not events:
         raise Refusal(Code.USAGE_MISSING, "this letter tells of no usage; it can be dismissed")
-    policy = policy_of(context.options)
     outcomes = await charge_batch(
         context.tx, events, shelf.prices, policy, context.now_ms, may_recall=context.may_recall
     )

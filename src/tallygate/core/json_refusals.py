@@ -1,0 +1,28 @@
+"""What is wrong with somebody's JSON: msgspec's complaints as refusals."""
+
+import re
+from collections.abc import Sequence
+
+from tallygate.core.errors import Code, Refusal
+
+_UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(?P<name>.*?)`(?: - at `(?P<at>.*)`)?")
+_AT = re.compile(r"(?P<what>.*) - at `\$\.?(?P<at>.*)`", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(?P<name>.*?)`")
+
+
+def refusal_of(complaint: str, known_fields: Sequence[str]) -> Refusal:
+    """A refusal that names the field at fault; `known_fields` are those of the outermost object."""
+    if unknown := _UNKNOWN_FIELD.fullmatch(complaint):
+        at = (unknown["at"] or "$").removeprefix("$").removeprefix(".")
+        name = f"{at}.{unknown['name']}" if at else unknown["name"]
+        known = ", ".join(known_fields)
+        hint = "" if at else f"; known fields: {known}" if known else "; this call takes none"
+        return Refusal(Code.UNKNOWN_FIELD, f"unknown field `{name}`{hint}", param=name)
+    if located := _AT.fullmatch(complaint):
+        name = located["at"]
+        what = located["what"][0].lower() + located["what"][1:]
+        return Refusal(Code.BAD_REQUEST, f"`{name}`: {what}", param=name)
+    if missing := _MISSING.fullmatch(complaint):
+        name = missing["name"]
+        return Refusal(Code.BAD_REQUEST, f"`{name}` is required", param=name)
+    return Refusal(Code.BAD_REQUEST, f"the body must be a JSON object: {complaint}")
