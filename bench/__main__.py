@@ -21,6 +21,7 @@ from bench.load import (
     report,
     routes,
     streams,
+    usage,
     webhook,
 )
 from bench.load.options import Options
@@ -38,6 +39,7 @@ ROWS: dict[str, Callable[[Options, Path], dict[str, Any]]] = {
     "routes": routes.measure,
     "webhook": webhook.measure,
     "ledger": ledger.measure,
+    "usage": usage.measure,
 }
 
 
@@ -61,6 +63,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, help="of Tallygate and of nginx alike")
     parser.add_argument("--requests", type=int, help="per measurement of ordinary answers")
     parser.add_argument("--charges", type=int, help="in the ledger that is verified")
+    parser.add_argument("--usage-rows", type=int, help="of usage, in each store")
     parser.add_argument("--full", action="store_true", help="a million requests for memory")
     parser.add_argument("--dry", action="store_true", help="write nothing under bench/results")
     parser.add_argument("--only", default="", help="of micro: names that contain this")
@@ -75,6 +78,8 @@ def options_of(arguments: argparse.Namespace) -> Options:
         options = dataclasses.replace(options, requests=arguments.requests)
     if arguments.charges:
         options = dataclasses.replace(options, charges=arguments.charges)
+    if arguments.usage_rows:
+        options = dataclasses.replace(options, usage_rows=arguments.usage_rows)
     if arguments.full:
         options = dataclasses.replace(options, growth_requests=1_000_000, seconds_max=300)
     return options
