@@ -40,6 +40,7 @@ from tallygate.control import (
     sessions,
     teams,
     tokens,
+    usage,
     usage_reports,
     user_points,
     users,
@@ -56,7 +57,7 @@ from tallygate.control.roles import need_of
 GUARDED = (
     *(user_points, points_history),
     *(admin_keys, admin_usage, keys, tokens, routes, edge, providers, nodes, audit, metrics),
-    *(users, teams, limits, own_account, sessions, oidc_sign_in),
+    *(usage, users, teams, limits, own_account, sessions, oidc_sign_in),
     *(wallets, grants, holds, redeem, budgets, models, rates, calculator),
     *(dify_apps, dify_config, dify_events, langfuse, charges, dead_letters, consumption),
     *(credentials, usage_reports),
