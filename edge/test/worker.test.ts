@@ -344,6 +344,11 @@ describe('uses', () => {
     await vi.waitUntil(() => own.reports.length > 0, { timeout: 10_000 });
     const [report, ...others] = own.reports;
     expect(others).toEqual([]);
+    const [pinned] = shared.reports;
+    expect(Object.keys(report ?? {})).toEqual(Object.keys(pinned ?? {}));
+    for (const [name, value] of Object.entries(pinned ?? {})) {
+      expect([name, typeof report?.[name as keyof typeof report]]).toEqual([name, typeof value]);
+    }
     expect(report).toMatchObject({
       token_hash: hashOf(TOKEN),
       route: '/a',
