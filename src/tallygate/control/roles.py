@@ -39,6 +39,7 @@ RULES: Final = (
     Rule("/api/keys", Need.READ, Need.OPERATE),
     Rule("/api/tokens", Need.READ, Need.OPERATE),
     Rule("/api/routes", Need.READ, Need.ADMINISTER, "Its address is where its headers go."),
+    Rule("/api/edge", Need.READ, Need.OPERATE),
     Rule(
         "/api/usage",
         Need.SIGNED_IN,
