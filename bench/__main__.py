@@ -21,6 +21,7 @@ from bench.load import (
     report,
     routes,
     streams,
+    usage,
     usage_log,
     webhook,
 )
@@ -40,6 +41,7 @@ ROWS: dict[str, Callable[[Options, Path], dict[str, Any]]] = {
     "webhook": webhook.measure,
     "usage-log": usage_log.measure,
     "ledger": ledger.measure,
+    "usage": usage.measure,
 }
 
 
@@ -64,6 +66,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--requests", type=int, help="per measurement of ordinary answers")
     parser.add_argument("--uses", type=int, help="reported in batches, of each store")
     parser.add_argument("--charges", type=int, help="in the ledger that is verified")
+    parser.add_argument("--usage-rows", type=int, help="of usage, in each store")
     parser.add_argument("--full", action="store_true", help="a million requests for memory")
     parser.add_argument("--dry", action="store_true", help="write nothing under bench/results")
     parser.add_argument("--only", default="", help="of micro: names that contain this")
@@ -80,6 +83,8 @@ def options_of(arguments: argparse.Namespace) -> Options:
         options = dataclasses.replace(options, uses=arguments.uses)
     if arguments.charges:
         options = dataclasses.replace(options, charges=arguments.charges)
+    if arguments.usage_rows:
+        options = dataclasses.replace(options, usage_rows=arguments.usage_rows)
     if arguments.full:
         options = dataclasses.replace(options, growth_requests=1_000_000, seconds_max=300)
     return options

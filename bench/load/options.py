@@ -20,6 +20,7 @@ class Options:
     latency_rounds: int = 5
     streams_open: int = 2_000
     charges: int = 1_000_000  # in the ledger that is verified
+    usage_rows: int = 10_000_000  # of each store, summed up and asked about
     growth_requests: int = 200_000  # `--full`: a million
 
     credentials: int = 10_000

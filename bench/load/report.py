@@ -15,6 +15,7 @@ USES_BAR, SETTLED_BAR = 20_000, 20_000
 IDLE_MB_BAR, STREAMS_MB_BAR = 60, 120
 VERIFY_S_BAR = 60
 KEEPER_MB_BAR = 100
+ANSWER_MS_BAR = 100
 
 Result = dict[str, Any]
 
@@ -47,9 +48,26 @@ def as_markdown(result: Result) -> str:
         *webhook_table(result),
         *usage_log_table(result),
         *ledger_table(result),
+        *usage_table(result),
         *keeper_table(result),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def usage_table(result: Result) -> Iterator[str]:
+    if "usage" not in result:
+        return
+    row = result["usage"]
+    names = list(row)
+    yield f"| usage | {' | '.join(names)} | bar |"
+    yield f"|---|{'--:|' * (len(names) + 1)}"
+    for what in ("rows", "summed_per_s", "cpu_us", "rollup_hour", "rollup_day"):
+        yield f"| {what} | {' | '.join(f'{row[name][what]:,}' for name in names)} | |"
+    for question in row[names[0]]["ms"]:
+        both = ((row[name]["ms"][question], row[name]["slowest_ms"][question]) for name in names)
+        figures = " | ".join(f"{middle} ({slowest})" for middle, slowest in both)
+        yield f"| {question}, ms | {figures} | {ANSWER_MS_BAR} |"
+    yield ""
 
 
 def keeper_table(result: Result) -> Iterator[str]:

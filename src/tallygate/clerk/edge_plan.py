@@ -11,7 +11,7 @@ import msgspec
 from tallygate.clerk.clock import NodeClock
 from tallygate.clerk.options import Options
 from tallygate.clerk.writer import Writer
-from tallygate.core.edge import ROUTES, EdgeRoutes, digest_of, key_of, text_of
+from tallygate.core.edge import ROUTES, digest_of, key_of, text_of
 from tallygate.core.edge_commands import WithheldRoute
 from tallygate.core.edge_portion import Waiting
 from tallygate.store import edge, feed
@@ -32,6 +32,7 @@ class EdgePlan:
         self._writer = writer
         self._master_key = options.master_key
         self._edge_key = key_of(options.edge_secret) if options.edge_secret else None
+        self.withheld: list[WithheldRoute] | None = None  # as of when routes were last looked at
 
     async def follow(self, since: int) -> int | None:
         """The feed's number up to which the entries are right; None: compare all."""
@@ -70,16 +71,6 @@ class EdgePlan:
             changes = await self._routes_differ(tx)
         await self._enter(changes)
 
-    async def withheld(self) -> list[WithheldRoute]:
-        """What the edge must not serve, as of now."""
-        async with self._db.reading() as tx:
-            document = await self._routes(tx)
-        return [
-            WithheldRoute(host=one.host, path=one.path, reason=one.withheld)
-            for one in document.routes
-            if one.withheld
-        ]
-
     async def waiting(self, tx: Tx, limit: int) -> list[Waiting]:
         """What waits, with its text as it is now."""
         found = await entries.waiting(tx, limit)
@@ -110,11 +101,14 @@ class EdgePlan:
             found += await edge.tokens(tx, key_ids[start : start + PAGE], now_ms)
         return found
 
-    async def _routes(self, tx: Tx) -> EdgeRoutes:
-        return await edge.routes_document(tx, self._master_key, self._edge_key)
-
     async def _routes_document(self, tx: Tx) -> Document:
-        return Document(ROUTES, 0, text_of(await self._routes(tx)), revokes=False)
+        document = await edge.routes_document(tx, self._master_key, self._edge_key)
+        self.withheld = [
+            WithheldRoute(host=one.host, path=one.path, reason=one.withheld)
+            for one in document.routes
+            if one.withheld
+        ]
+        return Document(ROUTES, 0, text_of(document), revokes=False)
 
     async def _routes_differ(self, tx: Tx) -> list[Entry]:
         known = await entries.named(tx, [ROUTES])

@@ -98,8 +98,8 @@ class EdgePublisher:
         elif is_new:  # another setting may make other routes
             await self._plan.compare_routes()
         turn.feed_seq = seq
-        if seq != before or is_new:
-            withheld = msgspec.json.encode(await self._plan.withheld()).decode()
+        if self._plan.withheld is not None:
+            withheld = msgspec.json.encode(self._plan.withheld).decode()
             if withheld != turn.row.withheld:
                 await turn.save("edge withheld", withheld=withheld)
         row = turn.row

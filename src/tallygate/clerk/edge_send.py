@@ -54,12 +54,14 @@ class EdgeSender:
     async def note_left(self, portion: Portion) -> None:
         """What has no room in this day is said, once a day."""
         row = self._turn.row
-        if portion.left == row.left:
+        is_idle = portion.is_empty and portion.left > 0
+        if portion.left == row.left and not is_idle:
             return
+        is_news = portion.left > row.left == 0
         row.left = portion.left
-        if portion.is_empty:
+        if is_idle:
             row.next_ms = self._clock.now_ms() + QUOTA_GAP_MS
-        if row.left:
+        if is_news:
             log.warning("the edge's writes of today are used up", left=row.left)
 
         async def tell(tx: Tx, now_ms: int) -> None:

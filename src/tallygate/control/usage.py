@@ -28,7 +28,8 @@ from tallygate.store.analytics import Per
 
 HEATMAP_DAYS = 28
 UNUSED_DAYS = 30
-MONEY_DAYS = 30
+FORECAST_DAYS = 30
+ADVICE_DAYS = 7
 
 _QUERY = {**WINDOW_QUERY, **FILTER_QUERY}
 _SERIES_QUERY = {**_QUERY, "by": "hour or day; day if not given, hour with `hours`"}
@@ -149,16 +150,16 @@ def _money(router: APIRouter, parts: Parts) -> None:
     )
     async def show_forecast(request: Request) -> Response:
         """When balances and budgets will be used up if it goes on as in the last 30 days."""
-        return await _answer(parts, read(request, days=MONEY_DAYS), usage_money.forecast)
+        return await _answer(parts, read(request, days=FORECAST_DAYS), usage_money.forecast)
 
     @router.get("/advice", **described(usage_money.Advice, query=_TOP_QUERY))
     async def show_advice(request: Request) -> Response:
-        """Models that would have cost less for what each key did in the last 30 days."""
+        """Models that would have cost less for what each key did in the last 7 days."""
 
         async def advise(asked: Asked) -> usage_money.Advice:
             return await usage_money.advice(asked, await shelf.read(asked.tx, asked.now_ms))
 
-        return await _answer(parts, read(request, days=MONEY_DAYS), advise)
+        return await _answer(parts, read(request, days=ADVICE_DAYS), advise)
 
 
 async def _answer(parts: Parts, asked: Question, find: Callable[[Asked], Awaitable[T]]) -> Response:

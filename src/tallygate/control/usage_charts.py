@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -22,7 +23,7 @@ from tallygate.core.histogram import BUCKETS
 from tallygate.core.rollup import STEPS, Row, add
 from tallygate.core.windows import Span, zone_of
 from tallygate.store import usage_views
-from tallygate.store.analytics import Per, sums
+from tallygate.store.analytics import Per, ranking, sums
 
 BUSIEST = 5
 TOP = 10
@@ -151,7 +152,7 @@ def _moment(asked: Asked, start_s: int) -> dict[str, Any]:  # texts
 
 
 async def heatmap(asked: Asked) -> Heatmap:
-    rows = await sums(asked.tx, asked.reach, asked.window, asked.filter, Per.HOUR)
+    rows = await sums(asked.tx, asked.reach, asked.window, asked.filter, Per.HOUR, names=("uses",))
     cells = [[0] * 24 for _ in range(7)]
     zone = zone_of(asked.zone)
     for (start_s,), row in rows.items():
@@ -212,14 +213,13 @@ def _worst(found: list[RatesOf], limit: int) -> list[RatesOf]:
 
 
 async def _worst_tokens(asked: Asked) -> list[RatesOfToken]:
-    found = await sums(asked.tx, asked.reach, asked.window, asked.filter, Per.KEY)
-    worst = sorted(
-        ((key_id, rates(row)) for (key_id,), row in found.items()),
-        key=lambda one: (-one[1].error_rate * one[1].uses, one[0]),
-    )
-    worst = [one for one in worst if one[1].error_rate][: asked.limit]
-    who = await usage_views.names(asked.tx, [key_id for key_id, _ in worst])
+    names = ("client_errors", "server_errors", "failures")
+    ranked = await ranking(asked.tx, asked.reach, asked.window, asked.filter, Per.KEY, names)
+    worst = [key_id for key_id, amount in ranked if amount][: asked.limit]
+    of_them = replace(asked.filter, key_ids=tuple(worst))
+    rows = await sums(asked.tx, asked.reach, asked.window, of_them, Per.KEY) if worst else {}
+    who = await usage_views.names(asked.tx, worst)
     return [
-        RatesOfToken(token=named(key_id, who.get(key_id)), **msgspec.structs.asdict(one))
-        for key_id, one in worst
+        RatesOfToken(token=named(key_id, who.get(key_id)), **_rates(rows.get((key_id,), EMPTY)))
+        for key_id in worst
     ]
