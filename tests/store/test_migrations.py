@@ -109,18 +109,18 @@ async def test_an_empty_store_is_refused_by_who_only_reads(store_url: str) -> No
 async def test_a_store_that_needs_newer_code_is_refused(store: Database) -> None:
     """Old code that writes into a schema it does not understand would corrupt it."""
     async with store.writing() as tx:
-        await tx.execute(sa.text(f"UPDATE {VERSION_TABLE} SET version_num = '0009'"))
-    await set_row(store, version=9, min_code=9)
+        await tx.execute(sa.text(f"UPDATE {VERSION_TABLE} SET version_num = '0099'"))
+    await set_row(store, version=99, min_code=99)
     for attempt in (check_schema, migrate):
-        with pytest.raises(StoreRefused, match="needs code for schema 9 or newer"):
+        with pytest.raises(StoreRefused, match="needs code for schema 99 or newer"):
             await attempt(store)
 
 
 async def test_a_newer_store_that_allows_older_code_is_used_as_it_is(store: Database) -> None:
     """A cluster is upgraded node by node: the old nodes go on serving."""
     async with store.writing() as tx:
-        await tx.execute(sa.text(f"UPDATE {VERSION_TABLE} SET version_num = '0009'"))
-    await set_row(store, version=9, min_code=1)
+        await tx.execute(sa.text(f"UPDATE {VERSION_TABLE} SET version_num = '0099'"))
+    await set_row(store, version=99, min_code=1)
     await check_schema(store)
     await migrate(store)
 
