@@ -18,6 +18,7 @@ from bench.load import (
     nginx,
     paid,
     plain,
+    questions,
     report,
     routes,
     streams,
@@ -38,6 +39,7 @@ ROWS: dict[str, Callable[[Options, Path], dict[str, Any]]] = {
     "routes": routes.measure,
     "webhook": webhook.measure,
     "ledger": ledger.measure,
+    "questions": questions.measure,
 }
 
 
