@@ -15,8 +15,8 @@ class PriceShelf:
     def __init__(self) -> None:
         self._prices: Prices | None = None
 
-    async def read(self, tx: Tx, now_ms: int) -> Prices:
-        version = await prices.book_version(tx)
+    async def read(self, tx: Tx, version: int, now_ms: int) -> Prices:
+        """The book of this version, which was read in this transaction."""
         if self._prices is None or version != self._prices.book.version:
             self._prices = Prices(await prices.read_book(tx, now_ms))
         return self._prices
