@@ -9,6 +9,7 @@ from alembic.migration import MigrationContext
 
 from tallygate.core.errors import StoreRefused
 from tallygate.store import (
+    edge_schema,
     keeper_schema,
     money_schema,
     people_schema,
@@ -32,6 +33,7 @@ ALL = (
     routes_schema,
     usage_schema,
     rollup_schema,
+    edge_schema,
 )
 
 

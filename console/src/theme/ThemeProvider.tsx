@@ -31,6 +31,7 @@ const LIGHT: ThemeConfig = {
     colorBorderSecondary: '#dde5e4',
     colorBgLayout: '#f5f8f7',
   },
+  components: { Button: { primaryShadow: 'none', defaultShadow: 'none', dangerShadow: 'none' } },
 };
 
 const DARK: ThemeConfig = {
@@ -50,7 +51,10 @@ const DARK: ThemeConfig = {
     colorBgLayout: '#0e1415',
     colorTextLightSolid: '#04211e',
   },
-  components: { Tooltip: { colorTextLightSolid: '#e6eeed' } },
+  components: {
+    Button: { primaryShadow: 'none', defaultShadow: 'none', dangerShadow: 'none' },
+    Tooltip: { colorTextLightSolid: '#e6eeed' },
+  },
 };
 
 const DARK_WANTED = '(prefers-color-scheme: dark)';

@@ -22,6 +22,7 @@ from tallygate.clerk.cleaning import clean_usage
 from tallygate.clerk.clock import NodeClock
 from tallygate.clerk.commands.dispatch import Dispatch
 from tallygate.clerk.dify_billing import DifyBilling
+from tallygate.clerk.edge_publish import EdgePublisher
 from tallygate.clerk.expiries import Expiries
 from tallygate.clerk.feed import Feed
 from tallygate.clerk.keeper_starts import KeeperStarts
@@ -41,6 +42,7 @@ from tallygate.clerk.upkeep import Upkeep
 from tallygate.clerk.writer import Writer
 from tallygate.core.commands import CleanUsage, Inspect, Settle
 from tallygate.core.dify_commands import TakeBrowserEvents
+from tallygate.core.edge_commands import PublishEdge
 from tallygate.core.errors import StoreUnavailable
 from tallygate.core.ports import Actor, Reload, Tick
 from tallygate.core.provider import Snapshot
@@ -55,7 +57,7 @@ BEAT_S = 1.0
 PRICES_TIMEOUT_MS = 3_000
 PARTS = (
     *("recovery", "feed", "leases", "lookups", "providers", "book", "claims"),
-    *("upkeep", "expiries", "notices", "billing", "dify", "keepers", "roller"),
+    *("upkeep", "expiries", "notices", "billing", "dify", "keepers", "edge", "roller"),
 )
 
 log = structlog.get_logger("tallygate.clerk")
@@ -89,6 +91,7 @@ class Clerk:
         self.notices = Notifier(self.db, self.clock, self.writer, all_channels(options, self.db))
         self.roller = Roller(self.db, self.clock, self.writer, options)
         self.keepers = KeeperStarts(self.db, self.clock, options, self.writer)
+        self.edge = EdgePublisher(self.db, self.clock, self.writer, options)
         self.upkeep = Upkeep(options, self.writer, self.settler, self.db.system_clock_ms)
         self.leases = Leases(
             self.writer,
@@ -113,6 +116,7 @@ class Clerk:
                 CleanUsage: self._clean_usage,
                 Inspect: self._inspect,
                 TakeBrowserEvents: self.dify.take_browser_events,
+                PublishEdge: self.edge.publish_now,
             },
             self._commanded,
             self.spread_prices,

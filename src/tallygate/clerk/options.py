@@ -46,6 +46,14 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     dify_max_age_days: int = 30
     dify_browser_trust: str = "hint"
 
+    cloudflare_account_id: str = ""
+    cloudflare_api_token: str | None = None
+    cloudflare_api_url: str = ""
+    edge_kv_namespace_id: str = ""  # nothing: there is no edge
+    edge_secret: str | None = None
+    edge_writes_per_day: int = 1_000
+    edge_reconcile_h: float = 24
+
     keeper_command: tuple[str, ...] = ()  # what starts a keeper; () starts none
     keeper_interval_h: float = 0
     keeper_delete_grace_days: int = 7

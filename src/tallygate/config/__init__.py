@@ -22,6 +22,7 @@ from pydantic import (
 from tallygate.config.accounts import AccountSettings
 from tallygate.config.billing import BillingSettings
 from tallygate.config.dify import DifySettings
+from tallygate.config.edge import EdgeSettings
 from tallygate.config.notices import NoticeSettings
 from tallygate.config.usage import UsageSettings
 from tallygate.core.limits import AMOUNT_MAX
@@ -38,7 +39,9 @@ def _named(*names: str) -> AliasChoices:
     return AliasChoices(*names)
 
 
-class Settings(AccountSettings, BillingSettings, DifySettings, NoticeSettings, UsageSettings):
+class Settings(
+    AccountSettings, BillingSettings, DifySettings, EdgeSettings, NoticeSettings, UsageSettings
+):
     """Everything an operator can set."""
 
     model_config = ConfigDict(

@@ -18,6 +18,7 @@ from tallygate.control import (
     dify_apps,
     dify_config,
     dify_events,
+    edge,
     grants,
     holds,
     keys,
@@ -40,6 +41,7 @@ from tallygate.control import (
     sessions,
     teams,
     tokens,
+    usage,
     usage_reports,
     user_points,
     users,
@@ -55,8 +57,8 @@ from tallygate.control.roles import need_of
 # A route is found by trying one after the other: what is asked most often comes first.
 GUARDED = (
     *(user_points, points_history),
-    *(admin_keys, admin_usage, keys, tokens, routes, providers, nodes, audit, metrics),
-    *(users, teams, limits, own_account, own_notices, sessions, oidc_sign_in),
+    *(admin_keys, admin_usage, keys, tokens, routes, edge, providers, nodes, audit, metrics),
+    *(usage, users, teams, limits, own_account, own_notices, sessions, oidc_sign_in),
     *(wallets, grants, holds, redeem, budgets, models, rates, calculator),
     *(dify_apps, dify_config, dify_events, langfuse, charges, dead_letters, consumption),
     *(credentials, usage_reports),

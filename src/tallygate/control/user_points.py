@@ -86,7 +86,7 @@ def routes(parts: Parts) -> APIRouter:
         now_ms = parts.database.system_clock_ms()
         async with parts.database.reading() as tx:
             recent, version = await asked.recent_and_book(tx, user_id)
-            prices = await shelf.read(tx, version, now_ms)
+            prices = await shelf.read(tx, now_ms, version)
             if not recent:
                 await _funds(tx, user_id, now_ms)
         return bodies.answer(_estimate(prices, model, tokens_in, tokens_out, recent, now_ms))
@@ -101,7 +101,7 @@ def routes(parts: Parts) -> APIRouter:
         async with parts.database.reading() as tx:
             found, version = await asked.find_funds_and_book(tx, user_id, now_ms)
             funds = _there(found)
-            prices = await shelf.read(tx, version, now_ms)
+            prices = await shelf.read(tx, now_ms, version)
         price, rate = find_price(prices, body.model, now_ms)
         micros = cost_micros(price, rate, body.input_tokens, body.output_tokens)
         return bodies.answer(_judged(funds, micros))

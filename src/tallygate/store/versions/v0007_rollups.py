@@ -12,7 +12,8 @@ big = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 SUMS = (
     *("uses", "requests", "refused", "client_errors", "server_errors", "failures"),
-    *("input_tokens", "output_tokens", "cached_tokens", "charge_micros", "duration_ms", "last_ms"),
+    *("input_tokens", "output_tokens", "cached_tokens", "charge_micros"),
+    *("timed", "duration_ms", "last_ms"),
 )
 
 
