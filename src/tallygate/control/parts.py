@@ -57,6 +57,7 @@ class Parts:
     page_events: GuessBudget = field(default_factory=_page_events)
     dify_in_pages: bool = False
     browser_trust: Trust = Trust.HINT
+    notice_language: str = "en"  # of users who have not chosen one
 
     def __repr__(self) -> str:
         return f"<Parts of {self.node_name}>"  # the master key stays unseen

@@ -128,6 +128,7 @@ def parts_of(
         console_host=settings.console_host,
         dify_in_pages=settings.dify_in_pages,
         browser_trust=Trust(settings.dify_browser_trust),
+        notice_language=settings.notice_language,
     )
 
 
