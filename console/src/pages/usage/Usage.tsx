@@ -20,6 +20,7 @@ import { Tops } from './Tops';
 import { Totals } from './Totals';
 import { Trend } from './Trend';
 import { UnusedTokens } from './UnusedTokens';
+import './usage.css';
 
 const EVERY_MS = 5_000;
 
