@@ -77,16 +77,22 @@ function Row({ name, first }: { readonly name: number } & Props) {
   );
 }
 
+interface WordsProps {
+  readonly of: readonly LimitRow[];
+  /** A route's say of whom they are, too. */
+  readonly withPer?: boolean;
+}
+
 /** The limits of a row in a table, in words. */
-export function LimitWords({ of: limits }: { readonly of: readonly LimitRow[] }) {
+export function LimitWords({ of: limits, withPer = false }: WordsProps) {
   const t = useTexts(limitTexts);
   if (limits.length === 0) return <span className="muted">{t.none}</span>;
   return (
     <ul className="plain-words">
       {limits.map((limit, index) => (
         <li key={index}>
-          {limit.amount === null ? t.uncounted : limit.amount} {t[limit.dimension]} /{' '}
-          {t[limit.span]}
+          {limit.amount ?? t.uncounted} {t[limit.dimension]} / {t[limit.span]}
+          {withPer ? ` · ${t[limit.per]}` : null}
         </li>
       ))}
     </ul>
