@@ -70,8 +70,9 @@ def _driven(options: Options, running: gate.Gate, folder: Path, store: "Store", 
     groups = running.groups()
     everyone = [pid for pids in groups.values() for pid in pids]
     wanted = options.uses if size > 1 else options.uses // 10
+    cold = store.logged()
     warm = _wrk(running.port, folder, WARM_UP_S, size)
-    store.wait_for(warm.requests * size)
+    store.wait_for(cold + warm.requests * size)
     wait_until_quiet(everyone)
     before, had = CpuReading.take(groups), store.logged()
     seconds = options.seconds_for(wanted, warm.per_second * size)
@@ -155,10 +156,10 @@ class Store:
         """What is counted as logged is there, row for row, and every token was used."""
 
         async def run(db: Database) -> tuple[int, int, int]:
-            async with db.reading() as tx:
-                count = sa.select(sa.func.count(), sa.func.count(usage.c.key_id.distinct()))
+            count = sa.select(sa.func.count(), sa.func.count(usage.c.key_id.distinct()))
+            async with db.reading() as tx:  # one state of both
                 rows, used = (await tx.execute(count.select_from(usage))).one()
-            return await _logged(db), int(rows), int(used)
+                return int(await tx.scalar(_LOGGED) or 0), int(rows), int(used)
 
         logged, rows, used = self._with(run)
         if logged != rows or used != TOKENS:
@@ -178,7 +179,9 @@ class Store:
         return asyncio.run(opened())
 
 
+_LOGGED = sa.select(sa.func.sum(usage_intake.c.counted)).where(usage_intake.c.kind == LOGGED)
+
+
 async def _logged(db: Database) -> int:
-    query = sa.select(sa.func.sum(usage_intake.c.counted)).where(usage_intake.c.kind == LOGGED)
     async with db.reading() as tx:
-        return int(await tx.scalar(query) or 0)
+        return int(await tx.scalar(_LOGGED) or 0)

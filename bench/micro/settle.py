@@ -4,6 +4,7 @@ One figure is not enough: how much the way to the store's thread and back costs 
 batches, and what an entry itself costs in large ones.
 """
 
+import hashlib
 import tempfile
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ from bench.micro.journal import entry
 from tallygate.core.entry import Entry, Use
 from tallygate.core.limits import Dimension
 from tallygate.core.ports import Ask
+from tallygate.core.usage_report import ReportedUse, UsageReport, event_of
 from tallygate.core.windows import Span
 from tallygate.store import keys, leases, limits, nodes, settle
 from tallygate.store.database import Database
@@ -21,6 +23,7 @@ from tallygate.store.migrations import migrate
 
 BATCHES = 40
 SIZES = (1, 16, 256)  # entries in a batch
+USES = 256  # in a report
 KEYS = 20
 NOW_MS = 1_732_147_200_123
 WINDOW_S = 1_732_147_200
@@ -41,6 +44,10 @@ def main() -> None:
     for size in SIZES:
         spent_us = min(uvloop.run(measure(size)) for _ in range(REPEATS))
         print(f"{spent_us:>10,.1f} µs of CPU an entry  settle: {BATCHES} batches of {size}")
+    spent_us = min(uvloop.run(measure_reports()) for _ in range(REPEATS))
+    print(
+        f"{spent_us:>10,.1f} µs of CPU a use  settle: {BATCHES} reports of {USES}, each use named"
+    )
 
 
 async def measure(size: int) -> float:
@@ -57,6 +64,42 @@ async def measure(size: int) -> float:
         spent_s = time.process_time() - before_s
         await database.close()
     return spent_s / (BATCHES * size) * 1e6
+
+
+async def measure_reports() -> float:
+    """Reported uses, each to be remembered by its event; nothing is summed up meanwhile."""
+    with tempfile.TemporaryDirectory(prefix="tallygate-micro-") as folder:
+        database = Database(f"sqlite:///{Path(folder) / 'tallygate.db'}")
+        await database.open()
+        await migrate(database)
+        boot_id, held = await furnish(database)
+        tokens = [hashlib.sha256(str(key_id).encode()).digest() for key_id, _ in held]
+        async with database.writing() as tx:
+            for token, (key_id, _) in zip(tokens, held, strict=True):
+                await keys.add_secret(
+                    tx, key_id, key_hash=token, masked="", sealed=None, now_ms=NOW_MS
+                )
+        reports = [report_of(tokens, number) for number in range(BATCHES + 1)]
+        spent_s = 0.0
+        for number, one in enumerate(reports):
+            before_s = time.process_time()
+            async with database.writing() as tx:
+                place = (0, number), (0, number + 1)
+                await settle.settle(tx, boot_id, *place, [], NOW_MS, [one])
+            spent_s += time.process_time() - before_s if number else 0.0
+        await database.close()
+    return spent_s / (BATCHES * USES) * 1e6
+
+
+def report_of(tokens: list[bytes], number: int) -> UsageReport:
+    uses = [
+        ReportedUse(
+            *(tokens[one % len(tokens)], "/api/orders", NOW_MS, "203.0.113.7", "n8n/1.64.0"),
+            *(200, 12, event_of(f"{number}-{one}")),
+        )
+        for one in range(USES)
+    ]
+    return UsageReport(f"req_{number:x}", 0, uses)
 
 
 async def furnish(database: Database) -> tuple[int, list[tuple[int, list[Place]]]]:
