@@ -6,7 +6,7 @@ import type { Browser } from 'playwright-core';
 import { enter, launch, type Look, settled, visit } from './browser.ts';
 import { registeredPages } from './pages.ts';
 import { makePeople, signInAs } from './people.ts';
-import { seed } from './seed.ts';
+import { history, seed } from './seed.ts';
 import { Server } from './server.ts';
 
 const [folder = 'screens', ...names] = process.argv.slice(2);
@@ -40,6 +40,7 @@ const browser = await launch();
 try {
   await makePeople(server);
   await seed(server);
+  await history(server);
   for (const theme of THEMES) {
     for (const language of LANGUAGES) {
       for (const isPhone of [false, true]) {

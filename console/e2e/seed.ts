@@ -25,3 +25,33 @@ export async function seed(server: Server): Promise<void> {
   }
   await server.call('PATCH', `/api/keys/${keys[3]?.id ?? ''}`, { is_active: false });
 }
+
+const HOUR_MS = 3_600_000;
+const BATCH = 500;
+const ROUTES = ['/api/orders', '/api/invoices', '/api/search'];
+
+/** A week of uses by automations, more by day than by night, for charts to show. */
+export async function history(server: Server): Promise<void> {
+  const { items } = (await server.call('GET', '/api/tokens')) as {
+    items: { token_hash: string }[];
+  };
+  const now = Date.now();
+  const uses = [];
+  for (let hours = 1; hours < 7 * 24; hours += 1) {
+    const at = now - hours * HOUR_MS;
+    const wave = Math.sin(((new Date(at).getUTCHours() - 8) / 24) * 2 * Math.PI);
+    const count = Math.round(3 + 3 * wave + (hours % 5));
+    for (let index = 0; index < count; index += 1) {
+      uses.push({
+        token_hash: items[(hours + index) % items.length]?.token_hash ?? '',
+        route: ROUTES[index % ROUTES.length] ?? '',
+        timestamp: at - index * 1000,
+        response_status: (hours + index) % 23 === 0 ? 502 : 200,
+        response_time_ms: 40 + ((hours * 7 + index * 13) % 160),
+      });
+    }
+  }
+  for (let from = 0; from < uses.length; from += BATCH) {
+    await server.call('POST', '/api/usage-log', uses.slice(from, from + BATCH));
+  }
+}

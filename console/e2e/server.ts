@@ -28,7 +28,12 @@ export class Server {
     const data = await mkdtemp(join(tmpdir(), 'tallygate-e2e-'));
     const child = spawn(PYTHON, ['-c', SERVE, 'serve', '--port', '0', '--workers', '1'], {
       cwd: data,
-      env: { ...process.env, TALLYGATE_DATA: data, ADMIN_TOKEN, ...settings },
+      env: {
+        ...process.env,
+        TALLYGATE_DATA: data,
+        ADMIN_TOKEN,
+        ...settings,
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     try {

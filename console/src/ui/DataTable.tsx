@@ -146,7 +146,14 @@ function Rows<T extends object>(props: RowsProps<T>) {
         onChange={(_pages, _filters, sorter) => {
           props.onState(changed(props.state, { sort: sortOf(sorter) }));
         }}
-        {...(expanded ? { expandable: { expandedRowRender: expanded } } : {})}
+        {...(expanded
+          ? {
+              expandable: {
+                expandedRowRender: expanded,
+                columnTitle: <span className="unseen">{t.more}</span>,
+              },
+            }
+          : {})}
         {...(props.bulk
           ? {
               rowSelection: {

@@ -32,3 +32,12 @@ export function formatDuration(ms: number, language: string): string {
     maximumFractionDigits: isLong ? 2 : 0,
   }).format(isLong ? ms / 1000 : ms);
 }
+
+/** `0.126` → `+12.6%`: how much more, or less. */
+export function formatChange(value: number, language: string): string {
+  return new Intl.NumberFormat(language, {
+    style: 'percent',
+    maximumFractionDigits: 1,
+    signDisplay: 'exceptZero',
+  }).format(value);
+}

@@ -17,7 +17,14 @@ export function Hours({ points }: { readonly points: Points }) {
   const option = useMemo(
     () => ({
       tooltip: { trigger: 'axis' },
-      legend: { data: [t.ok, t.failed] },
+      legend: {
+        data: [t.ok, t.failed],
+        top: 0,
+        right: 0,
+        left: 'auto',
+        itemHeight: 9,
+        itemWidth: 9,
+      },
       xAxis: { type: 'category', data: points.map((point) => hourOf(point.label)) },
       yAxis: { type: 'value', minInterval: 1, axisLabel: { formatter: shortIn(language) } },
       series: [
@@ -48,7 +55,7 @@ export function Days({ points }: { readonly points: Points }) {
   const option = useMemo(
     () => ({
       tooltip: { trigger: 'axis' },
-      xAxis: { type: 'category', data: points.map((point) => point.label) },
+      xAxis: { type: 'category', data: points.map((point) => dayOf(point.label)) },
       yAxis: { type: 'value', minInterval: 1, axisLabel: { formatter: shortIn(language) } },
       series: [
         {
@@ -67,6 +74,11 @@ export function Days({ points }: { readonly points: Points }) {
 
 /** `2026-02-11 08:00` → `08:00`, whatever stands before the hour. */
 function hourOf(label: string): string {
+  return label.slice(-5);
+}
+
+/** `2026-02-11` → `02-11`: the year says nothing in a week. */
+function dayOf(label: string): string {
   return label.slice(-5);
 }
 

@@ -2,7 +2,13 @@
 
 import type { Schemas } from '../../api/client';
 import { useLanguage, useTexts } from '../../i18n/language';
-import { formatCount, formatDuration, formatShare, formatShort } from '../../ui/numbers';
+import {
+  formatChange,
+  formatCount,
+  formatDuration,
+  formatShare,
+  formatShort,
+} from '../../ui/numbers';
 import { Points } from '../../ui/Points';
 import { formatMicros } from '../../ui/points';
 import { Tile, Tiles } from '../../ui/Tile';
@@ -23,7 +29,7 @@ export function TodayTiles({ of: data }: { readonly of: Schemas['Overview'] }) {
         value={formatCount(today.uses, language)}
         note={
           yesterday.uses
-            ? t.sinceYesterday(formatShare(today.uses / yesterday.uses - 1, language))
+            ? t.sinceYesterday(formatChange(today.uses / yesterday.uses - 1, language))
             : t.noneYesterday
         }
       />
