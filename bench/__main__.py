@@ -18,6 +18,7 @@ from bench.load import (
     nginx,
     paid,
     plain,
+    questions,
     report,
     routes,
     streams,
@@ -41,6 +42,7 @@ ROWS: dict[str, Callable[[Options, Path], dict[str, Any]]] = {
     "webhook": webhook.measure,
     "usage-log": usage_log.measure,
     "ledger": ledger.measure,
+    "questions": questions.measure,
     "usage": usage.measure,
 }
 

@@ -19,7 +19,8 @@ class Options:
     latency_requests: int = 10_000  # per target, over all rounds
     latency_rounds: int = 5
     streams_open: int = 2_000
-    charges: int = 1_000_000  # in the ledger that is verified
+    charges: int = 1_000_000  # in the ledger that is verified, or asked about
+    questions: int = 5_000  # of each kind
     usage_rows: int = 10_000_000  # of each store, summed up and asked about
     growth_requests: int = 200_000  # `--full`: a million
 

@@ -48,6 +48,7 @@ def as_markdown(result: Result) -> str:
         *webhook_table(result),
         *usage_log_table(result),
         *ledger_table(result),
+        *questions_table(result),
         *usage_table(result),
         *keeper_table(result),
     ]
@@ -222,4 +223,17 @@ def ledger_table(result: Result) -> Iterator[str]:
     yield "|---|--:|--:|--:|---|"
     figures = f"{row['charges']:,} | {row['verified_s']} | {VERIFY_S_BAR}"
     yield f"| a store of {row['store_mb']} MB | {figures} | {row['said']} |"
+    yield ""
+
+
+def questions_table(result: Result) -> Iterator[str]:
+    if "questions" not in result:
+        return
+    row = result["questions"]
+    yield "| asked 500 times a second | p50 ms | p99 ms | bar | gateway µs | control µs |"
+    yield "|---|--:|--:|--:|--:|--:|"
+    for name in ("estimate", "check_balance"):
+        one = row[name]
+        figures = (one["p50_ms"], one["p99_ms"], 5, one["gateway_us"], one["control_us"])
+        yield f"| {name}, {row['charges']:,} charges | {' | '.join(map(str, figures))} |"
     yield ""

@@ -185,7 +185,7 @@ function askedOf(request: Request): Asked {
   const { url, method, headers } = request;
   return {
     method,
-    host: headers.get('host') ?? '',
+    host: headers.get('host') ?? new URL(url).host,
     target: url.slice(url.indexOf('/', url.indexOf('://') + 3)),
     apiKey: headers.get('x-api-key') ?? '',
     authorization: headers.get('authorization') ?? '',

@@ -56,8 +56,10 @@ def test_it_is_published_without_a_server(
         status, out, _ = shell.run("edge", "publish")
         assert (status, "answered 503" in out) == (1, True)
         assert shell.run("edge", "status")[0] == 1
+        assert "warn  edge" in shell.run("doctor")[1]
         done = shell.json("edge", "publish", "--reconcile")
         assert isinstance(done, dict)
         assert (done["state"], done["namespace_id"], done["entries"]) == ("current", NAMESPACE, 2)
         assert shell.run("edge", "status")[0] == 0
+        assert "ok    edge         current: 2 entries, 0 wait" in shell.run("doctor")[1]
         assert edge.token_name(hash_key(token.encode())) in cloudflare.values

@@ -28,6 +28,7 @@ _NEVER_TO_A_GATEWAY = frozenset(
         "edge_secret",
         "master_key",
         "master_key_old",
+        "mail_url",
         "notify_urls",
         "notify_webhook_secret",
         "notify_webhook_url",

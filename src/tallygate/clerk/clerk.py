@@ -29,7 +29,7 @@ from tallygate.clerk.keeper_starts import KeeperStarts
 from tallygate.clerk.leases import Counter, Leases
 from tallygate.clerk.lives import Life
 from tallygate.clerk.lookups import LookUps
-from tallygate.clerk.notice_channels import channels_of
+from tallygate.clerk.notice_mail import all_channels
 from tallygate.clerk.notices import Notifier
 from tallygate.clerk.options import Options
 from tallygate.clerk.peers import Peer, Peers
@@ -88,9 +88,7 @@ class Clerk:
             self.db, self.clock, options, self.writer, self.settler, self._prepare_barrier
         )
         self.expiries = Expiries(self.db, self.clock, self.writer, options)
-        self.notices = Notifier(
-            self.db, self.clock, self.writer, channels_of(options, self.db.system_clock_ms)
-        )
+        self.notices = Notifier(self.db, self.clock, self.writer, all_channels(options, self.db))
         self.roller = Roller(self.db, self.clock, self.writer, options)
         self.keepers = KeeperStarts(self.db, self.clock, options, self.writer)
         self.edge = EdgePublisher(self.db, self.clock, self.writer, options)

@@ -39,6 +39,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     notify_urls: str | None = None
     notify_webhook_url: str | None = None
     notify_webhook_secret: str | None = None
+    mail_url: str | None = None
+    notice_language: str = "en"
     charge_micros_max: int = 1_000_000_000_000
     dify_overdraft: str = "reject"
     dify_max_age_days: int = 30

@@ -152,7 +152,7 @@ def _moment(asked: Asked, start_s: int) -> dict[str, Any]:  # texts
 
 
 async def heatmap(asked: Asked) -> Heatmap:
-    rows = await sums(asked.tx, asked.reach, asked.window, asked.filter, Per.HOUR)
+    rows = await sums(asked.tx, asked.reach, asked.window, asked.filter, Per.HOUR, names=("uses",))
     cells = [[0] * 24 for _ in range(7)]
     zone = zone_of(asked.zone)
     for (start_s,), row in rows.items():

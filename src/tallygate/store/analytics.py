@@ -29,6 +29,7 @@ from tallygate.store.rollup_schema import (
 )
 from tallygate.store.schema import api_key, usage
 
+EVERY_SUM = (*SUMS, "last_ms")
 TAIL_ROWS_MAX = 300_000  # after a start over a large store the sums have to catch up first
 
 Place = tuple[Any, ...]  # the values of what was asked by: texts and integers
@@ -107,11 +108,18 @@ async def sums(
     window: Window,
     wanted: Filter,
     *pers: Per,
+    names: Sequence[str] = EVERY_SUM,
     with_durations: bool = False,
 ) -> dict[Place, Row]:
-    """A row of sums for each place that was used; (): everything, if anything was."""
+    """A row of sums for each place that was used; (): everything, if anything was.
+
+    `names`: the first of SUMS are enough, the others may be 0.
+    """
+    assert tuple(names) == EVERY_SUM[: len(names)] and not (with_durations and names != EVERY_SUM)
     total: dict[Place, Row] = {}
-    query, is_of_hours = _of_tables(found, window, wanted, pers, with_durations=with_durations)
+    query, is_of_hours = _of_tables(
+        found, window, wanted, pers, names=names, with_durations=with_durations
+    )
     for row in await tx.execute(query):
         place = tuple(row[: len(pers)])
         if is_of_hours and Per.DAY in pers:
@@ -184,7 +192,7 @@ def _of_tables(
     wanted: Filter,
     pers: Sequence[Per],
     *,
-    names: Sequence[str] = (*SUMS, "last_ms"),
+    names: Sequence[str] = EVERY_SUM,
     with_durations: bool = False,
 ) -> tuple[sa.Select[Any], bool]:
     """The query, and whether it reads hours."""

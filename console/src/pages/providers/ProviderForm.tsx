@@ -49,12 +49,14 @@ export function ProviderForm({ edited, onClose, onSaved }: Props) {
       <Form.Item name="models" label={t.models} extra={t.modelsHint}>
         <Select mode="tags" open={false} suffixIcon={null} tokenSeparators={[' ', ',']} />
       </Form.Item>
-      <Form.Item name="priority" label={t.priority} extra={t.priorityHint}>
-        <InputNumber min={0} max={1_000_000} precision={0} style={{ width: '100%' }} />
-      </Form.Item>
-      <Form.Item name="weight" label={t.weight} extra={t.weightHint}>
-        <InputNumber min={1} max={1_000_000} precision={0} style={{ width: '100%' }} />
-      </Form.Item>
+      <div className="form-grid">
+        <Form.Item name="priority" label={t.priority} extra={t.priorityHint}>
+          <InputNumber min={0} max={1_000_000} precision={0} style={{ width: '100%' }} />
+        </Form.Item>
+        <Form.Item name="weight" label={t.weight} extra={t.weightHint}>
+          <InputNumber min={1} max={1_000_000} precision={0} style={{ width: '100%' }} />
+        </Form.Item>
+      </div>
     </FormDialog>
   );
 }
@@ -64,7 +66,7 @@ function Identity() {
   const t = useTexts(providerTexts);
   const form = Form.useFormInstance<Values>();
   return (
-    <>
+    <div className="form-grid">
       <Form.Item label={t.preset} extra={t.presetHint} htmlFor="preset">
         <Select
           id="preset"
@@ -86,7 +88,7 @@ function Identity() {
       >
         <Input maxLength={64} />
       </Form.Item>
-    </>
+    </div>
   );
 }
 
