@@ -71,9 +71,16 @@ export function useChargeColumns(withUser: boolean): readonly Column<Charge>[] {
       key: 'received_at',
       title: t.when,
       csv: (charge) => charge.received_at,
-      render: (charge) => <Time at={charge.received_at} withSeconds />,
+      render: (charge) => <Time at={charge.received_at} />,
     },
     ...(withUser ? [user] : []),
+    {
+      key: 'points',
+      title: t.points,
+      isNumber: true,
+      csv: (charge) => plainPoints(charge.points_micros),
+      render: (charge) => <Points micros={charge.points_micros} />,
+    },
     {
       key: 'model',
       title: t.model,
@@ -95,13 +102,6 @@ export function useChargeColumns(withUser: boolean): readonly Column<Charge>[] {
           </small>
         </span>
       ),
-    },
-    {
-      key: 'points',
-      title: t.points,
-      isNumber: true,
-      csv: (charge) => plainPoints(charge.points_micros),
-      render: (charge) => <Points micros={charge.points_micros} />,
     },
     {
       key: 'refunded',

@@ -100,7 +100,11 @@ function useColumns(): readonly Column<Model>[] {
       render: (model) => (
         <span className="cell-two">
           <strong>{model.model_name}</strong>
-          {model.aliases.length > 0 ? <small>{model.aliases.join(', ')}</small> : null}
+          {model.aliases.length > 0 ? (
+            <small className="clipped" title={model.aliases.join(', ')}>
+              {model.aliases.join(', ')}
+            </small>
+          ) : null}
         </span>
       ),
     },

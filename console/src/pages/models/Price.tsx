@@ -22,7 +22,7 @@ export function usePriceColumns<T extends Priced>(): readonly Column<T>[] {
     render: (model) => {
       const value = model[key];
       return value === null ? (
-        <span className="muted">{t.cacheHint}</span>
+        <span className="muted">{t.asInput}</span>
       ) : (
         <span className="number">{value}</span>
       );

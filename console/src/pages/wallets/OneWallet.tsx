@@ -109,19 +109,35 @@ function Figures({ of: wallet }: { readonly of: Wallet }) {
     <Tiles>
       <Tile
         label={t.balance}
-        value={<Points micros={wallet.balance_micros} />}
+        value={<Points micros={wallet.balance_micros} digits={2} />}
         note={`${t.balanceNote} · ${warning}`}
         tone={isDebt ? 'bad' : 'plain'}
       />
-      <Tile label={t.free} value={<Points micros={wallet.free_micros} />} note={t.freeNote} />
-      <Tile label={t.held} value={<Points micros={wallet.held_micros} />} note={t.heldNote} />
-      <Tile label={t.leased} value={<Points micros={wallet.leased_micros} />} note={t.leasedNote} />
+      <Tile
+        label={t.free}
+        value={<Points micros={wallet.free_micros} digits={2} />}
+        note={t.freeNote}
+      />
+      <Tile
+        label={t.held}
+        value={<Points micros={wallet.held_micros} digits={2} />}
+        note={t.heldNote}
+      />
+      <Tile
+        label={t.leased}
+        value={<Points micros={wallet.leased_micros} digits={2} />}
+        note={t.leasedNote}
+      />
       <Tile
         label={t.granted}
-        value={<Points micros={wallet.granted_micros} />}
+        value={<Points micros={wallet.granted_micros} digits={2} />}
         note={t.grantedNote}
       />
-      <Tile label={t.floor} value={<Points micros={wallet.floor_micros} />} note={t.floorNote} />
+      <Tile
+        label={t.floor}
+        value={<Points micros={wallet.floor_micros} digits={2} />}
+        note={t.floorNote}
+      />
     </Tiles>
   );
 }
