@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.load import (
+    anomalies,
     keeper,
     latency,
     ledger,
@@ -38,6 +39,7 @@ ROWS: dict[str, Callable[[Options, Path], dict[str, Any]]] = {
     "routes": routes.measure,
     "webhook": webhook.measure,
     "ledger": ledger.measure,
+    "anomalies": anomalies.measure,
 }
 
 

@@ -14,6 +14,7 @@ CHARGES_BAR, FLOOR_BAR = 2_000, 5.0
 IDLE_MB_BAR, STREAMS_MB_BAR = 60, 120
 VERIFY_S_BAR = 60
 KEEPER_MB_BAR = 100
+FOUND_BAR, FALSE_ALARMS_BAR = 95, 1
 
 Result = dict[str, Any]
 
@@ -46,8 +47,25 @@ def as_markdown(result: Result) -> str:
         *webhook_table(result),
         *ledger_table(result),
         *keeper_table(result),
+        *anomalies_table(result),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def anomalies_table(result: Result) -> Iterator[str]:
+    if "anomalies" not in result:
+        return
+    row = result["anomalies"]
+    yield f"| anomalies, {row['weeks']} weeks of each token | of | measured | bar |"
+    yield "|---|--:|--:|--:|"
+    for kind, one in row["kinds"].items():
+        yield f"| found: {kind} | {one['injected']} | {one['found_percent']} % | |"
+    yield f"| found, all kinds | {row['injected']} | {row['found_percent']} % | ≥ {FOUND_BAR} % |"
+    yield (
+        f"| false alarms per 100 token-weeks | {row['token_weeks']:,} | "
+        f"{row['false_alarms_per_100_token_weeks']} | ≤ {FALSE_ALARMS_BAR} |"
+    )
+    yield ""
 
 
 def keeper_table(result: Result) -> Iterator[str]:

@@ -9,6 +9,7 @@ from alembic.migration import MigrationContext
 
 from tallygate.core.errors import StoreRefused
 from tallygate.store import (
+    anomaly_schema,
     keeper_schema,
     money_schema,
     people_schema,
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.anyio
 # Who is imported is in the metadata.
 ALL = (
     schema,
+    anomaly_schema,
     people_schema,
     money_schema,
     keeper_schema,

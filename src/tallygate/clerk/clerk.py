@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from tallygate.clerk import figures
+from tallygate.clerk.anomalies import Anomalies
 from tallygate.clerk.barrier import Barrier
 from tallygate.clerk.billing import Billing
 from tallygate.clerk.book import BookKeeper
@@ -55,7 +56,7 @@ BEAT_S = 1.0
 PRICES_TIMEOUT_MS = 3_000
 PARTS = (
     *("recovery", "feed", "leases", "lookups", "providers", "book", "claims"),
-    *("upkeep", "expiries", "notices", "billing", "dify", "keepers", "roller"),
+    *("upkeep", "expiries", "notices", "billing", "dify", "keepers", "roller", "anomalies"),
 )
 
 log = structlog.get_logger("tallygate.clerk")
@@ -90,6 +91,7 @@ class Clerk:
             self.db, self.clock, self.writer, channels_of(options, self.db.system_clock_ms)
         )
         self.roller = Roller(self.db, self.clock, self.writer, options)
+        self.anomalies = Anomalies(self.db, self.clock, self.writer, options)
         self.keepers = KeeperStarts(self.db, self.clock, options, self.writer)
         self.upkeep = Upkeep(options, self.writer, self.settler, self.db.system_clock_ms)
         self.leases = Leases(

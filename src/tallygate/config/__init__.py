@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from tallygate.config.accounts import AccountSettings
+from tallygate.config.anomalies import AnomalySettings
 from tallygate.config.billing import BillingSettings
 from tallygate.config.dify import DifySettings
 from tallygate.config.notices import NoticeSettings
@@ -38,7 +39,9 @@ def _named(*names: str) -> AliasChoices:
     return AliasChoices(*names)
 
 
-class Settings(AccountSettings, BillingSettings, DifySettings, NoticeSettings, UsageSettings):
+class Settings(
+    AccountSettings, AnomalySettings, BillingSettings, DifySettings, NoticeSettings, UsageSettings
+):
     """Everything an operator can set."""
 
     model_config = ConfigDict(
