@@ -19,9 +19,12 @@ from bench.load import (
     nginx,
     paid,
     plain,
+    questions,
     report,
     routes,
     streams,
+    usage,
+    usage_log,
     webhook,
 )
 from bench.load.options import Options
@@ -38,8 +41,11 @@ ROWS: dict[str, Callable[[Options, Path], dict[str, Any]]] = {
     "keeper": keeper.measure,
     "routes": routes.measure,
     "webhook": webhook.measure,
+    "usage-log": usage_log.measure,
     "ledger": ledger.measure,
     "anomalies": anomalies.measure,
+    "questions": questions.measure,
+    "usage": usage.measure,
 }
 
 
@@ -62,7 +68,9 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", help=", ".join([*ROWS, "micro"]))
     parser.add_argument("--workers", type=int, help="of Tallygate and of nginx alike")
     parser.add_argument("--requests", type=int, help="per measurement of ordinary answers")
+    parser.add_argument("--uses", type=int, help="reported in batches, of each store")
     parser.add_argument("--charges", type=int, help="in the ledger that is verified")
+    parser.add_argument("--usage-rows", type=int, help="of usage, in each store")
     parser.add_argument("--full", action="store_true", help="a million requests for memory")
     parser.add_argument("--dry", action="store_true", help="write nothing under bench/results")
     parser.add_argument("--only", default="", help="of micro: names that contain this")
@@ -75,8 +83,12 @@ def options_of(arguments: argparse.Namespace) -> Options:
         options = dataclasses.replace(options, workers=arguments.workers)
     if arguments.requests:
         options = dataclasses.replace(options, requests=arguments.requests)
+    if arguments.uses:
+        options = dataclasses.replace(options, uses=arguments.uses)
     if arguments.charges:
         options = dataclasses.replace(options, charges=arguments.charges)
+    if arguments.usage_rows:
+        options = dataclasses.replace(options, usage_rows=arguments.usage_rows)
     if arguments.full:
         options = dataclasses.replace(options, growth_requests=1_000_000, seconds_max=300)
     return options

@@ -52,7 +52,7 @@ def running(
     certificates: Certificates | None = None,
     **settings: str,
 ) -> Iterator[Gate]:
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     data, port = folder / "data", free_port()
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TALLYGATE_")}
     env = {

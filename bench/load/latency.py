@@ -6,7 +6,9 @@ and through Tallygate take turns within one run, so that a busy machine disturbs
 """
 
 import asyncio
+import itertools
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter  # uvloop's own clock counts whole milliseconds
@@ -80,7 +82,10 @@ def length_of(head: bytes) -> int:
     return int(lowered[start + 17 :].split(b"\r\n", 1)[0])
 
 
-async def call_at_rate(port: int, request: bytes, requests: int) -> Times:
+async def call_at_rate(
+    port: int, asked: Sequence[bytes], requests: int, per_second: int = PER_SECOND
+) -> Times:
+    """`asked` in turn, as often as it takes."""
     loop = asyncio.get_running_loop()
     times = Times()
     free: deque[Caller] = deque()
@@ -90,16 +95,17 @@ async def call_at_rate(port: int, request: bytes, requests: int) -> Times:
     ]
     start_s = perf_counter()
     waiting: deque[float] = deque()
+    turn = itertools.cycle(asked)
     sent = 0
     while len(times.durations) < requests:
-        due = min(requests, int((perf_counter() - start_s) * PER_SECOND))
+        due = min(requests, int((perf_counter() - start_s) * per_second))
         while sent < due:
             waiting.append(perf_counter())
             sent += 1
         times.waited += max(0, len(waiting) - len(free))
         while waiting and free:
-            free.popleft().call(request, waiting.popleft())
-        if perf_counter() - start_s > requests / PER_SECOND + 30:
+            free.popleft().call(next(turn), waiting.popleft())
+        if perf_counter() - start_s > requests / per_second + 30:
             raise BenchFailed("the requests were not answered in time")
         await asyncio.sleep(0.001)
     failures = [caller.failure for _, caller in made if caller.failure]
@@ -121,10 +127,10 @@ def measure(options: Options, folder: Path) -> Row:
         request = request_bytes(running.key)
         each = options.latency_requests // options.latency_rounds
         for port in targets.values():
-            uvloop.run(call_at_rate(port, request, WARM_UP_REQUESTS))
+            uvloop.run(call_at_rate(port, [request], WARM_UP_REQUESTS))
         for _ in range(options.latency_rounds):
             for name, port in targets.items():
-                rounds[name].append(uvloop.run(call_at_rate(port, request, each)))
+                rounds[name].append(uvloop.run(call_at_rate(port, [request], each)))
     return _summed_up(rounds)
 
 

@@ -33,9 +33,8 @@ RATE = Rate(900_001, 10_000_000_000)
 
 def measure(options: Options, folder: Path) -> dict[str, Any]:
     path = folder / "tallygate.db"
-    asyncio.run(_make_store(path))
     started_s = time.monotonic()
-    _fill(path, options.charges)
+    fill(path, options.charges)
     filled_s = time.monotonic() - started_s
     started_s = time.monotonic()
     said = _verify(folder, 0)
@@ -59,7 +58,9 @@ async def _make_store(path: Path) -> None:
     await database.close()
 
 
-def _fill(path: Path, charges: int) -> None:
+def fill(path: Path, charges: int) -> None:
+    """A store with so many charges and an entry for each."""
+    asyncio.run(_make_store(path))
     with sqlite3.connect(path) as store:
         store.execute("PRAGMA synchronous = OFF")
         _insert(store, "account", _accounts())

@@ -13,12 +13,15 @@ class Options:
     seconds_max: int = 120  # per measurement, whatever the count
     events: int = 30_000  # delivered to the webhook, of each store
     floor_rows: int = 20_000
+    uses: int = 500_000  # reported in batches, of each store; a tenth of them singly
     transfers: int = 12  # of 100 MB each way, over all rounds
     stream_rounds: int = 6  # × 32 streams × 200 chunks
     latency_requests: int = 10_000  # per target, over all rounds
     latency_rounds: int = 5
     streams_open: int = 2_000
-    charges: int = 1_000_000  # in the ledger that is verified
+    charges: int = 1_000_000  # in the ledger that is verified, or asked about
+    questions: int = 5_000  # of each kind
+    usage_rows: int = 10_000_000  # of each store, summed up and asked about
     growth_requests: int = 200_000  # `--full`: a million
 
     credentials: int = 10_000

@@ -11,10 +11,12 @@ TRANSFER_BAR = 2.0
 ADDED_P50_MS_BAR, ADDED_P99_MS_BAR = 0.5, 3.0
 PAID_PERCENT_BAR = 10
 CHARGES_BAR, FLOOR_BAR = 2_000, 5.0
+USES_BAR, SETTLED_BAR = 20_000, 20_000
 IDLE_MB_BAR, STREAMS_MB_BAR = 60, 120
 VERIFY_S_BAR = 60
 KEEPER_MB_BAR = 100
 FOUND_BAR, FALSE_ALARMS_BAR = 95, 1
+ANSWER_MS_BAR = 100
 
 Result = dict[str, Any]
 
@@ -45,7 +47,10 @@ def as_markdown(result: Result) -> str:
         *memory_table(result),
         *routes_table(result),
         *webhook_table(result),
+        *usage_log_table(result),
         *ledger_table(result),
+        *questions_table(result),
+        *usage_table(result),
         *keeper_table(result),
         *anomalies_table(result),
     ]
@@ -65,6 +70,22 @@ def anomalies_table(result: Result) -> Iterator[str]:
         f"| false alarms per 100 token-weeks | {row['token_weeks']:,} | "
         f"{row['false_alarms_per_100_token_weeks']} | ≤ {FALSE_ALARMS_BAR} |"
     )
+    yield ""
+
+
+def usage_table(result: Result) -> Iterator[str]:
+    if "usage" not in result:
+        return
+    row = result["usage"]
+    names = list(row)
+    yield f"| usage | {' | '.join(names)} | bar |"
+    yield f"|---|{'--:|' * (len(names) + 1)}"
+    for what in ("rows", "summed_per_s", "cpu_us", "rollup_hour", "rollup_day"):
+        yield f"| {what} | {' | '.join(f'{row[name][what]:,}' for name in names)} | |"
+    for question in row[names[0]]["ms"]:
+        both = ((row[name]["ms"][question], row[name]["slowest_ms"][question]) for name in names)
+        figures = " | ".join(f"{middle} ({slowest})" for middle, slowest in both)
+        yield f"| {question}, ms | {figures} | {ANSWER_MS_BAR} |"
     yield ""
 
 
@@ -194,6 +215,24 @@ def webhook_table(result: Result) -> Iterator[str]:
     yield ""
 
 
+def usage_log_table(result: Result) -> Iterator[str]:
+    if "usage-log" not in result:
+        return
+    yield "| reported uses | gateway µs | clerk µs | gateway / s | clerk / s | settled / s |"
+    yield "|---|--:|--:|--:|--:|--:|"
+    for store, row in result["usage-log"].items():
+        for one in row.values():
+            title = f"{store}, {one['in_a_report']} in a report"
+            rate = f"{one['settled_per_second']:,}" if one["settled_per_second"] else "no backlog"
+            cores = f"{one['per_worker_core']:,} | {one['per_clerk_core']:,}"
+            yield f"| {title} | {one['gateway_us']} | {one['clerk_us']} | {cores} | {rate} |"
+    yield f"| bar, in batches | | | {USES_BAR:,} | | {SETTLED_BAR:,} |"
+    yield ""
+    yield "µs are CPU time of an event; a role's / s is what one core of it takes. Settled / s is"
+    yield "what the clock says of what had piled up when the load ended."
+    yield ""
+
+
 def ledger_table(result: Result) -> Iterator[str]:
     if "ledger" not in result:
         return
@@ -202,4 +241,17 @@ def ledger_table(result: Result) -> Iterator[str]:
     yield "|---|--:|--:|--:|---|"
     figures = f"{row['charges']:,} | {row['verified_s']} | {VERIFY_S_BAR}"
     yield f"| a store of {row['store_mb']} MB | {figures} | {row['said']} |"
+    yield ""
+
+
+def questions_table(result: Result) -> Iterator[str]:
+    if "questions" not in result:
+        return
+    row = result["questions"]
+    yield "| asked 500 times a second | p50 ms | p99 ms | bar | gateway µs | control µs |"
+    yield "|---|--:|--:|--:|--:|--:|"
+    for name in ("estimate", "check_balance"):
+        one = row[name]
+        figures = (one["p50_ms"], one["p99_ms"], 5, one["gateway_us"], one["control_us"])
+        yield f"| {name}, {row['charges']:,} charges | {' | '.join(map(str, figures))} |"
     yield ""

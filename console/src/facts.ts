@@ -6,14 +6,12 @@ export interface Facts {
   readonly version: string;
   /** Whether this browser sent a session's cookie; whether it is still good is asked. */
   readonly hasSession: boolean;
-  /** VITE_ENABLE_DIFY_INTEGRATION, read by the server when it started. */
-  readonly isDifyEnabled: boolean;
 }
 
 function read(): Facts {
   const content = document.querySelector('meta[name="tallygate"]')?.getAttribute('content');
   const given = JSON.parse(content ?? '{}') as Partial<Facts>; // our own server wrote it
-  return { nonce: '', version: 'dev', hasSession: true, isDifyEnabled: false, ...given };
+  return { nonce: '', version: 'dev', hasSession: true, ...given };
 }
 
 export const facts = read();

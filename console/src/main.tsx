@@ -6,11 +6,14 @@ import { createRoot } from 'react-dom/client';
 import { RouterProvider } from 'react-router';
 import { makeQueryClient } from './api/queries';
 import { AuthProvider } from './auth/AuthProvider';
+import { facts } from './facts';
 import { LanguageProvider } from './i18n/LanguageProvider';
 import { makeRouter } from './router';
 import './styles.css';
+import { bearNonce } from './theme/nonce';
 import { ThemeProvider } from './theme/ThemeProvider';
 
+bearNonce(facts.nonce);
 const root = document.getElementById('root');
 if (!root) throw new Error('the page has no #root');
 const cache = makeQueryClient();

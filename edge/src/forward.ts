@@ -26,12 +26,20 @@ export const isLoop = (request: Request): boolean =>
 export async function forward(outward: Outward): Promise<Response> {
   const { request, route, forwarded, requestId } = outward;
   const late = new AbortController();
-  const timer = setTimeout(() => late.abort(), route.first_byte_ms);
+  let isAnswered = false;
+  let stopWaiting = (): void => undefined;
+  const { body, sent } = bodyOf(request);
+  // As long as the request itself is on its way, its answer is not late.
+  void sent.then(() => {
+    if (isAnswered) return;
+    const timer = setTimeout(() => late.abort(), route.first_byte_ms);
+    stopWaiting = () => clearTimeout(timer);
+  });
   try {
     const answer = await fetch(backendOrigin(route) + forwarded, {
       method: request.method,
       headers: headersOf(outward),
-      body: request.body,
+      body,
       redirect: 'manual',
       cache: 'no-store',
       signal: late.signal,
@@ -40,8 +48,19 @@ export async function forward(outward: Outward): Promise<Response> {
   } catch {
     return answerOf(late.signal.aborted ? TIMED_OUT : UNREACHABLE, requestId);
   } finally {
-    clearTimeout(timer);
+    isAnswered = true;
+    stopWaiting();
   }
+}
+
+/** The request's body, and when all of it has gone out or will not. The runtime moves the bytes. */
+function bodyOf(request: Request): { body: ReadableStream | null; sent: Promise<unknown> } {
+  if (request.body === null) return { body: null, sent: Promise.resolve() };
+  const length = request.headers.get('content-length');
+  const way =
+    length === null ? new IdentityTransformStream() : new FixedLengthStream(Number(length));
+  const sent = request.body.pipeTo(way.writable).catch(() => undefined);
+  return { body: way.readable, sent };
 }
 
 function headersOf({ request, rules, address, requestId }: Outward): Headers {
@@ -64,9 +83,5 @@ function answerTo(answer: Response, route: Route, requestId: string): Response {
   if (answer.webSocket !== null) {
     return new Response(null, { status: 101, webSocket: answer.webSocket, headers });
   }
-  return new Response(answer.body, {
-    status: answer.status,
-    statusText: answer.statusText,
-    headers,
-  });
+  return new Response(answer.body, { status: answer.status, headers });
 }

@@ -70,7 +70,7 @@ export default {
       route: route.path,
       timestamp: startedMs,
       ip_address: asked.address,
-      user_agent: (request.headers.get('user-agent') ?? '').slice(0, AGENT_LENGTH_MAX),
+      user_agent: agentOf(request),
       response_status: answer.status,
       response_time_ms: Math.max(0, Date.now() - startedMs),
       event_id: requestId,
@@ -185,12 +185,18 @@ function askedOf(request: Request): Asked {
   const { url, method, headers } = request;
   return {
     method,
-    host: headers.get('host') ?? '',
+    host: headers.get('host') ?? new URL(url).host,
     target: url.slice(url.indexOf('/', url.indexOf('://') + 3)),
     apiKey: headers.get('x-api-key') ?? '',
     authorization: headers.get('authorization') ?? '',
     address: headers.get('cf-connecting-ip') ?? '',
   };
+}
+
+/** Cut, and without half a character at its end: the backend takes no such text. */
+function agentOf(request: Request): string {
+  const agent = request.headers.get('user-agent') ?? '';
+  return agent.slice(0, AGENT_LENGTH_MAX).toWellFormed();
 }
 
 async function hashOf(secret: string): Promise<string> {

@@ -82,15 +82,24 @@ export class Reporter {
         this.forget(batch);
         return true;
       }
+      if (isFinal(status) && batch.length > 1) return this.deliverApart(batch, place);
       if (isFinal(status)) {
         console.error(`usage: the backend refuses ${reports.length} reports with ${status}`);
         this.forget(batch);
-        return false;
+        return true;
       }
     }
     for (const one of batch) one.takenMs = 0; // they go with the next request's
     console.warn(`usage: ${reports.length} reports wait for the backend`);
     return false;
+  }
+
+  /** One of them is wrong: it must not take the others along. */
+  private async deliverApart(batch: Waiting[], place: Place): Promise<boolean> {
+    const middle = Math.ceil(batch.length / 2);
+    const first = await this.deliver(batch.slice(0, middle), place);
+    const second = await this.deliver(batch.slice(middle), place);
+    return first && second;
   }
 
   private forget(batch: Waiting[]): void {

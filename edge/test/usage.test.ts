@@ -93,6 +93,24 @@ describe('reports of use', () => {
     expect(backend.posts.map((post) => post.events)).toEqual([['event-1'], ['event-2']]);
   });
 
+  it('of which one is wrong do not go down with it', async () => {
+    const wrong = (events: string[]): boolean => events.includes('event-3');
+    const send = backend.send;
+    const strict = (async (url: unknown, init?: { headers?: unknown; body?: unknown }) => {
+      const answer = await send(url, init);
+      return wrong(backend.posts.at(-1)?.events ?? [])
+        ? new Response(null, { status: 400 })
+        : answer;
+    }) as typeof fetch;
+    Object.assign(reporter, { send: strict });
+    await Promise.all([1, 2, 3, 4, 5].map((number) => reporter.report(report(number), PLACE, 10)));
+    const taken = backend.posts.map((post) => post.events).filter((events) => !wrong(events));
+    expect(taken.flat().sort()).toEqual(['event-1', 'event-2', 'event-4', 'event-5']);
+    const before = backend.posts.length;
+    await reporter.report(report(6), PLACE, 0);
+    expect(backend.posts.slice(before).map((post) => post.events)).toEqual([['event-6']]);
+  });
+
   it('whose request was ended while it sent them are sent by another', async () => {
     const hung = new Reporter(
       ((): Promise<Response> => new Promise(() => undefined)) as typeof fetch,

@@ -43,7 +43,7 @@ from tests.journal.samples import entry
 
 ACTOR = Actor("test", "127.0.0.1", "req-1")
 MASTER_KEY = bytes(range(32))
-WAIT_S = 20.0  # nothing waits that long unless something is broken
+WAIT_S = 120.0  # nothing waits that long unless something is broken
 
 
 class FlakyDatabase(Database):

@@ -57,6 +57,6 @@ async def test_a_clerk_serves_until_it_is_told_or_orphaned(tmp_path: Path, why: 
     if why == "told":
         process.send_signal(signal.SIGTERM)
     os.close(go_write)
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=120) == 0
     process.stdout.close()
     listener.close()

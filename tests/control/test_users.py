@@ -3,10 +3,12 @@
 from collections.abc import AsyncIterator
 
 import httpx2 as httpx
+import msgspec
 import pytest
 
 from tallygate.control.parts import Parts
-from tallygate.store import accounts
+from tallygate.core import budget
+from tallygate.store import accounts, notices
 from tallygate.store.database import Database
 from tests.control.clerk import StoreClerk
 from tests.control.conftest import connect
@@ -53,6 +55,7 @@ async def test_an_account_is_made_shown_changed_and_never_shows_a_password(
         "email": "ann@x.example",
         "role": "member",
         "is_active": True,
+        "language": None,
         "has_password": True,
         "has_oidc": False,
         "balance": 0,
@@ -262,3 +265,34 @@ async def test_the_audit_log_says_who_by_account_and_is_filtered(
     assert (await api.get("/api/audit", params={"from": "soon"})).status_code == 400
     last = (await api.get("/api/audit", params={"limit": 1})).json()
     assert last["items"][0]["address"] == "203.0.113.5" and last["total"] == 5
+
+
+async def test_people_see_warnings_about_their_own_money_in_their_language(
+    api: httpx.AsyncClient, member: httpx.AsyncClient, db: Database
+) -> None:
+    """Nobody else's, and nothing that is for operators."""
+    told = [budget.low_balance(name, 5_000_000, 10_000_000) for name in ("ann", "bob")]
+    other = msgspec.structs.replace(told[0], kind="keeper.failed")
+    async with db.writing() as tx:
+        await notices.insert(tx, [*told, other], 1_000)
+    [item] = (await member.get("/api/user/notices")).json()["items"]
+    assert item["title"] == "Your balance is low: 5 points"
+    assert (item["data"]["balance"], item["data"]["balance_micros"]) == (5, 5_000_000)
+    assert item["is_mailed"] is False
+    changed = await member.patch("/api/user", json={"language": "zh-TW"})
+    assert (changed.status_code, changed.json()["language"]) == (200, "zh-TW")
+    page = (await member.get("/api/user/notices")).json()
+    assert (page["total"], page["items"][0]["title"]) == (1, "餘額不足提醒：剩餘 5 點")
+    simplified = await member.get("/api/user/notices", params={"language": "zh-CN"})
+    assert simplified.json()["items"][0]["title"] == "余额不足提醒：剩余 5 点"
+    assert (await api.get("/api/user/notices")).status_code == 400
+    assert (await api.get("/api/users/ann")).json()["language"] == "zh-TW"
+
+
+@pytest.mark.parametrize("language", ["tlh", "", 1, "EN"])
+async def test_a_language_is_one_of_those_that_we_speak(
+    member: httpx.AsyncClient, api: httpx.AsyncClient, language: object
+) -> None:
+    assert (await member.patch("/api/user", json={"language": language})).status_code == 400
+    assert (await api.patch("/api/users/ann", json={"language": language})).status_code == 400
+    assert (await member.patch("/api/user", json={"language": None})).json()["language"] is None

@@ -14,6 +14,8 @@ from tallygate.core import edge, sealing
 from tallygate.core.keys import hash_key
 from tallygate.core.limits import Dimension, Limit
 from tallygate.core.routes import HeaderRules, Route
+from tallygate.core.usage_events import read_uses
+from tallygate.core.usage_report import event_of
 from tallygate.core.windows import Span, window_at
 
 ROOT = Path(__file__).parents[2]
@@ -85,6 +87,17 @@ def test_without_a_secret_no_header_leaves_and_its_route_is_withheld() -> None:
     document = edge.routes_of([with_headers({"authorization": "s3cret"})], {}, None)
     assert document.routes[0].withheld == edge.HEADERS
     assert "s3cret" not in edge.text_of(document)
+
+
+def test_what_the_edge_reports_is_taken_as_it_is() -> None:
+    """The Worker's tests hold it to the same fields: a report that is refused is a use unseen."""
+    (report,) = VECTORS["reports"]
+    (use,) = read_uses(json.dumps([report]).encode(), 1 << 50, 100, b"")
+    assert use.token.hex() == report["token_hash"]
+    said = (use.route, use.at_ms, use.address, use.agent, use.status, use.duration_ms)
+    names = ("route", "timestamp", "ip_address", "user_agent", "response_status")
+    assert said == (*(report[name] for name in names), report["response_time_ms"])
+    assert use.event == event_of(report["event_id"])
 
 
 def test_the_edge_counts_requests_and_nothing_else() -> None:

@@ -107,7 +107,7 @@ def test_any_text_is_a_token_hash_that_no_token_has(token_hash: str) -> None:
         ([EVENT, EVENT | {"timestamp": None}], Code.BAD_REQUEST, "[1].timestamp"),
         (EVENT | {"ip_address": "1" * 65}, Code.BAD_REQUEST, "ip_address"),
         (EVENT | {"ip_address": 16843009}, Code.BAD_REQUEST, "ip_address"),
-        (EVENT | {"user_agent": "x" * 4097}, Code.BAD_REQUEST, "user_agent"),
+        (EVENT | {"user_agent": 5}, Code.BAD_REQUEST, "user_agent"),
         (EVENT | {"response_status": 1000}, Code.BAD_REQUEST, "response_status"),
         (EVENT | {"response_status": "200"}, Code.BAD_REQUEST, "response_status"),
         (EVENT | {"response_time_ms": -1}, Code.BAD_REQUEST, "response_time_ms"),
@@ -121,6 +121,28 @@ def test_what_can_not_be_taken_is_refused_by_name(body: Any, code: Code, named: 
         read(body)
     assert refused.value.code is code
     assert named in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("x" * 100_000, "x" * 128),
+        ("a\0b", "a\ufffdb"),
+        ("cut \ud83d", "cut \ufffd"),
+        ("\ude00 cut", "\ufffd cut"),
+        ("\ud83d\ud83d\ude00\ude00", "\ufffd😀\ufffd"),
+        ("\\ud83d is no escape", "\\ud83d is no escape"),
+        ("\\\\ud83d", "\\\\ud83d"),
+        ('"\\\ud83d"', '"\\\ufffd"'),
+    ],
+)
+def test_no_agent_spoils_a_batch(sent: str, kept: str) -> None:
+    """Whoever uses a token chooses it: a batch is taken whole, so none may be refused for it.
+
+    A worker that cuts agents in JavaScript sends half a character where one was cut through.
+    """
+    found = read([EVENT, EVENT | {"user_agent": sent}])
+    assert [use.agent for use in found] == ["", kept]
 
 
 def test_events_without_a_name_get_one_of_the_delivery_that_names_itself() -> None:

@@ -251,6 +251,15 @@ def test_no_history_lets_more_through_than_the_limits(
     world.finish()
 
 
+def test_units_that_were_given_back_while_the_clerk_was_asked_refuse_nobody() -> None:
+    """Its answer knows nothing of them; taken for the last word it refused a limit at zero."""
+    world = World([daily(1, 1), daily(2, 1, "tokens")], 1)
+    for action in (*["call"] * 2, "talk", "recall", *["call"] * 2, "end", "flush", "recall"):
+        world.step(action, 0, 0)
+    world.finish()  # asks of each refusal whether it had a reason
+    assert [call.is_refused for call in world.calls] == [False, True, False, True]
+
+
 @given(history=steps, requests=amounts)
 @settings(max_examples=100, deadline=None)
 def test_a_worker_that_is_alone_refuses_nobody_without_a_reason(

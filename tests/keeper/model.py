@@ -10,7 +10,7 @@ from typing import Any
 
 from tallygate.core.credential import LIVING, SIGNALS, Outcome, Signal, State, after
 from tallygate.store.credential_checks import Choice, Claim, Held, Result, Selection
-from tallygate.store.keeper_runs import DEAD_MS, Run
+from tallygate.store.keeper_runs import AHEAD_MS_MAX, DEAD_MS, Pulse, Run
 
 
 @dataclass
@@ -30,14 +30,16 @@ class Row:
 
 @dataclass
 class ModelStore:
-    """`skew_ms`: how far this machine's clock is off; only the store's counts."""
+    """`steps`: when its clock was set, and by how much; keepers have no other one."""
 
+    steps: list[tuple[float, int]] = field(default_factory=list)
     rows: dict[int, Row] = field(default_factory=dict)
     runs: dict[int, dict[str, Any]] = field(default_factory=dict)
     hosts: dict[str, int] = field(default_factory=dict)
 
     def now_ms(self) -> int:
-        return int(asyncio.get_running_loop().time() * 1000)
+        now_s = asyncio.get_running_loop().time()
+        return int(now_s * 1000) + sum(by_ms for at_s, by_ms in self.steps if at_s <= now_s)
 
 
 class ModelBook:
@@ -45,22 +47,30 @@ class ModelBook:
         self.store = store
         self.is_killed = False
         self._latency_s = latency_s
+        self._ahead_ms: int | None = None
 
     async def _reach(self) -> int:
         await asyncio.sleep(self._latency_s)
         if self.is_killed:
             await asyncio.Event().wait()
-        return self.store.now_ms()
+        return await self.now_ms()
 
     async def now_ms(self) -> int:
-        return self.store.now_ms()
+        """As StoreBook keeps it: a clock that is set back is not followed."""
+        own_ms = int(asyncio.get_running_loop().time() * 1000)
+        ahead_ms = self.store.now_ms() - own_ms
+        if self._ahead_ms is None or ahead_ms > self._ahead_ms:
+            self._ahead_ms = ahead_ms
+        return own_ms + self._ahead_ms
 
     async def open(self, selection: str, window_ms: int) -> Run:
         now_ms = await self._reach()
         since = [
             run["since_ms"]
             for run in self.store.runs.values()
-            if run["name"] == selection and not run["done"] and run["since_ms"] > now_ms - window_ms
+            if run["name"] == selection
+            and not run["done"]
+            and now_ms - window_ms < run["since_ms"] < now_ms + DEAD_MS
         ]
         run_id = len(self.store.runs) + 1
         since_ms = max(since, default=now_ms)
@@ -73,7 +83,22 @@ class ModelBook:
         return Run(id=run_id, since_ms=since_ms, is_joined=bool(since))
 
     async def beat(self, run: Run) -> None:
-        self.store.runs[run.id]["alive_ms"] = await self._reach()
+        now_ms = await self._reach()
+        mine = self.store.runs[run.id]
+        mine["alive_ms"] = max(mine["alive_ms"] + 1, now_ms)
+        mine["done"] = False
+
+    async def pulse(self, credential_id: int) -> Pulse | None:
+        await self._reach()
+        run_id = self.store.rows[credential_id].run_id
+        if run_id is None or self.store.runs[run_id]["done"]:
+            return None
+        return Pulse(run_id, self.store.runs[run_id]["alive_ms"])
+
+    async def give_up(self, pulse: Pulse) -> None:
+        await self._reach()
+        held = self.store.runs[pulse.run_id]
+        held["done"] |= held["alive_ms"] == pulse.alive_ms
 
     async def close(self, run: Run, selection: str, totals: dict[str, int]) -> None:
         now_ms = await self._reach()
@@ -83,11 +108,11 @@ class ModelBook:
                 other["done"] = True
 
     async def choose(self, run: Run, wanted: Selection) -> list[Choice]:
-        await self._reach()
+        now_ms = await self._reach()
         chosen = [
             row
             for row in self.store.rows.values()
-            if row.state in LIVING and row.checked_ms < run.since_ms
+            if row.state in LIVING and not run.since_ms <= row.checked_ms < now_ms + DEAD_MS
         ]
         return [
             Choice(
@@ -103,7 +128,9 @@ class ModelBook:
 
     async def reserve(self, host: str, gap_ms: int) -> float:
         now_ms = await self._reach()
-        at_ms = max(now_ms, self.store.hosts.get(host, 0))
+        at_ms = self.store.hosts.get(host, 0)
+        if not now_ms <= at_ms <= now_ms + AHEAD_MS_MAX:
+            at_ms = now_ms
         self.store.hosts[host] = at_ms + gap_ms
         return (at_ms - now_ms) / 1000
 
@@ -112,13 +139,12 @@ class ModelBook:
         row = self.store.rows[credential_id]
         if row.state not in LIVING:
             return Held.GONE
-        if row.checked_ms >= run.since_ms:
+        if run.since_ms <= row.checked_ms < now_ms + DEAD_MS:
             return Held.DONE
         if row.run_id not in (None, run.id):
-            owner = self.store.runs[row.run_id or 0]
-            if not owner["done"] and owner["alive_ms"] > now_ms - DEAD_MS:
+            if not self.store.runs[row.run_id or 0]["done"]:
                 return Held.BUSY
-            if row.claimed_ms >= run.since_ms:
+            if run.since_ms <= row.claimed_ms < now_ms + DEAD_MS:
                 return Held.INTERRUPTED
         if row.state is State.CHECKING:
             row.state = after(row.state, Signal.LET_GO)

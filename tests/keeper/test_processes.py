@@ -32,12 +32,13 @@ PATIENCE_S = 60.0
 
 
 class Machine:
-    def __init__(self, folder: Path, url: str) -> None:
+    def __init__(self, folder: Path, url: str, database_url: str = "") -> None:
         self.folder = folder
         self.url = url
         self.environ = {
             **{name: value for name, value in os.environ.items() if "TALLYGATE" not in name},
             "TALLYGATE_DATA": str(folder / "data"),
+            "TALLYGATE_DATABASE_URL": database_url,
             "LANG": "C.UTF-8",
         }
 
@@ -93,9 +94,11 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 
 def test_a_killed_run_loses_nothing_and_asks_nobody_twice(
-    machine: Machine, upstream: CredentialUpstream
+    tmp_path: Path, store_url: str, upstream: CredentialUpstream
 ) -> None:
-    """kill -9 in the middle; whoever starts it again goes on with what is left."""
+    """kill -9 in the middle, on each store; whoever starts it again goes on with what is left."""
+    database_url = "" if store_url.startswith("sqlite") else store_url
+    machine = Machine(tmp_path, upstream.base_url(), database_url)
     tokens = [f"slow-{number}" for number in range(7)]
     machine.take_in(*tokens)
     killed = machine.start("refresh")

@@ -13,7 +13,7 @@ from tallygate.core.sealing import Unsealable
 from tallygate.store import credential_checks, credentials, keeper_runs, providers, rotation
 from tallygate.store.credential_checks import Claim, Held, Result, Selection
 from tallygate.store.database import Database
-from tallygate.store.keeper_runs import DEAD_MS, Run
+from tallygate.store.keeper_runs import AHEAD_MS_MAX, DEAD_MS, Pulse, Run
 from tallygate.store.keeper_schema import credential, keeper_host
 from tests.store.books import NOW_MS
 
@@ -93,6 +93,11 @@ async def test_what_a_dead_run_held_is_left_to_the_next_window(store: Database) 
     assert (joined.since_ms, joined.is_joined) == (NOW_MS, True)
     assert await claim(store, joined, made.id, NOW_MS + 6) is Held.BUSY
     late_ms = NOW_MS + DEAD_MS + 1
+    assert await claim(store, joined, made.id, late_ms) is Held.BUSY, "no clock says that it died"
+    async with store.writing() as tx:
+        pulse = await keeper_runs.pulse_of_holder(tx, made.id)
+        assert pulse == Pulse(dead.id, NOW_MS)
+        await keeper_runs.give_up(tx, pulse, late_ms)
     assert await claim(store, joined, made.id, late_ms) is Held.INTERRUPTED
     totals = dict.fromkeys(keeper_runs.TOTALS, 0)
     async with store.writing() as tx:
@@ -107,13 +112,13 @@ async def test_one_window_sees_each_credential_once(store: Database) -> None:
     first, second = await add(store, "a"), await add(store, "b")
     run = await begin(store, NOW_MS)
     async with store.writing() as tx:
-        assert len(await credential_checks.choose(tx, run, ALL)) == 2
+        assert len(await credential_checks.choose(tx, run, ALL, NOW_MS)) == 2
     assert (await seen(store, second.id)).state is State.DUE
     held = await claim(store, run, first.id, NOW_MS + 1)
     assert await end(store, run, result(held, Outcome.VALID), NOW_MS + 2) is State.VALID
     again = await begin(store, NOW_MS + 3)
     async with store.writing() as tx:
-        left = await credential_checks.choose(tx, again, ALL)
+        left = await credential_checks.choose(tx, again, ALL, NOW_MS + 3)
     assert [one.id for one in left] == [second.id]
     assert await claim(store, again, first.id, NOW_MS + 4) is Held.DONE
 
@@ -139,6 +144,8 @@ async def test_a_new_secret_is_kept_even_by_who_was_given_up(store: Database) ->
     slow = await begin(store, NOW_MS, "slow")
     held = await claim(store, slow, made.id, NOW_MS + 1)
     other = await begin(store, NOW_MS + DEAD_MS + 9, "other")
+    async with store.writing() as tx:
+        await keeper_runs.give_up(tx, Pulse(slow.id, NOW_MS), NOW_MS + DEAD_MS + 9)
     assert isinstance(await claim(store, other, made.id, NOW_MS + DEAD_MS + 9), Claim)
     renewed = result(held, Outcome.VALID, parts={"secret": "new"}, expires_ms=5)
     assert await end(store, slow, renewed, NOW_MS + DEAD_MS + 10) is State.VALID
@@ -225,7 +232,7 @@ async def test_a_run_may_look_at_some_only(store: Database) -> None:
             (Selection(due_before_ms=NOW_MS + 4), {fresh.id}),
             (Selection(ids=(used.id,)), {used.id}),
         ):
-            found = await credential_checks.preview(tx, run.since_ms, wanted)
+            found = await credential_checks.preview(tx, run.since_ms, wanted, NOW_MS + 1)
             assert {one.id for one in found} == ids
 
 
@@ -241,6 +248,62 @@ async def test_a_host_is_promised_to_one_at_a_time(store: Database) -> None:
     assert await reserve(NOW_MS + 60_000) == NOW_MS + 60_000
     async with store.reading() as tx:
         assert await tx.scalar(sa.select(sa.func.count()).select_from(keeper_host)) == 1
+
+
+async def test_a_moment_of_a_wrong_clock_is_not_waited_for(store: Database) -> None:
+    """A host reserved by a clock that was hours ahead would be left alone for hours."""
+
+    async def reserve(at_ms: int) -> int:
+        async with store.writing() as tx:
+            return await keeper_runs.reserve(tx, "h:443", at_ms, 1000)
+
+    assert await reserve(NOW_MS + 5 * HOUR_MS) == NOW_MS + 5 * HOUR_MS
+    assert await reserve(NOW_MS) == NOW_MS
+    assert await reserve(NOW_MS) == NOW_MS + 1000
+    assert await reserve(NOW_MS + 2000 - AHEAD_MS_MAX) == NOW_MS + 2000
+    assert await reserve(NOW_MS + 2999 - AHEAD_MS_MAX) == NOW_MS + 2999 - AHEAD_MS_MAX
+
+
+async def test_a_sign_of_life_moves_on_though_the_clock_was_set_back(store: Database) -> None:
+    """By it alone others see that a run lives; who gave it up was wrong, and is corrected."""
+    made = await add(store)
+    run = await begin(store, NOW_MS)
+    assert isinstance(await claim(store, run, made.id, NOW_MS), Claim)
+    signs = []
+    for at_ms in (NOW_MS, NOW_MS - 5 * HOUR_MS, NOW_MS + 1):
+        async with store.writing() as tx:
+            await keeper_runs.beat(tx, run.id, at_ms)
+            signs.append(await keeper_runs.pulse_of_holder(tx, made.id))
+    assert len({sign.alive_ms for sign in signs if sign is not None}) == 3
+    other = await begin(store, NOW_MS + 2, "other")
+    async with store.writing() as tx:
+        await keeper_runs.give_up(tx, Pulse(run.id, NOW_MS), NOW_MS + 3)
+    assert await claim(store, other, made.id, NOW_MS + 3) is Held.BUSY, "it has moved since"
+    async with store.writing() as tx:
+        last = signs[-1]
+        assert last is not None
+        await keeper_runs.give_up(tx, last, NOW_MS + 4)
+        await keeper_runs.beat(tx, run.id, NOW_MS + 5)
+    assert await claim(store, other, made.id, NOW_MS + 6) is Held.BUSY, "it spoke again"
+
+
+async def test_windows_and_checks_of_a_clock_that_was_set_back_do_not_count(
+    store: Database,
+) -> None:
+    """Hours would pass in which nothing is checked."""
+    made = await add(store)
+    ahead_ms = NOW_MS + 5 * HOUR_MS
+    run = await begin(store, ahead_ms)
+    held = await claim(store, run, made.id, ahead_ms + 1)
+    await end(store, run, result(held, Outcome.VALID), ahead_ms + 2)
+    back = await begin(store, NOW_MS)
+    assert not back.is_joined
+    async with store.writing() as tx:
+        assert len(await credential_checks.choose(tx, back, ALL, NOW_MS)) == 1
+    held = await claim(store, back, made.id, NOW_MS + 1)
+    assert await end(store, back, result(held, Outcome.VALID), NOW_MS + 2) is State.VALID
+    async with store.writing() as tx:
+        assert await credential_checks.choose(tx, back, ALL, NOW_MS + 3) == []
 
 
 async def test_everything_is_sealed_anew_and_either_key_opens_meanwhile(store: Database) -> None:

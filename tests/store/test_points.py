@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tallygate.store import accounts, points
+from tallygate.store import accounts, points, prices
 from tallygate.store.database import Database, Tx
 from tallygate.store.money_schema import charge, credit_grant, past_usage, wallet
 from tallygate.store.points import Filter, Funds
@@ -109,10 +109,11 @@ async def test_what_was_used_lately_is_what_was_paid_lately(store: Database) -> 
         await add(
             tx, charge, charge_row(9003, account_id="bob"), charge_row(9004, state="refunded")
         )
-        found = await points.recent(tx, "ann")
+        found, book = await points.recent_and_book(tx, "ann")
+        assert book == await prices.book_version(tx)
         assert len(found) == points.RECENT_MAX - 2
         assert [one.micros for one in found[:2]] == [9_004_000, 1000 * (points.RECENT_MAX + 4)]
-        assert await points.recent(tx, "nobody") == []
+        assert (await points.recent_and_book(tx, "nobody"))[0] == []
 
 
 async def test_a_history_is_read_through_to_its_end_each_line_once(store: Database) -> None:
@@ -168,13 +169,11 @@ async def test_estimates_and_balances_are_read_by_an_index(store: Database) -> N
     """A million charges must not be looked through for a question that is asked each second."""
     async with store.writing() as tx:
         await accounts.insert(tx, "ann", NOW_MS)
-        for statement in (points._RECENT, points._FUNDS, points._ENDED):
-            names = {name: "x" if name == "account" else 1 for name in statement.compile().params}
-            query = str(
-                statement.params(**names).compile(
-                    dialect=_dialect(tx), compile_kwargs={"literal_binds": True}
-                )
-            )
+        asked = [one.sqlite if tx.dialect == "sqlite" else one.postgresql for one in _READS]
+        ended = points._ENDED.params(wallet=1, now_ms=1)
+        compiled = ended.compile(dialect=_dialect(tx), compile_kwargs={"literal_binds": True})
+        for statement in (*asked, str(compiled)):
+            query = statement.replace("?", "'x'").replace("$1", "'x'")
             if tx.dialect == "sqlite":
                 rows = (await tx.execute(sa.text(f"EXPLAIN QUERY PLAN {query}"))).all()
                 plan = " ".join(str(row[-1]) for row in rows)
@@ -184,6 +183,9 @@ async def test_estimates_and_balances_are_read_by_an_index(store: Database) -> N
                 rows = (await tx.execute(sa.text(f"EXPLAIN {query}"))).all()
                 plan = " ".join(str(row[0]) for row in rows)
                 assert "Seq Scan" not in plan and "Index" in plan, plan
+
+
+_READS = (points._RECENT, points._FUNDS_OF)
 
 
 def _dialect(tx: Tx) -> sa.Dialect:

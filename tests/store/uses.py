@@ -99,6 +99,7 @@ def values_of(row: dict[str, Any]) -> Counter[str]:
         output_tokens=row["output_tokens"],
         cached_tokens=0 if not row["counts"] else int(row["counts"].split(":")[1].split(",")[0]),
         charge_micros=row["charge_micros"],
+        timed=uses if is_timed else 0,
         duration_ms=row["duration_ms"] if is_timed else 0,
     )
     if is_timed:

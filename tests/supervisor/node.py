@@ -12,7 +12,7 @@ from pathlib import Path
 
 import tallygate
 
-PATIENCE_S = 20
+PATIENCE_S = 120
 IMPORTED_FROM = (Path(__file__).parents[2], Path(tallygate.__file__).parents[1])
 
 

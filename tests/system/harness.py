@@ -23,7 +23,7 @@ from typing import Any
 import tallygate
 
 ADMIN_TOKEN = "admin-token-of-the-system-tests"
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 SERVE = (sys.executable, "-c", "from tallygate.cli import main; main()", "serve")
 IMPORTED_FROM = Path(tallygate.__file__).parents[1]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-PATIENCE_S = 60
+PATIENCE_S = 120
 
 
 @dataclass

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import httptools
 
-PATIENCE_S = 12.0
+PATIENCE_S = 60.0
 SILENCE_S = 0.05  # after a whole answer: time for a second one that nobody asked for
 
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 KEY = "the-webhooks-own-key"
 SETTINGS = {"TALLYGATE_DIFY_WEBHOOK_KEY": KEY}
-PATIENCE_S = 60
+PATIENCE_S = 120
 
 
 def message(number: int, *, tokens: int = 1000, user: str = "ann") -> dict[str, Any]:

@@ -40,8 +40,10 @@ def chromium() -> str:
     """A real browser: installed by apt where we may, asked for where we may not."""
     found = shutil.which(CHROMIUM)
     if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        command = ["apt-get", "install", "-y", "--no-install-recommends", CHROMIUM]
-        subprocess.run(command, capture_output=True)
+        install = ["apt-get", "install", "-y", "--no-install-recommends", CHROMIUM]
+        if subprocess.run(install, capture_output=True).returncode:  # its lists may be missing
+            subprocess.run(["apt-get", "update"], capture_output=True)
+            subprocess.run(install, capture_output=True)
         found = shutil.which(CHROMIUM)
     if found is None:
         pytest.fail(

@@ -31,6 +31,10 @@ const LIGHT: ThemeConfig = {
     colorBorderSecondary: '#dde5e4',
     colorBgLayout: '#f5f8f7',
   },
+  components: {
+    Button: { primaryShadow: 'none', defaultShadow: 'none', dangerShadow: 'none' },
+    Form: { itemMarginBottom: 16 },
+  },
 };
 
 const DARK: ThemeConfig = {
@@ -44,30 +48,43 @@ const DARK: ThemeConfig = {
     colorTextBase: '#e6eeed',
     colorTextDescription: '#9aacab',
     colorTextPlaceholder: '#8b9d9c',
+    colorBorder: '#3a4a4a',
+    colorBorderSecondary: '#2a3737',
     colorBgBase: '#151d1e',
     colorBgContainer: '#151d1e',
     colorBgElevated: '#1c2728',
     colorBgLayout: '#0e1415',
     colorTextLightSolid: '#04211e',
   },
-  components: { Tooltip: { colorTextLightSolid: '#e6eeed' } },
+  components: {
+    Button: { primaryShadow: 'none', defaultShadow: 'none', dangerShadow: 'none' },
+    Form: { itemMarginBottom: 16 },
+    Tooltip: { colorTextLightSolid: '#e6eeed' },
+  },
 };
 
-const DARK_WANTED = '(prefers-color-scheme: dark)';
-
-function useSystemIsDark(): boolean {
-  const [isDark, setIsDark] = useState(() => matchMedia(DARK_WANTED).matches);
+/** Whether the system wishes so, and again whenever it changes its mind. */
+function useSystemWish(wish: string): boolean {
+  const [isWished, setIsWished] = useState(() => matchMedia(wish).matches);
   useEffect(() => {
-    const wanted = matchMedia(DARK_WANTED);
+    const wished = matchMedia(wish);
     const heed = () => {
-      setIsDark(wanted.matches);
+      setIsWished(wished.matches);
     };
-    wanted.addEventListener('change', heed);
+    wished.addEventListener('change', heed);
     return () => {
-      wanted.removeEventListener('change', heed);
+      wished.removeEventListener('change', heed);
     };
-  }, []);
-  return isDark;
+  }, [wish]);
+  return isWished;
+}
+
+function useAntdTheme(isDark: boolean): ThemeConfig {
+  const isStill = useSystemWish('(prefers-reduced-motion: reduce)');
+  return useMemo(() => {
+    const base = isDark ? DARK : LIGHT;
+    return { ...base, token: { ...base.token, motion: !isStill } };
+  }, [isDark, isStill]);
 }
 
 interface Props {
@@ -79,8 +96,9 @@ export function ThemeProvider({ locale, children }: Props) {
   const [mode, setMode] = useState<Mode>(
     () => MODES.find((one) => one === kept('theme')) ?? 'system',
   );
-  const systemIsDark = useSystemIsDark();
+  const systemIsDark = useSystemWish('(prefers-color-scheme: dark)');
   const isDark = mode === 'system' ? systemIsDark : mode === 'dark';
+  const antdTheme = useAntdTheme(isDark);
   useEffect(() => {
     document.documentElement.dataset['theme'] = isDark ? 'dark' : 'light';
   }, [isDark]);
@@ -98,7 +116,7 @@ export function ThemeProvider({ locale, children }: Props) {
   return (
     <ThemeContext value={choice}>
       <ConfigProvider
-        theme={isDark ? DARK : LIGHT}
+        theme={antdTheme}
         {...(locale ? { locale } : {})}
         csp={{ nonce: facts.nonce }}
         wave={{ disabled: true }}

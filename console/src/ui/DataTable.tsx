@@ -121,39 +121,45 @@ function Rows<T extends object>(props: RowsProps<T>) {
   const t = useTexts(partTexts);
   const { rowKey, expanded } = props;
   return (
-    <Table<T>
+    // Its own scrolling: Ant Design's repeats the head, hidden, with controls that take the focus.
+    <div
+      className={props.actions ? 'table-scroll with-actions' : 'table-scroll'}
+      tabIndex={0}
+      role="region"
       aria-label={props.label}
-      size="middle"
-      dataSource={props.rows}
-      columns={columnsOf(props, t.actions)}
-      rowKey={rowKey}
-      loading={props.isLoading}
-      pagination={false}
-      scroll={{ x: 'max-content' }}
-      showSorterTooltip={false}
-      locale={{
-        emptyText: props.hasFailed ? (
-          ' '
-        ) : (
-          <EmptyState title={t.nothingFound} hint={t.nothingFoundHint} level={3} />
-        ),
-      }}
-      onChange={(_pages, _filters, sorter) => {
-        props.onState(changed(props.state, { sort: sortOf(sorter) }));
-      }}
-      {...(expanded ? { expandable: { expandedRowRender: expanded } } : {})}
-      {...(props.bulk
-        ? {
-            rowSelection: {
-              selectedRowKeys: props.selected.map(rowKey),
-              onChange: (_keys: Key[], rows: T[]) => {
-                props.onSelect(rows);
+    >
+      <Table<T>
+        size="middle"
+        dataSource={props.rows}
+        columns={columnsOf(props, t.actions)}
+        rowKey={rowKey}
+        loading={props.isLoading}
+        pagination={false}
+        showSorterTooltip={false}
+        locale={{
+          emptyText: props.hasFailed ? (
+            ' '
+          ) : (
+            <EmptyState title={t.nothingFound} hint={t.nothingFoundHint} level={3} />
+          ),
+        }}
+        onChange={(_pages, _filters, sorter) => {
+          props.onState(changed(props.state, { sort: sortOf(sorter) }));
+        }}
+        {...(expanded ? { expandable: { expandedRowRender: expanded } } : {})}
+        {...(props.bulk
+          ? {
+              rowSelection: {
+                selectedRowKeys: props.selected.map(rowKey),
+                onChange: (_keys: Key[], rows: T[]) => {
+                  props.onSelect(rows);
+                },
+                getCheckboxProps: (row: T) => ({ 'aria-label': rowKey(row) }),
               },
-              getCheckboxProps: (row: T) => ({ 'aria-label': rowKey(row) }),
-            },
-          }
-        : {})}
-    />
+            }
+          : {})}
+      />
+    </div>
   );
 }
 
@@ -188,7 +194,6 @@ function columnsOf<T extends object>(
       key: '',
       title: <span className="unseen">{actionsTitle}</span>,
       width: 56,
-      fixed: 'end' as const,
       render: (_: unknown, row: T) => <RowMenu actions={actions(row)} name={props.rowKey(row)} />,
     },
   ];

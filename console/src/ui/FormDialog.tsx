@@ -56,7 +56,6 @@ export function FormDialog<V extends object>(props: Props<V>) {
       <Form<V>
         form={form}
         layout="vertical"
-        requiredMark="optional"
         initialValues={props.initial}
         preserve={false}
         scrollToFirstError

@@ -18,9 +18,10 @@ export function Sidebar({ onClose }: { readonly onClose: () => void }) {
   return (
     <>
       <div className="shade" onClick={onClose} aria-hidden="true" />
-      <div
+      <aside
         id="sidebar"
         className="sidebar"
+        aria-label="Tallygate"
         onKeyDown={(event) => {
           if (event.key === 'Escape') onClose();
         }}
@@ -34,7 +35,7 @@ export function Sidebar({ onClose }: { readonly onClose: () => void }) {
           ))}
         </nav>
         <Foot />
-      </div>
+      </aside>
     </>
   );
 }

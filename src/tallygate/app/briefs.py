@@ -21,11 +21,14 @@ GATEWAY_DRAIN_SHARE = 0.7
 _NEVER_TO_A_GATEWAY = frozenset(
     {
         "admin_token",
+        "cloudflare_api_token",
         "database_url",
         "deepseek_api_key",
         "dify_api_key",
+        "edge_secret",
         "master_key",
         "master_key_old",
+        "mail_url",
         "notify_urls",
         "notify_webhook_secret",
         "notify_webhook_url",

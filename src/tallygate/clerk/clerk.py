@@ -23,13 +23,14 @@ from tallygate.clerk.cleaning import clean_usage
 from tallygate.clerk.clock import NodeClock
 from tallygate.clerk.commands.dispatch import Dispatch
 from tallygate.clerk.dify_billing import DifyBilling
+from tallygate.clerk.edge_publish import EdgePublisher
 from tallygate.clerk.expiries import Expiries
 from tallygate.clerk.feed import Feed
 from tallygate.clerk.keeper_starts import KeeperStarts
 from tallygate.clerk.leases import Counter, Leases
 from tallygate.clerk.lives import Life
 from tallygate.clerk.lookups import LookUps
-from tallygate.clerk.notice_channels import channels_of
+from tallygate.clerk.notice_mail import all_channels
 from tallygate.clerk.notices import Notifier
 from tallygate.clerk.options import Options
 from tallygate.clerk.peers import Peer, Peers
@@ -42,6 +43,7 @@ from tallygate.clerk.upkeep import Upkeep
 from tallygate.clerk.writer import Writer
 from tallygate.core.commands import CleanUsage, Inspect, Settle
 from tallygate.core.dify_commands import TakeBrowserEvents
+from tallygate.core.edge_commands import PublishEdge
 from tallygate.core.errors import StoreUnavailable
 from tallygate.core.ports import Actor, Reload, Tick
 from tallygate.core.provider import Snapshot
@@ -56,7 +58,8 @@ BEAT_S = 1.0
 PRICES_TIMEOUT_MS = 3_000
 PARTS = (
     *("recovery", "feed", "leases", "lookups", "providers", "book", "claims"),
-    *("upkeep", "expiries", "notices", "billing", "dify", "keepers", "roller", "anomalies"),
+    *("upkeep", "expiries", "notices", "billing", "dify", "keepers", "edge", "roller"),
+    "anomalies",
 )
 
 log = structlog.get_logger("tallygate.clerk")
@@ -87,12 +90,11 @@ class Clerk:
             self.db, self.clock, options, self.writer, self.settler, self._prepare_barrier
         )
         self.expiries = Expiries(self.db, self.clock, self.writer, options)
-        self.notices = Notifier(
-            self.db, self.clock, self.writer, channels_of(options, self.db.system_clock_ms)
-        )
+        self.notices = Notifier(self.db, self.clock, self.writer, all_channels(options, self.db))
         self.roller = Roller(self.db, self.clock, self.writer, options)
         self.anomalies = Anomalies(self.db, self.clock, self.writer, options)
         self.keepers = KeeperStarts(self.db, self.clock, options, self.writer)
+        self.edge = EdgePublisher(self.db, self.clock, self.writer, options)
         self.upkeep = Upkeep(options, self.writer, self.settler, self.db.system_clock_ms)
         self.leases = Leases(
             self.writer,
@@ -117,6 +119,7 @@ class Clerk:
                 CleanUsage: self._clean_usage,
                 Inspect: self._inspect,
                 TakeBrowserEvents: self.dify.take_browser_events,
+                PublishEdge: self.edge.publish_now,
             },
             self._commanded,
             self.spread_prices,

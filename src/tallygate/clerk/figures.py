@@ -34,6 +34,7 @@ def of(clerk: "Clerk") -> dict[str, Any]:
                 life.tail.lag_bytes(life.position) for life in lives if life.is_open
             ),
             "entries_settled": sum(life.settled for life in lives),
+            **{f"edge_{name}": value for name, value in clerk.edge.figures.items()},
             "frames_set_aside": sum(life.corruptions for life in lives),
         },
     }

@@ -97,10 +97,13 @@ class Chat:
         self._is_busy = asyncio.Lock()
 
     async def __call__(self, notice: Notice) -> None:
+        await self.tell(notice.title, notice.body)
+
+    async def tell(self, title: str, body: str) -> None:
         async with self._is_busy:  # a thread that hangs is one thread
             try:
                 async with asyncio.timeout(CHAT_DEADLINE_S):
-                    error = await asyncio.to_thread(self._tell, notice.title, notice.body)
+                    error = await asyncio.to_thread(self._tell, title, body)
             except TimeoutError as late:
                 raise Undelivered(f"not done within {CHAT_DEADLINE_S:g} s") from late
         if error:
@@ -112,7 +115,9 @@ class Chat:
 
         receivers: Any = apprise.Apprise()  # it ships no types
         bad = sum(not receivers.add(url) for url in self._urls)
-        is_told = bool(len(receivers)) and receivers.notify(title=title, body=body)
+        is_told = bool(len(receivers)) and receivers.notify(
+            title=title, body=body, body_format=apprise.NotifyFormat.TEXT
+        )
         if bad:
             return f"{bad} of {len(self._urls)} addresses are not understood"
         return "" if is_told else "a receiver did not take it"

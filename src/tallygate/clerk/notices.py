@@ -31,6 +31,10 @@ class Undelivered(Exception):
     """A channel did not take a notice; the message is kept with it and names no secret."""
 
 
+class NotMeant(Exception):
+    """A notice is not for those whom this channel tells."""
+
+
 Channel = Callable[[Notice], Awaitable[None]]
 
 
@@ -81,6 +85,8 @@ class Notifier:
             try:
                 await send(one)
                 sent.add(name)
+            except NotMeant:
+                continue
             except Undelivered as error:
                 complaints.append(f"{name}: {error}")
         await self._finish(one, sent, "; ".join(complaints))

@@ -44,10 +44,20 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     notify_urls: str | None = None
     notify_webhook_url: str | None = None
     notify_webhook_secret: str | None = None
+    mail_url: str | None = None
+    notice_language: str = "en"
     charge_micros_max: int = 1_000_000_000_000
     dify_overdraft: str = "reject"
     dify_max_age_days: int = 30
     dify_browser_trust: str = "hint"
+
+    cloudflare_account_id: str = ""
+    cloudflare_api_token: str | None = None
+    cloudflare_api_url: str = ""
+    edge_kv_namespace_id: str = ""  # nothing: there is no edge
+    edge_secret: str | None = None
+    edge_writes_per_day: int = 1_000
+    edge_reconcile_h: float = 24
 
     keeper_command: tuple[str, ...] = ()  # what starts a keeper; () starts none
     keeper_interval_h: float = 0

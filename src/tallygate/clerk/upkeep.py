@@ -12,7 +12,15 @@ from tallygate.clerk.writer import Writer
 from tallygate.core.errors import StoreUnavailable
 from tallygate.journal.folder import BootFolder, boot_folders
 from tallygate.journal.retention import drop_ended, prune
-from tallygate.store import feed, idempotency, notices, sessions, usage_intake, usage_reports
+from tallygate.store import (
+    feed,
+    idempotency,
+    notices,
+    partitions,
+    sessions,
+    usage_intake,
+    usage_reports,
+)
 from tallygate.store.database import Tx
 
 EVERY_S = 60.0
@@ -47,6 +55,7 @@ class Upkeep:
 
     async def tidy(self) -> None:
         await self._writer.do("upkeep", self._prune_rows, is_repeatable=True)
+        await self._writer.do("months", partitions.make_ahead, is_repeatable=True)
         await self._forget_usage_events()
         for folder in boot_folders(self._options.journals):
             try:

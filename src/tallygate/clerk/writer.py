@@ -2,7 +2,9 @@
 
 Leases go first, commands after them, then one bounded step of settling. When the store fails,
 everyone who waits is told at once and nothing is half done; the writer then knocks with growing
-pauses, and meanwhile refuses new jobs without making them wait.
+pauses, and meanwhile refuses new jobs without making them wait. A transaction that the store undid,
+for another node's and ours waited for each other, is run again, its jobs one by one: each locks in
+an order of its own, and it is what shares a transaction that closes a circle.
 """
 
 import asyncio
@@ -14,13 +16,14 @@ from typing import Any, TypeVar
 import structlog
 
 from tallygate.clerk.clock import NodeClock
-from tallygate.core.errors import Refusal, StoreUnavailable
+from tallygate.core.errors import Refusal, StoreUnavailable, TransactionUndone
 from tallygate.store.database import Database, Tx
 
 BATCH_MAX = 64
 PAUSE_S_MIN = 0.05
 PAUSE_S_MAX = 1.0
 ATTEMPTS = 2
+ATTEMPTS_UNDONE = 5
 
 log = structlog.get_logger("tallygate.clerk")
 
@@ -142,12 +145,23 @@ class Writer:
     async def _run_jobs(self) -> None:
         self._jobs.sort(key=lambda job: job.rank)
         jobs, self._jobs = self._jobs[:BATCH_MAX], self._jobs[BATCH_MAX:]
-        may_repeat = all(job.is_repeatable for job in jobs)
         try:
-            outcomes = await self._attempt(jobs, ATTEMPTS if may_repeat else 1)
+            await self._finish(jobs)
         except BaseException as error:
             self._fail_all(jobs, error if isinstance(error, Exception) else StoreUnavailable())
             raise
+
+    async def _finish(self, jobs: list[_Job]) -> None:
+        """Run them and tell whoever waits."""
+        may_repeat = all(job.is_repeatable for job in jobs)
+        try:
+            outcomes = await self._attempt(jobs, ATTEMPTS if may_repeat else 1)
+        except TransactionUndone:
+            if len(jobs) == 1:
+                raise
+            for job in jobs:
+                await self._finish([job])
+            return
         for job, outcome in zip(jobs, outcomes, strict=True):
             if job.waiter.done():  # nobody waits any more
                 continue
@@ -157,15 +171,20 @@ class Writer:
                 job.waiter.set_result(outcome)
 
     async def _attempt(self, jobs: list[_Job], attempts: int) -> list[Any]:
-        for left in reversed(range(attempts)):
+        undone = 0
+        while True:
             try:
                 if len(jobs) == 1:
                     return [await self._alone(jobs[0])]
                 return await self._together(jobs)
-            except StoreUnavailable:
-                if not left:
+            except TransactionUndone:  # nothing has happened, so anything may be repeated
+                undone += 1
+                if len(jobs) > 1 or undone >= ATTEMPTS_UNDONE:
                     raise
-        raise AssertionError("the last attempt returns or raises")
+            except StoreUnavailable:
+                attempts -= 1
+                if attempts < 1:
+                    raise
 
     async def _alone(self, job: _Job) -> Any:
         """A single job needs no savepoint: what it refuses rolls everything back."""

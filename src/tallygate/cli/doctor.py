@@ -16,10 +16,11 @@ from tallygate.cli.failures import FAILED, Fault, as_faults
 from tallygate.cli.journal import read_journal
 from tallygate.cli.session import Session, open_session
 from tallygate.clock import system_ms
+from tallygate.core.edge_commands import FAILING, OVER_QUOTA
 from tallygate.core.errors import StoreRefused, StoreUnavailable
 from tallygate.core.provider import Snapshot
 from tallygate.journal.folder import boot_folders
-from tallygate.store import maintenance, providers, usage_intake
+from tallygate.store import edge_status, maintenance, providers, usage_intake
 from tallygate.store.database import Database
 from tallygate.supervisor.failure import Failure
 
@@ -67,6 +68,7 @@ async def _of_store(session: Session) -> list[Finding]:
             findings.append(await _of_clock(database))
             findings += await _of_providers(session, database)
             findings += await _of_reports(session, database)
+            findings += await _of_edge(session, database)
     except (StoreRefused, StoreUnavailable, Fault) as error:
         findings.append(Finding("store", "fail", str(error)))
     return findings
@@ -103,6 +105,32 @@ async def _of_reports(session: Session, database: Database) -> list[Finding]:
     if refused:
         said += ": GET /api/usage/reports says why"
     return [*findings, Finding("usage log", "warn" if refused else "ok", said)]
+
+
+async def _of_edge(session: Session, database: Database) -> list[Finding]:
+    """Whether the edge has been told all that it should know."""
+    settings = session.settings
+    if not settings.edge_kv_namespace_id:
+        return []
+    async with database.reading() as tx:
+        now = await edge_status.publishing(
+            tx,
+            namespace_id=settings.edge_kv_namespace_id,
+            writes_per_day=settings.edge_writes_per_day,
+            now_ms=system_ms(),
+        )
+    findings = []
+    secret = settings.edge_secret.get_secret_value() if settings.edge_secret else ""
+    if secret and len(secret) < TOKEN_LENGTH_MIN:
+        text = f"its secret has {len(secret)} characters: {TOKEN_LENGTH_MIN} can not be guessed"
+        findings.append(Finding("edge", "warn", text))
+    for one in now.withheld:
+        findings.append(Finding("edge", "warn", f"{one.host}{one.path} is not there: {one.reason}"))
+    said = f"{now.state}: {now.entries} entries, {now.waiting} wait"
+    if now.error:
+        said += f"; {now.error}"
+    is_bad = now.state in (FAILING, OVER_QUOTA)
+    return [*findings, Finding("edge", "warn" if is_bad else "ok", said)]
 
 
 async def _of_providers(session: Session, database: Database) -> list[Finding]:

@@ -32,6 +32,7 @@ GROUPS = {
     "keys": Group("keys", "Make, list and revoke keys."),
     "tokens": Group("tokens", "Make, list and revoke tokens of automations."),
     "routes": Group("routes", "Say which private service a path leads to."),
+    "edge": Group("edge", "Publish tokens and routes to Cloudflare's edge."),
     "users": Group("users", "Make, change and deactivate accounts."),
     "teams": Group("teams", "Make teams, and say who is in them."),
     "anomalies": Group("anomalies", "See what keys do out of the ordinary, and say it was seen."),

@@ -112,6 +112,13 @@ class Session(Place):
             notify_urls=_secret(settings.notify_urls),
             notify_webhook_url=_secret(settings.notify_webhook_url),
             notify_webhook_secret=_secret(settings.notify_webhook_secret),
+            cloudflare_account_id=settings.cloudflare_account_id,
+            cloudflare_api_token=_secret(settings.cloudflare_api_token),
+            cloudflare_api_url=settings.cloudflare_api_url,
+            edge_kv_namespace_id=settings.edge_kv_namespace_id,
+            edge_secret=_secret(settings.edge_secret),
+            edge_writes_per_day=settings.edge_writes_per_day,
+            edge_reconcile_h=settings.edge_reconcile_h,
         )
 
 

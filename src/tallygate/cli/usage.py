@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from tallygate.cli import options, output
+from tallygate.cli import options, output, usage_charts, usage_tops
 from tallygate.cli.failures import USAGE, Fault, as_faults
 from tallygate.cli.session import Session, open_session
 from tallygate.control.bodies import read_day
@@ -153,3 +153,7 @@ def clean(
     else:
         verb = "would be deleted" if dry_run else "deleted"
         output.print_line(f"{done.deleted} usage rows older than {older_than} days {verb}")
+
+
+usage_charts.add_to(app)
+usage_tops.add_to(app)

@@ -23,6 +23,7 @@ from tallygate.config.accounts import AccountSettings
 from tallygate.config.anomalies import AnomalySettings
 from tallygate.config.billing import BillingSettings
 from tallygate.config.dify import DifySettings
+from tallygate.config.edge import EdgeSettings
 from tallygate.config.notices import NoticeSettings
 from tallygate.config.usage import UsageSettings
 from tallygate.core.limits import AMOUNT_MAX
@@ -40,7 +41,13 @@ def _named(*names: str) -> AliasChoices:
 
 
 class Settings(
-    AccountSettings, AnomalySettings, BillingSettings, DifySettings, NoticeSettings, UsageSettings
+    AccountSettings,
+    AnomalySettings,
+    BillingSettings,
+    DifySettings,
+    EdgeSettings,
+    NoticeSettings,
+    UsageSettings,
 ):
     """Everything an operator can set."""
 

@@ -1,5 +1,7 @@
 """Settings of notices: by which ways they leave."""
 
+from typing import Literal
+
 from pydantic import AliasChoices, BaseModel, Field, SecretStr, field_validator, model_validator
 
 from tallygate.core.signatures import key_of
@@ -19,6 +21,20 @@ class NoticeSettings(BaseModel):
     notify_webhook_secret: SecretStr | None = Field(
         None, validation_alias=_named("TALLYGATE_NOTIFY_WEBHOOK_SECRET")
     )
+
+    mail_url: SecretStr | None = Field(None, validation_alias=_named("TALLYGATE_MAIL_URL"))
+    notice_language: Literal["en", "zh-CN", "zh-TW"] = Field(
+        "en", validation_alias=_named("TALLYGATE_NOTICE_LANGUAGE")
+    )
+
+    @field_validator("mail_url")
+    @classmethod
+    def _mail_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(
+            ("mailto://", "mailtos://")
+        ):
+            raise ValueError("use apprise's mailto:// or mailtos://")
+        return value
 
     @field_validator("notify_webhook_url")
     @classmethod

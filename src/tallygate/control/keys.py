@@ -26,8 +26,7 @@ from tallygate.core.commands import (
     RotateKey,
 )
 from tallygate.core.errors import Code, Refusal
-from tallygate.core.keys import Kind
-from tallygate.store import keys
+from tallygate.store import key_pages, keys
 
 GRACE_S_MAX = 31 * 86_400
 
@@ -100,13 +99,28 @@ def routes(parts: Parts) -> APIRouter:
 
 def _reading(router: APIRouter, parts: Parts) -> None:
     @router.get("", **described(lists.Page[ApiKey]))
-    async def list_keys(limit: str | None = None, cursor: str | None = None) -> Response:
-        """Every key that exists."""
+    async def list_keys(
+        q: str = "",
+        is_active: bool | None = None,
+        user_id: str | None = None,
+        sort: str = "",
+        limit: str | None = None,
+        cursor: str | None = None,
+    ) -> Response:
+        """Keys that exist, in the order of their making or of `sort`: `label`, `created_at`,
+        `last_used` or `expires_at`, with `-` before it downwards. `q` is in the
+        label, the user or what is shown of the key."""
+        if sort and sort.removeprefix("-") not in key_pages.ORDERS:
+            orders = ", ".join(key_pages.ORDERS)
+            raise Refusal(Code.BAD_REQUEST, f"`sort`: use one of {orders}", param="sort")
+        start, size = lists.read_cursor(cursor) or 0, lists.read_limit(limit)
+        query = key_pages.Query(sort, q, is_active, user_id, size, start)
         async with parts.database.reading() as tx:
-            found = await keys.list_views(tx)
-        page = lists.cut([one for one in found if one.kind == Kind.TRIAL], limit, cursor)
-        items = [api_key(view) for view in page.items]
-        return bodies.answer(lists.Page(items=items, total=page.total, next=page.next))
+            found, total = await key_pages.page(tx, query)
+        end = start + len(found)
+        more = str(end) if found and end < total else None
+        items = [api_key(view) for view in found]
+        return bodies.answer(lists.Page(items=items, total=total, next=more))
 
     @router.get("/{key:path}", **described(ApiKey))
     async def show_key(key: str) -> Response:

@@ -17,7 +17,7 @@ from tallygate.control.orders import order
 from tallygate.control.parts import Parts
 from tallygate.control.sessions import Password as AnyPassword
 from tallygate.control.sessions import check_one_password
-from tallygate.control.users import Password, User, hash_for, user
+from tallygate.control.users import Language, Password, User, hash_for, user
 from tallygate.core.account_commands import (
     AccountView,
     CreateOwnKey,
@@ -41,6 +41,12 @@ class NewOwnKey(bodies.Body, kw_only=True):
     expires_at: datetime.datetime | None = None
     models: Names | None = None
     addresses: Names | None = None
+
+
+class OwnChange(bodies.Body, kw_only=True):
+    """The language that one is told things in; null is the operator's."""
+
+    language: Language | None
 
 
 class NewPassword(bodies.Body, kw_only=True):
@@ -88,6 +94,14 @@ def _account(router: APIRouter, parts: Parts) -> None:
             raise Refusal(Code.NOT_FOUND, "this key belongs to a user that has no account")
         named = [TeamName(id=one[0], name=one[1]) for one in found]
         return bodies.answer(OwnAccount(user=user(view), teams=named))
+
+    @router.patch("", **described(User, body=OwnChange))
+    async def change_own_account(request: Request) -> Response:
+        """Say in which language one wants to be told of one's money."""
+        account_id = own_id(request)
+        body = await bodies.read(request, OwnChange)
+        change = PatchUser(id=account_id, language=body.language)
+        return bodies.answer(user(await order(parts.clerk, request, change, AccountView)))
 
     @router.post("/password", **described(User, body=NewPassword))
     async def change_own_password(request: Request) -> Response:

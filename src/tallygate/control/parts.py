@@ -46,6 +46,8 @@ class Parts:
     node_name: str
     render_metrics: Callable[[], Awaitable[bytes]]
     settings_app: App | None = None  # of TALLYGATE_DIFY_API_URL
+    edge_namespace_id: str = ""  # nothing: there is no edge
+    edge_writes_per_day: int = 0
     kinds: Callable[[], Kinds] = lambda: load_kinds(Path("kinds"))  # of credentials
     sign_in: SignIn = field(default_factory=SignIn)
     console: Console = field(default_factory=Console)
@@ -55,6 +57,7 @@ class Parts:
     page_events: GuessBudget = field(default_factory=_page_events)
     dify_in_pages: bool = False
     browser_trust: Trust = Trust.HINT
+    notice_language: str = "en"  # of users who have not chosen one
 
     def __repr__(self) -> str:
         return f"<Parts of {self.node_name}>"  # the master key stays unseen

@@ -15,8 +15,10 @@ class PriceShelf:
     def __init__(self) -> None:
         self._prices: Prices | None = None
 
-    async def read(self, tx: Tx, now_ms: int) -> Prices:
-        version = await prices.book_version(tx)
+    async def read(self, tx: Tx, now_ms: int, version: int | None = None) -> Prices:
+        """`version` of the book, if it has been read in this transaction."""
+        if version is None:
+            version = await prices.book_version(tx)
         if self._prices is None or version != self._prices.book.version:
             self._prices = Prices(await prices.read_book(tx, now_ms))
         return self._prices

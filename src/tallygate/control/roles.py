@@ -39,6 +39,13 @@ RULES: Final = (
     Rule("/api/keys", Need.READ, Need.OPERATE),
     Rule("/api/tokens", Need.READ, Need.OPERATE),
     Rule("/api/routes", Need.READ, Need.ADMINISTER, "Its address is where its headers go."),
+    Rule("/api/edge", Need.READ, Need.OPERATE),
+    Rule(
+        "/api/usage",
+        Need.SIGNED_IN,
+        Need.ADMINISTER,
+        "Members see the uses of their own keys, everybody else those of all.",
+    ),
     Rule("/api/usage/reports", Need.READ, Need.OPERATE),
     Rule("/api/nodes", Need.READ, Need.OPERATE),
     Rule("/api/audit", Need.READ, Need.ADMINISTER),

@@ -123,9 +123,12 @@ def parts_of(
         settings_app=dify_app_of(settings),
         kinds=lambda: kinds.load(settings.data / "kinds"),
         sign_in=sign_in_of(settings),
+        edge_namespace_id=settings.edge_kv_namespace_id,
+        edge_writes_per_day=settings.edge_writes_per_day,
         console_host=settings.console_host,
         dify_in_pages=settings.dify_in_pages,
         browser_trust=Trust(settings.dify_browser_trust),
+        notice_language=settings.notice_language,
     )
 
 

@@ -85,8 +85,8 @@ def routes(parts: Parts) -> APIRouter:
         )
         now_ms = parts.database.system_clock_ms()
         async with parts.database.reading() as tx:
-            prices = await shelf.read(tx, now_ms)
-            recent = await asked.recent(tx, user_id)
+            recent, version = await asked.recent_and_book(tx, user_id)
+            prices = await shelf.read(tx, now_ms, version)
             if not recent:
                 await _funds(tx, user_id, now_ms)
         return bodies.answer(_estimate(prices, model, tokens_in, tokens_out, recent, now_ms))
@@ -99,8 +99,9 @@ def routes(parts: Parts) -> APIRouter:
         user_id = subject_of(request, named or spellings.query(request, "user_id"))
         now_ms = parts.database.system_clock_ms()
         async with parts.database.reading() as tx:
-            prices = await shelf.read(tx, now_ms)
-            funds = await _funds(tx, user_id, now_ms)
+            found, version = await asked.find_funds_and_book(tx, user_id, now_ms)
+            funds = _there(found)
+            prices = await shelf.read(tx, now_ms, version)
         price, rate = find_price(prices, body.model, now_ms)
         micros = cost_micros(price, rate, body.input_tokens, body.output_tokens)
         return bodies.answer(_judged(funds, micros))
@@ -127,7 +128,10 @@ _ESTIMATE_QUERY = {
 
 
 async def _funds(tx: Tx, user_id: str, now_ms: int) -> Funds:
-    found = await asked.find_funds(tx, user_id, now_ms)
+    return _there(await asked.find_funds(tx, user_id, now_ms))
+
+
+def _there(found: Funds | None) -> Funds:
     if found is None:
         raise Refusal(Code.NOT_FOUND, "there is no such user", param="user_id")
     return found

@@ -21,6 +21,7 @@ from tallygate.store import accounts
 RoleName = Literal["admin", "operator", "viewer", "member"]
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 Name = Annotated[str, msgspec.Meta(max_length=200)]
+Language = Literal["en", "zh-CN", "zh-TW"]
 Email = Annotated[str, msgspec.Meta(max_length=254)]
 Password = Annotated[str, msgspec.Meta(min_length=8, max_length=1024)]
 
@@ -33,6 +34,7 @@ class UserChange(bodies.Body, kw_only=True):
     password: Password | UnsetType | None = UNSET
     role: RoleName | UnsetType = UNSET
     is_active: bool | UnsetType = UNSET
+    language: Language | UnsetType | None = UNSET
 
 
 class NewUser(bodies.Body, kw_only=True):
@@ -53,6 +55,7 @@ class User(msgspec.Struct, kw_only=True):
     email: str | None
     role: str
     is_active: bool
+    language: str | None
     has_password: bool
     has_oidc: bool
     created_at: str
@@ -122,6 +125,7 @@ def _changing(router: APIRouter, parts: Parts) -> None:
             email=body.email,
             role=body.role,
             is_active=body.is_active,
+            language=body.language,
             members_only=_members_only(request),
             keep_session=caller_of(request).session,
         )
@@ -150,6 +154,7 @@ def user(view: AccountView) -> User:
         email=view.email,
         role=view.role,
         is_active=view.is_active,
+        language=view.language,
         has_password=view.has_password,
         has_oidc=view.has_subject,
         created_at=bodies.rfc3339(view.created_ms) or "",

@@ -42,6 +42,7 @@ class PatchUser(_WithPassword):
     password_hash: str | UnsetType | None = UNSET
     role: str | UnsetType = UNSET
     is_active: bool | UnsetType = UNSET
+    language: str | UnsetType | None = UNSET  # None: the operator's
     members_only: bool = False
     keep_session: bytes | None = None
 
@@ -172,6 +173,7 @@ class AccountView(msgspec.Struct, kw_only=True):
     has_subject: bool
     created_ms: int
     balance_micros: int
+    language: str | None = None
 
 
 class TeamView(msgspec.Struct, kw_only=True):

@@ -13,6 +13,10 @@ NAME_LENGTH_MAX: Final = 200
 EMAIL_LENGTH_MAX: Final = 254
 PASSWORD_LENGTH_MIN: Final = 8
 PASSWORD_LENGTH_MAX: Final = 1024
+ENGLISH: Final = "en"
+SIMPLIFIED: Final = "zh-CN"
+TRADITIONAL: Final = "zh-TW"
+LANGUAGES: Final = (ENGLISH, SIMPLIFIED, TRADITIONAL)
 
 # One `@`, something on both sides, no space: what a mail server makes of it is its own business.
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\Z")
@@ -77,6 +81,10 @@ def flaw_of_name(name: str) -> str:
     if len(name) > NAME_LENGTH_MAX or not (name.isprintable() or not name):
         return f"use at most {NAME_LENGTH_MAX} printable characters"
     return ""
+
+
+def flaw_of_language(language: str) -> str:
+    return "" if language in LANGUAGES else f"use one of {', '.join(LANGUAGES)}"
 
 
 def flaw_of_password(password: str) -> str:

@@ -5,7 +5,7 @@ most, drawn towards the mean of that hour of the day while there are few weeks. 
 spreads like a negative binomial. That model alone would call each burst of a bursty key an anomaly:
 so every past hour is scored as if it were not known itself, and an hour is strange only when it is
 both unlikely by the model and clearly stranger than the strangest one before. Why, with figures:
-docs/decisions/0007-anomalies.md.
+docs/decisions/0008-anomalies.md.
 """
 
 import datetime

@@ -119,5 +119,9 @@ class StoreUnavailable(Exception):
     """The store did not answer; nothing was decided and nothing was written."""
 
 
+class TransactionUndone(StoreUnavailable):
+    """The store answers, and undid the transaction: two of them waited for each other."""
+
+
 class StoreRefused(Exception):
     """The store can not be used as it is (too old, too new, half migrated, corrupt)."""

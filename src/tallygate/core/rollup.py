@@ -25,7 +25,8 @@ SUMS = (
     "output_tokens",
     "cached_tokens",  # a part of the input
     "charge_micros",
-    "duration_ms",
+    "timed",  # uses of which it is known how long they took
+    "duration_ms",  # of those
 )
 LAST = len(SUMS)  # where a row of sums has the latest use
 STEPS = LAST + 1  # and where its counts of durations begin

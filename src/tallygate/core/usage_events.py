@@ -1,9 +1,11 @@
 """What a sender of `POST /api/usage-log` may say, read strictly: one event, or an array of them.
 
 Times are brought down to now and never up, texts are bounded, and an event that names itself gets
-what it is remembered by. Nothing is looked up here: any `token_hash` is taken.
+what it is remembered by. Nothing is looked up here: any `token_hash` is taken. What users of a
+token choose, their agent's name, is taken whatever it is: no request may spoil others' reports.
 """
 
+import re
 from typing import Annotated, Final
 
 import msgspec
@@ -16,10 +18,15 @@ HASH_LENGTH_MAX: Final = 128
 ROUTE_LENGTH_MAX: Final = 512
 NAME_LENGTH_MAX: Final = 128
 ADDRESS_LENGTH_MAX: Final = 64
-AGENT_LENGTH_MAX: Final = 4096  # taken; kept is as much as of the gateway's own clients
-AGENT_KEPT: Final = 128
+AGENT_KEPT: Final = 128  # as much as of the gateway's own clients
 NUMBER_MAX: Final = 2**53 - 1
 _HASH_DIGITS: Final = 64
+_HALF: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+_ESCAPES: Final = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.",
+    re.DOTALL,
+)
 
 _Text = Annotated[str, msgspec.Meta(max_length=ROUTE_LENGTH_MAX)]
 _Number = (
@@ -35,7 +42,7 @@ class UsageEvent(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     route: _Text
     timestamp: _Number
     ip_address: Annotated[str, msgspec.Meta(max_length=ADDRESS_LENGTH_MAX)] | None = None
-    user_agent: Annotated[str, msgspec.Meta(max_length=AGENT_LENGTH_MAX)] | None = None
+    user_agent: str | None = None
     response_status: Annotated[int, msgspec.Meta(ge=0, le=999)] | None = None
     response_time_ms: _Number | None = None
     event_id: Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_LENGTH_MAX)] | None = None
@@ -50,7 +57,7 @@ def read_uses(body: bytes, now_ms: int, events_max: int, delivery: bytes) -> lis
     `delivery` is what the whole delivery is known by, b"" if it has no name.
     """
     try:
-        read = _decode(body)
+        read = _decode(_with_whole_characters(body))
     except msgspec.ValidationError as error:
         raise refusal_of(str(error), UsageEvent.__struct_encode_fields__) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -63,7 +70,7 @@ def read_uses(body: bytes, now_ms: int, events_max: int, delivery: bytes) -> lis
             Code.TOO_LARGE, f"{len(events)} events are too many: send at most {events_max} at once"
         )
     if b"\\u0000" in body:
-        _refuse_zeros(events)
+        _look_for_zeros(events)
     return [_use(event, now_ms, delivery, number) for number, event in enumerate(events)]
 
 
@@ -97,10 +104,21 @@ def _token(text: str) -> bytes:
     return digest if len(digest) * 2 == _HASH_DIGITS else b""
 
 
-def _refuse_zeros(events: list[UsageEvent]) -> None:
+def _with_whole_characters(body: bytes) -> bytes:
+    """Half a character, as JavaScript leaves where it cuts, is none: U+FFFD stands for it."""
+    return _ESCAPES.sub(_whole, body) if _HALF.search(body) else body
+
+
+def _whole(found: re.Match[bytes]) -> bytes:
+    return b"\\ufffd" if found["half"] else found[0]
+
+
+def _look_for_zeros(events: list[UsageEvent]) -> None:
     """No store keeps a text with a NUL in it."""
     for number, event in enumerate(events):
-        for field in ("token_hash", "route", "ip_address", "user_agent", "event_id"):
+        if event.user_agent:
+            event.user_agent = event.user_agent.replace("\0", "\ufffd")
+        for field in ("token_hash", "route", "ip_address", "event_id"):
             if "\0" in (getattr(event, field) or ""):
                 at = f"[{number}].{field}"
                 raise Refusal(Code.BAD_REQUEST, f"`{at}` must not hold a NUL", param=at)

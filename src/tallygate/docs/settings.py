@@ -39,6 +39,8 @@ MEANINGS = {
     "keep_sealed_keys": "Whether a sealed copy of each key is kept, so that `GET /admin/keys` "
     "shows whole keys; otherwise it shows masked keys and ids.",
     "notify_urls": "Where notices go, as apprise writes it; several separated by spaces.",
+    "mail_url": "Who mails users their warnings: apprise's `mailto(s)://`, without `to`.",
+    "notice_language": "The language of users who have not chosen one: `en`, `zh-CN` or `zh-TW`.",
     "notify_webhook_url": "Where notices are posted, signed as Standard Webhooks has it.",
     "notify_webhook_secret": "Signs those: `whsec_…` is base64, anything else raw bytes.",
     "trusted_proxies": "CIDRs, separated by commas, whose `X-Forwarded-For` is believed.",
@@ -129,6 +131,16 @@ MEANINGS = {
     "anomaly_throttle_hours": "Hours after which a throttle ends by itself; 0 waits until it is "
     "lifted.",
     "feed_keep_h": "Hours that the change feed is kept.",
+    "cloudflare_account_id": "Cloudflare's account that the edge runs in.",
+    "cloudflare_api_token": "Publishes there: a token that may edit Workers KV Storage.",
+    "cloudflare_api_url": "Where Cloudflare's API is.",
+    "edge_kv_namespace_id": "The KV namespace that tokens and routes are published to for the "
+    "edge; without it nothing is. Needs the account and its token.",
+    "edge_secret": "Seals the headers that routes add, for the Worker's `EDGE_SECRET`. Without it "
+    "the edge does not serve routes that add headers to requests.",
+    "edge_writes_per_day": "KV writes, and deletes, that a UTC day may have; a tenth of it is kept "
+    "for what revokes. 1000 is free at Cloudflare; 0 for no bound.",
+    "edge_reconcile_h": "Hours between two full comparisons with what lies in KV; 0 for none.",
     "keeper_delete_grace_days": "Days that a credential which its upstream proved invalid stays in "
     "quarantine before it is deleted; 0 deletes it at once.",
     "keeper_interval_h": "Hours between two runs of the credential keeper that the server starts "

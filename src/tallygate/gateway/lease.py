@@ -48,6 +48,7 @@ class Lease(Holding):
         "limit_id",
         "need",
         "slab_index",
+        "told",
         "used",
         "waiting",
         "window_s",
@@ -66,6 +67,7 @@ class Lease(Holding):
         self.is_asking = False
         self.is_closing = False
         self.is_final = False
+        self.told = 0  # what it had returned when the clerk was asked last
         self.last_used_ms = 0
         self.waiting: deque[Parked] = deque()  # not yet asked for
         self.asked: deque[Parked] = deque()  # the clerk is being asked
@@ -74,6 +76,11 @@ class Lease(Holding):
     def like(cls, other: "Lease") -> "Lease":
         """Of the same counter, with nothing leased yet."""
         return cls(other.limit_id, other.amount, other.window_s, other.end_ms)
+
+    @property
+    def has_returned_since(self) -> bool:
+        """Units were given back that the clerk's answer knows nothing of: it decides nothing."""
+        return self.returned != self.told
 
     @property
     def is_wallet(self) -> bool:
@@ -91,6 +98,7 @@ class Lease(Holding):
         """
         if self.is_wallet and self.need:
             self.give_back()
+        self.told = self.returned
         return Ask(
             self.limit_id,
             self.window_s,

@@ -104,8 +104,9 @@ class LeaseBook:
             self._apply(lease, answer)
         for lease, answer in zip(leases, synced.answers, strict=True):
             asked, lease.asked = lease.asked, deque()
+            concluded = lease if answer.is_short and not lease.has_returned_since else None
             for parked in asked:
-                parked.units_answered(lease if answer.is_short else None)
+                parked.units_answered(concluded)
             if lease.waiting and (lease.available > 0 or lease.is_final or self._is_old(lease)):
                 for parked in lease.everyone():
                     parked.units_answered(None)
@@ -272,7 +273,7 @@ class LeaseBook:
         if answer.granted > lease.granted:
             lease.learn_granted(answer.granted)
         lease.used = answer.used
-        lease.is_final = answer.is_final
+        lease.is_final = answer.is_final and not lease.has_returned_since
 
     def _begin_lease(self, lease: Lease, answer: Answer) -> None:
         lease.lease_id = answer.lease_id

@@ -29,7 +29,7 @@ from tallygate.store import (
 )
 from tallygate.store.credential_checks import Choice, Claim, Held, Result, Selection
 from tallygate.store.database import Database, Tx
-from tallygate.store.keeper_runs import Run
+from tallygate.store.keeper_runs import Pulse, Run
 
 PATIENCE_S: Final = 600.0
 PAUSE_S_MAX: Final = 2.0
@@ -60,6 +60,10 @@ class Book(Protocol):
 
     async def finish(self, run: Run, result: Result) -> State | None: ...
 
+    async def pulse(self, credential_id: int) -> Pulse | None: ...
+
+    async def give_up(self, pulse: Pulse) -> None: ...
+
     def unseal(self, claim: Claim) -> dict[str, str]: ...
 
     async def now_ms(self) -> int: ...
@@ -87,11 +91,17 @@ class StoreBook:
         self._owner = owner
         self._grace_ms = grace_ms
         self._clock = StoreClock(0)
+        self._offset_ms: int | None = None
         self._jobs: list[_Job] = []
         self._is_working = asyncio.Lock()
 
     async def set_clock(self) -> None:
-        self._clock.set_offset(await self._db.clock_ms() - monotonic_ms())
+        """The store's clock; one that is set back while a run goes on is not followed, for what is
+        reserved and claimed would lie in its future."""
+        offset_ms = await self._db.clock_ms() - monotonic_ms()
+        if self._offset_ms is None or offset_ms > self._offset_ms:
+            self._offset_ms = offset_ms
+            self._clock.set_offset(offset_ms)
 
     async def now_ms(self) -> int:
         return self._clock.now_ms()
@@ -110,12 +120,13 @@ class StoreBook:
         await self._alone(lambda tx, now: keeper_runs.close_run(tx, run, selection, totals, now))
 
     async def choose(self, run: Run, wanted: Selection) -> list[Choice]:
-        return await self._alone(lambda tx, _: credential_checks.choose(tx, run, wanted))
+        return await self._alone(lambda tx, now: credential_checks.choose(tx, run, wanted, now))
 
     async def preview(self, wanted: Selection) -> list[Choice]:
         """What a run would check; nothing is changed."""
         async with self._db.reading() as tx:
-            return await credential_checks.preview(tx, self._clock.now_ms(), wanted)
+            now_ms = self._clock.now_ms()
+            return await credential_checks.preview(tx, now_ms, wanted, now_ms)
 
     async def bury(self) -> list[tuple[int, str]]:
         """Delete what was in quarantine for long enough."""
@@ -178,6 +189,12 @@ class StoreBook:
         if ended in (State.QUARANTINED, State.DELETED) or (ended and result.parts is not None):
             await self._shared((2, ""), _publish)
         return ended
+
+    async def pulse(self, credential_id: int) -> Pulse | None:
+        return await self._alone(lambda tx, _: keeper_runs.pulse_of_holder(tx, credential_id))
+
+    async def give_up(self, pulse: Pulse) -> None:
+        await self._alone(lambda tx, now: keeper_runs.give_up(tx, pulse, now))
 
     async def _condemned(self, tx: Tx, result: Result, now_ms: int) -> State:
         """It is written down and told; without grace it is deleted at once."""

@@ -19,6 +19,7 @@ from tallygate.core.credential_kind import BadKind, Kind
 from tallygate.keeper.book import Book
 from tallygate.keeper.check import Checker, Sender, Turn
 from tallygate.keeper.pace import Pace
+from tallygate.keeper.watch import Watch
 from tallygate.kinds import Kinds
 from tallygate.store.credential_checks import Choice, Claim, Held, Result, Selection
 from tallygate.store.keeper_runs import Run
@@ -221,6 +222,7 @@ class _Work:
 
     async def _wait_for_others(self) -> None:
         """What other runs hold is theirs while they live; then it is ours, or broken off."""
+        watch = Watch(self._book)
         while self._busy:
             waiting, self._busy = self._busy, []
             await asyncio.sleep(LOOK_AGAIN_S)
@@ -230,6 +232,7 @@ class _Work:
                     turn = Turn("", await self._pace.permit())
                     await self._check(choice, kind, claimed, turn)
                 elif claimed is Held.BUSY:
+                    await watch.look(choice.id)
                     self._busy.append((choice, kind, host))
                 else:
                     self._skipped(choice, claimed)

@@ -15,12 +15,13 @@ from tallygate.store.database import Tx
 from tallygate.store.money_schema import wallet
 from tallygate.store.people_schema import account
 
-_CHANGEABLE = frozenset({"name", "email", "password", "subject", "role", "is_active"})
+_CHANGEABLE = frozenset({"name", "email", "password", "subject", "role", "is_active", "language"})
 _VIEW = (
     *(account.c.id, account.c.name, account.c.email, account.c.role, account.c.is_active),
     account.c.password.is_not(None).label("has_password"),
     account.c.subject.is_not(None).label("has_subject"),
     account.c.created_ms,
+    account.c.language,
     sa.func.coalesce(wallet.c.balance_micros, 0).label("balance_micros"),
 )
 _WITH_WALLET = account.outerjoin(wallet, wallet.c.account_id == account.c.id)
@@ -157,4 +158,5 @@ def _view(row: sa.Row[Any]) -> AccountView:
         has_subject=bool(row.has_subject),
         created_ms=row.created_ms,
         balance_micros=row.balance_micros,
+        language=row.language,
     )

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from tallygate.core.credential import LIVING, SIGNALS, Outcome, Signal, State, after, may_happen
 from tallygate.store import credentials, keeper_runs
 from tallygate.store.database import Tx
-from tallygate.store.keeper_runs import Run
+from tallygate.store.keeper_runs import DEAD_MS, Run
 from tallygate.store.keeper_schema import credential
 
 _row = credential.c
@@ -76,29 +76,30 @@ class Result(msgspec.Struct, kw_only=True):
         return f"<Result of {self.id}: {self.outcome}>"
 
 
-async def choose(tx: Tx, run: Run, wanted: Selection) -> list[Choice]:
+async def choose(tx: Tx, run: Run, wanted: Selection, now_ms: int) -> list[Choice]:
     """Those that this window has not seen, the longest unused first; they are due from now on."""
-    where = _chosen(run.since_ms, wanted)
+    where = _chosen(run.since_ms, wanted, now_ms)
     movable = [state for state in LIVING if may_happen(state, Signal.CHOSEN)]
     due = sa.update(credential).where(*where, _row.state.in_(movable))
     await tx.execute(due.values(state=State.DUE))
-    return await preview(tx, run.since_ms, wanted)
+    return await preview(tx, run.since_ms, wanted, now_ms)
 
 
-async def preview(tx: Tx, since_ms: int, wanted: Selection) -> list[Choice]:
+async def preview(tx: Tx, since_ms: int, wanted: Selection, now_ms: int) -> list[Choice]:
     """The same, and nothing is changed."""
     query = sa.select(
         *(_row.id, _row.kind, _row.name, _row.user_name.label("user")),
         *(_row.variables, _row.last_used_ms),
     )
-    ordered = query.where(*_chosen(since_ms, wanted)).order_by(
+    ordered = query.where(*_chosen(since_ms, wanted, now_ms)).order_by(
         sa.func.coalesce(_row.last_checked_ms, 0), _row.id
     )
     return [Choice(**row._mapping) for row in await tx.execute(ordered)]
 
 
-def _chosen(since_ms: int, wanted: Selection) -> list[sa.ColumnElement[bool]]:
-    where = [_row.state.in_(LIVING), sa.func.coalesce(_row.last_checked_ms, -1) < since_ms]
+def _chosen(since_ms: int, wanted: Selection, now_ms: int) -> list[sa.ColumnElement[bool]]:
+    seen = sa.func.coalesce(_row.last_checked_ms, -1).between(since_ms, now_ms + DEAD_MS)
+    where: list[sa.ColumnElement[bool]] = [_row.state.in_(LIVING), sa.not_(seen)]
     if wanted.used_since_ms is not None:
         used = sa.func.coalesce(_row.last_used_ms, _row.created_ms)
         where.append(used >= wanted.used_since_ms)
@@ -115,13 +116,13 @@ async def claim(tx: Tx, run: Run, credential_id: int, now_ms: int) -> Claim | He
     row = (await tx.execute(sa.select(credential).where(_row.id == credential_id))).first()
     if row is None or row.state not in LIVING or row.sealed is None:
         return Held.GONE
-    if (row.last_checked_ms or -1) >= run.since_ms:
+    if _is_within(run, row.last_checked_ms, now_ms):
         return Held.DONE
     state = State(row.state)
     if row.run_id not in (None, run.id):
-        if await keeper_runs.is_alive(tx, row.run_id, now_ms):
+        if not await keeper_runs.has_ended(tx, row.run_id):
             return Held.BUSY
-        if (row.claimed_ms or -1) >= run.since_ms:
+        if _is_within(run, row.claimed_ms, now_ms):
             return Held.INTERRUPTED
     if state is State.CHECKING:  # by a run that died, or by us when the end was unknown
         state = after(state, Signal.LET_GO)
@@ -136,6 +137,11 @@ async def claim(tx: Tx, run: Run, credential_id: int, now_ms: int) -> Claim | He
     if (await tx.execute(sa.update(credential).where(*as_seen).values(values))).rowcount != 1:
         return Held.BUSY
     return _claim(row)
+
+
+def _is_within(run: Run, at_ms: int | None, now_ms: int) -> bool:
+    """In the run's window; what is later than now is of a clock that was set back since."""
+    return at_ms is not None and run.since_ms <= at_ms < now_ms + DEAD_MS
 
 
 def _claim(row: Any) -> Claim:  # a row of SQLAlchemy

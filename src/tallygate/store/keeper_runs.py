@@ -12,10 +12,12 @@ import msgspec
 import sqlalchemy as sa
 
 from tallygate.store.database import Tx
-from tallygate.store.keeper_schema import keeper_host, keeper_run
+from tallygate.store.keeper_schema import credential, keeper_host, keeper_run
 
 DEAD_MS: Final = 10_000  # without a sign of life
 KEEP_MS: Final = 30 * 86_400_000
+# So far ahead nobody reserves a host: a moment beyond was reserved by a clock that was wrong.
+AHEAD_MS_MAX: Final = 120_000
 # What runs are named by: who finds another of the same name works on the same window.
 OF_ALL: Final = "all"
 OF_THE_USED: Final = "used within "
@@ -33,7 +35,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 async def open_run(tx: Tx, selection: str, owner: str, now_ms: int, window_ms: int) -> Run:
     same = (keeper_run.c.selection == selection, keeper_run.c.finished_ms.is_(None))
-    recent = keeper_run.c.since_ms > now_ms - window_ms
+    recent = sa.and_(
+        keeper_run.c.since_ms > now_ms - window_ms,
+        keeper_run.c.since_ms < now_ms + DEAD_MS,  # not one of a clock that was set back since
+    )
     since = await tx.scalar(sa.select(sa.func.max(keeper_run.c.since_ms)).where(*same, recent))
     since_ms = now_ms if since is None else int(since)
     values = {"selection": selection, "owner": owner, "since_ms": since_ms, "started_ms": now_ms}
@@ -45,13 +50,38 @@ async def open_run(tx: Tx, selection: str, owner: str, now_ms: int, window_ms: i
 
 
 async def beat(tx: Tx, run_id: int, now_ms: int) -> None:
-    await tx.execute(sa.update(keeper_run).where(keeper_run.c.id == run_id).values(alive_ms=now_ms))
+    """A sign of life moves on even where the clock stands still."""
+    alive = keeper_run.c.alive_ms
+    moved = sa.case((alive >= now_ms, alive + 1), else_=now_ms)
+    values = {"alive_ms": moved, "finished_ms": None}  # whoever gave it up was wrong
+    await tx.execute(sa.update(keeper_run).where(keeper_run.c.id == run_id).values(values))
 
 
-async def is_alive(tx: Tx, run_id: int, now_ms: int) -> bool:
-    seen = keeper_run.c.alive_ms > now_ms - DEAD_MS
-    where = (keeper_run.c.id == run_id, keeper_run.c.finished_ms.is_(None), seen)
-    return await tx.scalar(sa.select(keeper_run.c.id).where(*where)) is not None
+class Pulse(msgspec.Struct, frozen=True):
+    """A run's last sign of life; whether it lives is seen by whether the next one is another."""
+
+    run_id: int
+    alive_ms: int
+
+
+async def pulse_of_holder(tx: Tx, credential_id: int) -> Pulse | None:
+    """Of the run that holds a credential, if it has not ended."""
+    holds = sa.and_(credential.c.run_id == keeper_run.c.id, keeper_run.c.finished_ms.is_(None))
+    query = sa.select(keeper_run.c.id, keeper_run.c.alive_ms).join(credential, holds)
+    row = (await tx.execute(query.where(credential.c.id == credential_id))).first()
+    return None if row is None else Pulse(int(row.id), int(row.alive_ms))
+
+
+async def give_up(tx: Tx, pulse: Pulse, now_ms: int) -> None:
+    """It has not moved for too long, whatever the clocks say; unless it has just now."""
+    same = (keeper_run.c.id == pulse.run_id, keeper_run.c.alive_ms == pulse.alive_ms)
+    await tx.execute(sa.update(keeper_run).where(*same).values(finished_ms=now_ms))
+
+
+async def has_ended(tx: Tx, run_id: int) -> bool:
+    """By itself, or given up by who waited for it. No clock decides: it may have been set."""
+    where = (keeper_run.c.id == run_id, keeper_run.c.finished_ms.is_(None))
+    return await tx.scalar(sa.select(keeper_run.c.id).where(*where)) is None
 
 
 async def close_run(
@@ -86,7 +116,8 @@ def over_all() -> sa.ColumnElement[bool]:
 async def reserve(tx: Tx, host: str, now_ms: int, gap_ms: int) -> int:
     """When the next request to this host may go out; nobody else gets that moment."""
     mine = keeper_host.c.host == host
-    then = sa.case((keeper_host.c.next_ms > now_ms, keeper_host.c.next_ms), else_=now_ms)
+    is_ahead = keeper_host.c.next_ms.between(now_ms, now_ms + AHEAD_MS_MAX)
+    then = sa.case((is_ahead, keeper_host.c.next_ms), else_=now_ms)
     moved = sa.update(keeper_host).where(mine).values(next_ms=then + gap_ms)
     after_ms = await tx.scalar(moved.returning(keeper_host.c.next_ms))
     if after_ms is None:

@@ -73,13 +73,21 @@ async def finish(tx: Tx, one: Notice, *, sent: str, error: str, next_ms: int | N
 
 
 async def page(
-    tx: Tx, *, limit: int, before_id: int | None = None, account_id: str | None = None
+    tx: Tx,
+    *,
+    limit: int,
+    before_id: int | None = None,
+    account_id: str | None = None,
+    kinds: Collection[str] | None = None,
 ) -> tuple[list[Notice], int]:
     """Newest first, and how many there are in all."""
     query, counted = _NOTICE, sa.select(sa.func.count()).select_from(notice)
     if account_id is not None:
         query = query.where(notice.c.account_id == account_id)
         counted = counted.where(notice.c.account_id == account_id)
+    if kinds is not None:
+        query = query.where(notice.c.kind.in_(kinds))
+        counted = counted.where(notice.c.kind.in_(kinds))
     if before_id is not None:
         query = query.where(notice.c.id < before_id)
     rows = await tx.execute(query.order_by(notice.c.id.desc()).limit(limit))

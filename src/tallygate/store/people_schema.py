@@ -16,6 +16,7 @@ account = table(
     sa.Column("role", sa.Text, nullable=False),
     sa.Column("is_active", sa.Boolean, nullable=False),
     sa.Column("created_ms", big, nullable=False),
+    sa.Column("language", sa.Text),  # None: the operator's
 )
 
 team = table(

@@ -11,7 +11,9 @@ import sqlalchemy as sa
 
 from tallygate.core.charging import State
 from tallygate.store.database import Tx
-from tallygate.store.money_schema import charge, credit_grant, past_usage, wallet
+from tallygate.store.money_schema import charge, credit_grant, past_usage
+from tallygate.store.prices import BOOK, book_of
+from tallygate.store.tx import BulkRead
 
 RECENT_MAX = 100  # charges that an estimate looks back on, of whatever model
 
@@ -73,10 +75,11 @@ class Filter:
     before_ms: int | None = None
 
 
-_FUNDS = sa.select(
-    *(wallet.c.id, wallet.c.balance_micros, wallet.c.held_micros, wallet.c.leased_micros),
-    wallet.c.granted_micros,
-).where(wallet.c.account_id == sa.bindparam("account"))
+_FUNDS = (
+    "SELECT id, balance_micros, held_micros, leased_micros, granted_micros FROM wallet"
+    " WHERE account_id = "
+)
+_FUNDS_OF = BulkRead(f"{_FUNDS}?", f"{_FUNDS}$1")
 _ENDED = sa.select(sa.func.sum(credit_grant.c.left_micros)).where(
     credit_grant.c.wallet_id == sa.bindparam("wallet"),
     credit_grant.c.expires_ms <= sa.bindparam("now_ms"),
@@ -86,35 +89,32 @@ _ENDED = sa.select(sa.func.sum(credit_grant.c.left_micros)).where(
 
 async def find_funds(tx: Tx, account_id: str, now_ms: int) -> Funds | None:
     """None: there is no such account."""
-    row = (await tx.execute(_FUNDS, {"account": account_id})).first()
-    if row is None:
-        return None
-    balance = row.balance_micros
-    if row.granted_micros:
-        wanted = {"wallet": row.id, "now_ms": now_ms}
+    return (await find_funds_and_book(tx, account_id, now_ms))[0]
+
+
+async def find_funds_and_book(tx: Tx, account_id: str, now_ms: int) -> tuple[Funds | None, int]:
+    """And which book of prices is in force, for the store is asked for both at once."""
+    found, version = await tx.read_all([(_FUNDS_OF, (account_id,)), BOOK])
+    book = book_of(version)
+    if not found:
+        return None, book
+    wallet_id, balance, held, leased, granted = found[0]
+    if granted:
+        wanted = {"wallet": wallet_id, "now_ms": now_ms}
         ended = int(await tx.scalar(_ENDED, wanted) or 0)
-        balance -= min(ended, max(0, balance - row.held_micros - row.leased_micros))
-    return Funds(balance, row.held_micros, row.leased_micros)
+        balance -= min(ended, max(0, balance - held - leased))
+    return Funds(balance, held, leased), book
 
 
-_RECENT = (
-    sa.select(
-        charge.c.model,
-        charge.c.input_tokens,
-        charge.c.output_tokens,
-        charge.c.micros,
-        charge.c.state,
-    )
-    .where(charge.c.account_id == sa.bindparam("account"))
-    .order_by(charge.c.at_ms.desc())
-    .limit(RECENT_MAX)
-)
+_LATELY = "SELECT model, input_tokens, output_tokens, micros, state FROM charge WHERE account_id = "
+_NEWEST = f" ORDER BY at_ms DESC LIMIT {RECENT_MAX}"
+_RECENT = BulkRead(f"{_LATELY}?{_NEWEST}", f"{_LATELY}$1{_NEWEST}")
 
 
-async def recent(tx: Tx, account_id: str) -> list[Recent]:
-    """What this account was charged lately, the newest first."""
-    rows = await tx.execute(_RECENT, {"account": account_id})
-    return [Recent(*tuple(row)[:4]) for row in rows if row.state in _PAID]
+async def recent_and_book(tx: Tx, account_id: str) -> tuple[list[Recent], int]:
+    """What this account was charged lately, the newest first; and which book is in force."""
+    found, version = await tx.read_all([(_RECENT, (account_id,)), BOOK])
+    return [Recent(*row[:4]) for row in found if row[4] in _PAID], book_of(version)
 
 
 async def page(

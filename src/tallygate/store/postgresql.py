@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import sqlalchemy as sa
 
-from tallygate.core.errors import StoreRefused, StoreUnavailable
+from tallygate.core.errors import StoreRefused, StoreUnavailable, TransactionUndone
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -47,6 +47,11 @@ _UNAVAILABLE_CLASSES = {
     "53": "the store is out of room, memory or connections",
     "57": "the store is shutting down or took too long",
     "58": "the store's disk failed",
+}
+# Whoever is told one of these knows that nothing of the transaction has happened.
+_UNDONE_CODES = {
+    "40001": "the store could not put two transactions in an order",
+    "40P01": "two transactions waited for each other",
 }
 _UNAVAILABLE_CODES = {
     "55P03": "a lock in the store was held too long",
@@ -144,6 +149,8 @@ def domain_error(error: BaseException) -> Exception | None:
         # The server's last word reached an idle connection, and the end of it has not yet.
         return StoreUnavailable("the connection to the store was lost")
     code = str(getattr(error, "sqlstate", "") or "")
+    if code in _UNDONE_CODES:
+        return TransactionUndone(_UNDONE_CODES[code])
     if code in _UNAVAILABLE_CODES:
         return StoreUnavailable(_UNAVAILABLE_CODES[code])
     if code[:2] in _UNAVAILABLE_CLASSES:

@@ -16,6 +16,7 @@ from tallygate.core.price_terms import Terms, Version
 from tallygate.core.pricing import Book, Currency, Price, Rate
 from tallygate.store.database import Tx
 from tallygate.store.money_schema import price, price_alias, price_book, rate
+from tallygate.store.tx import BulkRead, Read
 
 _PRICE_COLUMNS = (
     *(price.c.id, price.c.model, price.c.currency, price.c.per_tokens),
@@ -44,6 +45,14 @@ BOOK_VERSION = sa.select(price_book.c.version).scalar_subquery()
 
 async def book_version(tx: Tx) -> int:
     return int(await tx.scalar(sa.select(BOOK_VERSION)) or 0)
+
+
+_VERSION = "SELECT version FROM price_book"
+BOOK: Read = (BulkRead(_VERSION, _VERSION), ())  # for who asks the store for more at once
+
+
+def book_of(rows: Sequence[Sequence[Any]]) -> int:
+    return int(rows[0][0]) if rows else 0
 
 
 async def read_book(tx: Tx, now_ms: int) -> Book:

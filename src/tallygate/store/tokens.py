@@ -1,6 +1,8 @@
 """Tokens as lists show them: keys of their kind, sorted and cut by the store."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -41,13 +43,14 @@ async def page(tx: Tx, wanted: Query) -> tuple[list[KeyView], int]:
         name = sa.func.lower(api_key.c.label)
         conditions.append(name.contains(wanted.text.lower(), autoescape=True))
     total = await tx.scalar(sa.select(sa.func.count()).select_from(api_key).where(*conditions))
-    query = sa.select(api_key.c.id).where(*conditions).order_by(*_order(wanted.sort))
+    query = sa.select(api_key.c.id).where(*conditions).order_by(*order_of(ORDERS, wanted.sort))
     found = (await tx.execute(query.limit(wanted.limit).offset(wanted.offset))).scalars().all()
     return await keys.views_of(tx, found), int(total)
 
 
-def _order(sort: str) -> list[sa.ColumnElement[object]]:
-    column = ORDERS[sort.removeprefix("-")]
+def order_of(orders: Mapping[str, sa.Column[Any]], sort: str) -> list[sa.ColumnElement[object]]:
+    """How to sort by one of these names; equal ones by id, so that no page repeats one."""
+    column = orders[sort.removeprefix("-")]
     is_down = sort.startswith("-")
     is_late = column is api_key.c.expires_ms
     missing = sa.case((column.is_(None), 1 if is_late else 0), else_=0 if is_late else 1)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from tallygate.core.windows import day_window
-from tallygate.store import keys, rollups
+from tallygate.store import keys, partitions, rollups
 from tallygate.store.database import Tx
 from tallygate.store.rollup_schema import rollup_mark
 from tallygate.store.schema import counter, limits, usage
@@ -64,7 +64,11 @@ async def count_rows(tx: Tx, before_ms: int | None = None) -> int:
 
 
 async def clean(tx: Tx, before_ms: int, limit: int = CLEAN_ROWS_MAX) -> int:
-    """Delete rows older than that, at most `limit` of them; call again until it answers 0."""
+    """Delete rows older than that, at most `limit` of them, or a whole month of them at once on
+    PostgreSQL; call again until it answers 0.
+    """
+    if dropped := await partitions.drop_before(tx, before_ms):
+        return dropped  # whole months first
     old = sa.select(usage.c.id).where(*_may_go(before_ms)).limit(limit)
     deleted = (await tx.execute(sa.delete(usage).where(usage.c.id.in_(old)))).rowcount
     if deleted:

@@ -76,16 +76,25 @@ async def _resolve(tx: Tx, reports: Iterable[UsageReport], intake: Intake) -> _F
     return found
 
 
+# Made once: building a list of names into a statement costs more than looking them up.
+_OWNERS = (
+    sa.select(key_secret.c.hash, api_key.c.id, api_key.c.tenant_id, api_key.c.user_id)
+    .join(api_key, api_key.c.id == key_secret.c.key_id)
+    .where(key_secret.c.hash.in_(sa.bindparam("hashes", expanding=True)))
+)
+
+
 async def _owners(tx: Tx, tokens: Sequence[bytes]) -> dict[bytes, _Owner]:
-    columns = (key_secret.c.hash, api_key.c.id, api_key.c.tenant_id, api_key.c.user_id)
-    query = sa.select(*columns).join(api_key, api_key.c.id == key_secret.c.key_id)
     found: dict[bytes, _Owner] = {}
     for some in _parts(tokens):
-        for row in await tx.execute(query.where(key_secret.c.hash.in_(some))):
+        for row in await tx.execute(_OWNERS, {"hashes": some}):
             found[bytes(row.hash)] = (row.id, row.tenant_id, row.user_id)
     return found
 
 
+_KNOWN = sa.select(usage_event.c.hash).where(
+    usage_event.c.hash.in_(sa.bindparam("hashes", expanding=True))
+)
 _REMEMBER = sa.text(
     "INSERT INTO usage_event (hash, seen_ms) "
     "SELECT one, :now_ms FROM unnest(CAST(:hashes AS bytea[])) AS one "
@@ -100,8 +109,7 @@ async def _remember(tx: Tx, events: Sequence[bytes], now_ms: int) -> set[bytes]:
         return {bytes(row.hash) for row in told}
     known: set[bytes] = set()
     for some in _parts(events):
-        query = sa.select(usage_event.c.hash).where(usage_event.c.hash.in_(some))
-        known.update((await tx.execute(query)).scalars())
+        known.update((await tx.execute(_KNOWN, {"hashes": some})).scalars())
     fresh = [event for event in events if event not in known]
     await tx.insert_many(usage_event, [(event, now_ms) for event in fresh], ("hash", "seen_ms"))
     return set(fresh)
@@ -111,15 +119,17 @@ def _parts(names: Sequence[bytes]) -> Iterable[Sequence[bytes]]:
     return (names[start : start + NAMES_MAX] for start in range(0, len(names), NAMES_MAX))
 
 
+_OK, _FAILED = Outcome.OK.value, Outcome.UPSTREAM_ERROR.value
+
+
 def _usage_row(owner: _Owner, request_id: str, use: ReportedUse) -> _Row:
     """As a gateway would have written it (gateway/route_answer.py), in settle's columns."""
     key_id, tenant_id, user_id = owner
-    outcome = Outcome.OK if use.status < 400 else Outcome.UPSTREAM_ERROR
     return (
         *(tenant_id, request_id, key_id, user_id),
         *(use.at_ms, use.duration_ms, use.duration_ms),
         *(use.route, "", "", use.status),
-        *(outcome.value, "", int(use.status < 500)),
+        *(_OK if use.status < 400 else _FAILED, "", int(use.status < 500)),
         *(0, 0, None),
         *(use.address, use.agent, 0, 0),
         0,

@@ -42,21 +42,23 @@ export function KeyForm({ edited, onClose, onSaved }: Props) {
       <Form.Item name="label" label={t.label} extra={t.labelHint}>
         <Input maxLength={1000} autoFocus />
       </Form.Item>
-      <Form.Item name="daily_limit" label={t.daily} extra={isNew ? t.dailyNewHint : t.dailyHint}>
-        <InputNumber min={0} precision={0} style={{ width: '100%' }} />
-      </Form.Item>
+      <div className="form-grid">
+        <Form.Item name="daily_limit" label={t.daily} extra={isNew ? t.dailyNewHint : t.dailyHint}>
+          <InputNumber min={0} precision={0} style={{ width: '100%' }} />
+        </Form.Item>
+        <Form.Item name="expires_at" label={t.expires}>
+          <DatePicker
+            showTime={{ format: 'HH:mm' }}
+            style={{ width: '100%' }}
+            placeholder={t.expiresNever}
+          />
+        </Form.Item>
+      </div>
       {isNew ? (
         <Form.Item name="user_id" label={t.user} extra={t.userHint}>
           <Input maxLength={256} />
         </Form.Item>
       ) : null}
-      <Form.Item name="expires_at" label={t.expires}>
-        <DatePicker
-          showTime={{ format: 'HH:mm' }}
-          style={{ width: '100%' }}
-          placeholder={t.expiresNever}
-        />
-      </Form.Item>
       <Form.Item name="models" label={t.models} extra={t.modelsHint}>
         <Select mode="tags" open={false} suffixIcon={null} tokenSeparators={[' ', ',']} />
       </Form.Item>

@@ -1,6 +1,6 @@
 // A new key, shown once, with what to paste where to use it.
 
-import { Alert, Modal, Tabs } from 'antd';
+import { Alert, Button, Modal, Tabs } from 'antd';
 import { useTexts } from '../../i18n/language';
 import { Copyable } from '../../ui/Copyable';
 import type { ApiKey } from './Keys';
@@ -23,15 +23,19 @@ export function KeyShown({
       width={640}
       mask={{ closable: false }}
       keyboard={false}
-      cancelButtonProps={{ hidden: true }}
-      okText={t.gotIt}
-      onOk={onClose}
-      onCancel={onClose}
+      closable={false}
+      footer={
+        <Button type="primary" onClick={onClose}>
+          {t.gotIt}
+        </Button>
+      }
     >
-      <Alert type="warning" showIcon title={t.madeHint} />
-      <Copyable text={secret} label={t.key} isBlock />
-      <h3>{t.tryIt}</h3>
-      <Snippets secret={secret} />
+      <div className="stack">
+        <Alert type="warning" showIcon title={t.madeHint} />
+        <Copyable text={secret} label={t.key} isBlock />
+        <h3>{t.tryIt}</h3>
+        <Snippets secret={secret} />
+      </div>
     </Modal>
   );
 }

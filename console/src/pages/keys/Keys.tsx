@@ -1,7 +1,7 @@
 // Keys: list, create, edit, deactivate, rotate, delete. The page that shows others how one is made.
 
 import { PlusOutlined } from '@ant-design/icons';
-import { App, Button, Tag } from 'antd';
+import { App, Button } from 'antd';
 import { useState } from 'react';
 import { useNavigate } from 'react-router';
 import { api, type Schemas } from '../../api/client';
@@ -16,6 +16,7 @@ import { type Column, DataTable } from '../../ui/DataTable';
 import { EmptyState } from '../../ui/EmptyState';
 import { PageHead } from '../../ui/PageHead';
 import type { RowAction } from '../../ui/RowMenu';
+import { Status } from '../../ui/Status';
 import type { Filter } from '../../ui/TableFilters';
 import { Time } from '../../ui/Time';
 import { KeyForm } from './KeyForm';
@@ -119,7 +120,6 @@ function useColumns(): readonly Column<ApiKey>[] {
     {
       key: 'daily_limit',
       title: t.daily,
-      sort: 'daily_limit',
       isNumber: true,
       csv: (key) => key.daily_limit,
       render: (key) => <span className="number">{key.daily_limit ?? t.unlimited}</span>,
@@ -159,9 +159,9 @@ function useColumns(): readonly Column<ApiKey>[] {
 
 function State({ of: key }: { readonly of: ApiKey }) {
   const t = useTexts(keyTexts);
-  if (!key.is_active) return <Tag>{t.inactive}</Tag>;
-  if (isExpired(key)) return <Tag color="warning">{t.expired}</Tag>;
-  return <Tag color="success">{t.active}</Tag>;
+  if (!key.is_active) return <Status tone="plain">{t.inactive}</Status>;
+  if (isExpired(key)) return <Status tone="warn">{t.expired}</Status>;
+  return <Status tone="good">{t.active}</Status>;
 }
 
 function useFilters(): readonly Filter[] {
@@ -221,7 +221,7 @@ function useActions(
     const usage = {
       key: 'usage',
       label: t.usage,
-      onPick: () => void navigate(pageUrl('usage', { key_id: key.id })),
+      onPick: () => void navigate(pageUrl('usage', { token: key.id })),
     };
     if (!mayChange) return [usage];
     return [

@@ -81,7 +81,7 @@ function themeOf(colors: Colors): object {
       textStyle: { color: colors.text, fontSize: 12 },
       axisPointer: { lineStyle: { color: colors.muted }, crossStyle: { color: colors.muted } },
     },
-    line: { symbol: 'none', smooth: 0.2, lineStyle: { width: 2 } },
+    line: { symbol: 'none', lineStyle: { width: 2 } },
     bar: { itemStyle: { borderRadius: [3, 3, 0, 0] }, barMaxWidth: 32 },
     visualMap: { textStyle: { color: colors.muted } },
   };

@@ -17,6 +17,7 @@ from tallygate.core.accounts import (
     Role,
     flaw_of_email,
     flaw_of_id,
+    flaw_of_language,
     flaw_of_name,
     fold_email,
 )
@@ -67,6 +68,9 @@ async def patch(context: Context, change: known.PatchUser) -> AccountView:
         changes["role"] = _role(change.role).value
     if change.is_active is not UNSET:
         changes["is_active"] = change.is_active
+    if change.language is not UNSET:
+        _refuse_flaw("language", flaw_of_language(change.language) if change.language else "")
+        changes["language"] = change.language or None
     if change.password_hash is not UNSET:
         changes["password"] = change.password_hash
     await accounts.change(context.tx, before.id, **changes)

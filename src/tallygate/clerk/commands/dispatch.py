@@ -1,8 +1,9 @@
 """From a command's name to its value: one transaction with its audit row, events and idempotency.
 
-Three commands are not one transaction: settling waits for others, cleaning takes many small steps,
-and the clerk's own figures need no store. `Clerk` hands those in as `standing`. A change of prices
-is one, but is answered only when whoever computes costs has heard of it.
+Some commands are not one transaction: settling waits for others, cleaning takes many small steps,
+publishing to the edge waits for Cloudflare, and the clerk's own figures need no store. `Clerk`
+hands those in as `standing`. A change of prices is one, but is answered only when whoever computes
+costs has heard of it.
 """
 
 import asyncio
@@ -40,6 +41,7 @@ from tallygate.clerk.options import Options
 from tallygate.clerk.writer import Writer
 from tallygate.core import commands as known
 from tallygate.core.dify_commands import TakeBrowserEvents
+from tallygate.core.edge_commands import PublishEdge
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.ports import Actor
 from tallygate.core.price_commands import PriceChange
@@ -86,6 +88,7 @@ _STANDING: tuple[type[known.Arguments], ...] = (
     known.Settle,
     known.Inspect,
     TakeBrowserEvents,
+    PublishEdge,
 )
 _TYPES = {kind.NAME: kind for kind in (*HANDLERS, *_STANDING)}
 

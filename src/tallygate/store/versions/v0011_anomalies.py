@@ -1,10 +1,10 @@
-"""Anomalies. Frozen: it is what version 8 added, whatever came since."""
+"""Anomalies. Frozen: it is what version 11 added, whatever came since."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0008"
-down_revision = "0007"
+revision = "0011"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,140 @@
+// Every page there is, opened in three languages: no complaint of the browser, nothing that a screen
+// reader stumbles over, and each behind its wall.
+
+import axe from 'axe-core';
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { enter, launch, settled, visit } from './browser.ts';
+import { registeredPages } from './pages.ts';
+import { makePeople, signInAs } from './people.ts';
+import { seed } from './seed.ts';
+import { Server } from './server.ts';
+
+const LANGUAGES = ['en', 'zh-CN', 'zh-TW'];
+const pages = registeredPages();
+/** The admin token has no account, so what is one's own is looked at as a member. */
+const isOwn = (need: string): boolean => need === 'member';
+
+let server: Server;
+let browser: Browser;
+
+beforeAll(async () => {
+  server = await Server.start();
+  browser = await launch();
+  await makePeople(server);
+  await seed(server);
+});
+
+afterAll(async () => {
+  await browser.close();
+  await server.stop();
+});
+
+describe.each(LANGUAGES)('in %s', (language) => {
+  test.each(['operators', 'members'])(
+    'every page of %s opens without a complaint',
+    async (whose) => {
+      const { page, context, complaints } = await visit(browser, server.url, { language });
+      if (whose === 'members') await signInAs(page, 'member');
+      else await enter(context);
+      const titles: string[] = [];
+      for (const one of pages.filter(({ need }) => isOwn(need) === (whose === 'members'))) {
+        await page.goto(one.path);
+        await settled(page);
+        titles.push(await page.title());
+        expect(complaints, `${one.path} in ${language}`).toEqual([]);
+        expect(await page.locator('h1').count(), one.path).toBe(1);
+      }
+      expect(await page.locator('html').getAttribute('lang')).toBe(language);
+      expect(new Set(titles).size).toBe(titles.length);
+      await context.close();
+    },
+  );
+});
+
+test.each(['light', 'dark'] as const)('no page in %s stops a screen reader', async (theme) => {
+  const { page, context } = await visit(browser, server.url, { theme });
+  await enter(context);
+  await context.addInitScript(axe.source); // a script that the policy would not let in by itself
+  for (const one of pages.filter(({ need }) => !isOwn(need))) {
+    await page.goto(one.path);
+    await settled(page);
+    const found = await page.evaluate(async () => {
+      const { axe: check } = window as unknown as { axe: typeof import('axe-core') };
+      const { violations } = await check.run();
+      return violations.map(
+        ({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' ')}`,
+      );
+    });
+    expect(found, `${one.path} in ${theme}`).toEqual([]);
+  }
+  await context.close();
+});
+
+test('a language that is chosen stays chosen', async () => {
+  const { page, context } = await visit(browser, server.url);
+  await enter(context);
+  await page.goto('/console/keys');
+  await page.getByLabel('Language').selectOption('zh-TW');
+  await page.getByRole('heading', { name: '金鑰', level: 1 }).waitFor();
+  await page.reload();
+  await page.getByRole('heading', { name: '金鑰', level: 1 }).waitFor();
+  await context.close();
+});
+
+test.each(['viewer', 'member'] as const)('%s finds no page that is not for them', async (role) => {
+  const { page, context } = await visit(browser, server.url);
+  await signInAs(page, role);
+  const shown = await page
+    .locator('nav a')
+    .evaluateAll((links) => links.map((link) => link.getAttribute('href')));
+  const allowed = role === 'viewer' ? ['read', 'signedIn', 'member'] : ['member', 'signedIn'];
+  for (const one of pages) {
+    const isAllowed = allowed.includes(one.need);
+    if (!isAllowed) expect(shown, one.path).not.toContain(one.path);
+    if (isAllowed) continue;
+    await page.goto(one.path);
+    await page.getByRole('heading', { name: 'This page is not for your role' }).waitFor();
+  }
+  await context.close();
+});
+
+test('a viewer is offered nothing that changes something', async () => {
+  const { page, context } = await visit(browser, server.url);
+  await signInAs(page, 'viewer', '/console/keys');
+  await settled(page);
+  await page.locator('tbody tr strong').first().waitFor();
+  expect(await page.getByRole('button', { name: 'Create key' }).count()).toBe(0);
+  expect(await page.getByRole('checkbox').count()).toBe(0);
+  await context.close();
+});
+
+test('a session that ends asks to sign in and comes back to the same page', async () => {
+  const { page, context } = await visit(browser, server.url);
+  await signInAs(page, 'operator', '/console/keys?q=bot');
+  await page.locator('tbody tr strong').first().waitFor();
+  await context.clearCookies();
+  await page.getByRole('searchbox').fill('bo');
+  await page.getByText('Your session has ended').waitFor();
+  await page.locator('.ant-segmented-item').nth(1).click();
+  await page.locator('input[autocomplete="username"]').fill('operator-1');
+  await page.locator('input[type="password"]').fill('a long enough passphrase');
+  await page.locator('form button[type="submit"]').click();
+  await page.locator('tbody tr strong').first().waitFor();
+  expect(new URL(page.url()).pathname).toBe('/console/keys');
+  await context.close();
+});
+
+test('signed out, a page is the titled sign-in and asks the server for no stream', async () => {
+  const { page, context, complaints } = await visit(browser, server.url);
+  const asked: string[] = [];
+  page.on('request', (request) => asked.push(new URL(request.url()).pathname));
+  for (const path of ['/', '/admin', '/token-dashboard', '/dify-test', '/console/live']) {
+    await page.goto(path);
+    await page.getByRole('heading', { level: 1 }).waitFor();
+    expect(await page.title()).toContain('Tallygate');
+  }
+  expect(asked.filter((path) => path.includes('live') && path.startsWith('/api'))).toEqual([]);
+  expect(complaints).toEqual([]);
+  await context.close();
+});

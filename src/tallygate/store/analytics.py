@@ -1,0 +1,226 @@
+"""Sums of usage over a window, by whatever is asked: from rollups, and from the rows after them.
+
+Both are read in one transaction, so each use is counted once however the mark moves. Without a key
+in the question only totals are read, whose number does not grow with that of the keys.
+"""
+
+import enum
+import functools
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from tallygate.core.histogram import BUCKETS
+from tallygate.core.rollup import STEPS, SUMS, Group, Row, add, add_group, buckets_of
+from tallygate.core.usage_window import Window
+from tallygate.core.windows import Span, window_at
+from tallygate.store import rollups
+from tallygate.store.database import Tx
+from tallygate.store.rollup_schema import (
+    DURATIONS,
+    Grain,
+    rollup_day,
+    rollup_hour,
+    total_day,
+    total_hour,
+)
+from tallygate.store.schema import api_key, usage
+
+EVERY_SUM = (*SUMS, "last_ms")
+TAIL_ROWS_MAX = 300_000  # after a start over a large store the sums have to catch up first
+
+Place = tuple[Any, ...]  # the values of what was asked by: texts and integers
+
+
+class Per(enum.StrEnum):
+    """What sums are made by. HOUR and DAY are the starts of those."""
+
+    HOUR = "hour"
+    DAY = "day"
+    KEY = "key_id"
+    ROUTE = "route"
+    MODEL = "model"
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which uses; None: all. Who a key belongs to is what it says now."""
+
+    key_ids: tuple[int, ...] | None = None
+    team_id: str | None = None
+    user_id: str | None = None
+    route: str | None = None
+    model: str | None = None
+
+    @property
+    def is_by_key(self) -> bool:
+        return (self.key_ids, self.team_id, self.user_id) != (None, None, None)
+
+    def conditions(self, table: sa.Table) -> list[sa.ColumnElement[bool]]:
+        """Of any table that has keys, routes and models."""
+        found: list[sa.ColumnElement[bool]] = []
+        if self.key_ids is not None:
+            found.append(table.c.key_id.in_(self.key_ids))
+        for column, wanted in (
+            (api_key.c.team_id, self.team_id),
+            (api_key.c.user_id, self.user_id),
+        ):
+            if wanted is not None:
+                found.append(table.c.key_id.in_(sa.select(api_key.c.id).where(column == wanted)))
+        if self.route is not None:
+            found.append(table.c.route == self.route)
+        if self.model is not None:
+            found.append(table.c.model == self.model)
+        return found
+
+
+EVERYTHING = Filter()
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far the sums reach. `is_whole`: what they lack is read beside them, row by row.
+    `has_tail`: they lack something.
+    """
+
+    zone: str
+    usage_id: int
+    has_days: bool
+    has_tail: bool
+    is_whole: bool
+
+
+async def reach(tx: Tx, zone: str) -> Reach:
+    """`zone` is that of the settings, for a store that has no sums yet."""
+    mark = await rollups.read_mark(tx)
+    newest = int(await tx.scalar(sa.select(sa.func.coalesce(sa.func.max(usage.c.id), 0))))
+    behind = newest - mark.usage_id
+    has_days = mark.sweep_s is None
+    return Reach(mark.zone or zone, mark.usage_id, has_days, behind > 0, behind <= TAIL_ROWS_MAX)
+
+
+async def sums(
+    tx: Tx,
+    found: Reach,
+    window: Window,
+    wanted: Filter,
+    *pers: Per,
+    names: Sequence[str] = EVERY_SUM,
+    with_durations: bool = False,
+) -> dict[Place, Row]:
+    """A row of sums for each place that was used; (): everything, if anything was.
+
+    `names`: the first of SUMS are enough, the others may be 0.
+    """
+    assert tuple(names) == EVERY_SUM[: len(names)] and not (with_durations and names != EVERY_SUM)
+    total: dict[Place, Row] = {}
+    query, is_of_hours = _of_tables(
+        found, window, wanted, pers, names=names, with_durations=with_durations
+    )
+    for row in await tx.execute(query):
+        place = tuple(row[: len(pers)])
+        if is_of_hours and Per.DAY in pers:
+            at = pers.index(Per.DAY)
+            day_s = window_at(Span.DAY, found.zone, place[at])[0]
+            place = (*place[:at], day_s, *place[at + 1 :])
+        values = [int(value or 0) for value in row[len(pers) :]]
+        values += [0] * (STEPS + BUCKETS - len(values))
+        if place in total:
+            add(total[place], values)
+        elif row[len(pers)] is not None:  # a sum of no rows at all
+            total[place] = values
+    for group in await tail(tx, found, window, wanted, pers):
+        place = tuple(_of_group(group, per, found.zone) for per in pers)
+        add_group(total.setdefault(place, [0] * (STEPS + BUCKETS)), group)
+    return total
+
+
+async def ranking(
+    tx: Tx, found: Reach, window: Window, wanted: Filter, per: Per, by: Sequence[str]
+) -> list[tuple[Any, int]]:
+    """Whatever was used, and how much by some of SUMS, most first; ties by name."""
+    query, _ = _of_tables(found, window, wanted, (per,), names=by)
+    place, *amounts_by = query.selected_columns
+    amount: sa.ColumnElement[int] = functools.reduce(operator.add, amounts_by)
+    query = query.with_only_columns(place.label("place"), amount.label("amount"))
+    rows = (await tx.execute(query)).all()
+    amounts: dict[Any, int] = {row.place: int(row.amount) for row in rows}
+    at = [SUMS.index(name) for name in by]
+    for group in await tail(tx, found, window, wanted, (per,)):
+        of = _of_group(group, per, found.zone)
+        amounts[of] = amounts.get(of, 0) + sum(group.sums[one] for one in at)
+    return sorted(amounts.items(), key=lambda one: (-one[1], one[0]))
+
+
+async def tail(
+    tx: Tx, found: Reach, window: Window, wanted: Filter, pers: Sequence[Per]
+) -> list[Group]:
+    """The rows that are in no sum yet."""
+    if not found.has_tail or not found.is_whole:
+        return []
+    query = rollups.grouping(
+        tx.dialect,
+        has_key=Per.KEY in pers,
+        has_route=Per.ROUTE in pers,
+        has_model=Per.MODEL in pers,
+    ).where(
+        usage.c.id > found.usage_id,
+        usage.c.at_ms >= window.start_s * 1000,
+        usage.c.at_ms < window.end_s * 1000,
+        *wanted.conditions(usage),
+    )
+    return rollups.groups_of(await tx.execute(query))
+
+
+def _of_group(group: Group, per: Per, zone: str) -> int | str:
+    if per is Per.KEY:
+        return group.key_id
+    if per is Per.ROUTE:
+        return group.route
+    if per is Per.MODEL:
+        return group.model
+    hour_s, day_s = buckets_of(group.quarter, zone)
+    return hour_s if per is Per.HOUR else day_s
+
+
+def _of_tables(
+    found: Reach,
+    window: Window,
+    wanted: Filter,
+    pers: Sequence[Per],
+    *,
+    names: Sequence[str] = EVERY_SUM,
+    with_durations: bool = False,
+) -> tuple[sa.Select[Any], bool]:
+    """The query, and whether it reads hours."""
+    is_by_key = wanted.is_by_key or Per.KEY in pers
+    is_of_hours = window.span is Span.HOUR or Per.HOUR in pers or not found.has_days
+    if is_by_key:
+        table = rollup_hour if is_of_hours else rollup_day
+    else:
+        table = total_hour if is_of_hours else total_day
+    columns = [table.c.bucket_s if per in (Per.HOUR, Per.DAY) else table.c[per] for per in pers]
+    names = (*names, *(DURATIONS if with_durations else ()))
+    values = [
+        sa.func.max(table.c[name]) if name == "last_ms" else sa.func.sum(table.c[name])
+        for name in names
+    ]
+    query = (
+        sa.select(*columns, *values)
+        .where(table.c.bucket_s >= window.start_s, table.c.bucket_s < window.end_s)
+        .where(*wanted.conditions(table))
+    )
+    if not is_by_key:
+        query = query.where(table.c.grain == int(_grain(wanted, pers)))
+    return (query.group_by(*columns) if columns else query), is_of_hours
+
+
+def _grain(wanted: Filter, pers: Sequence[Per]) -> Grain:
+    has_route = wanted.route is not None or Per.ROUTE in pers
+    has_model = wanted.model is not None or Per.MODEL in pers
+    if has_route:
+        return Grain.BOTH if has_model else Grain.ROUTE
+    return Grain.MODEL if has_model else Grain.ALL
