@@ -39,7 +39,7 @@ from tallygate.store.database import Database, Tx
 EVERY_S = 120.0
 ROWS_MAX = 5_000  # of usage, in one step
 BACK_S = 86_400  # how far back hours are judged after a pause
-BASELINES_MAX = 20_000
+BASELINES_MAX = 50_000  # a kilobyte each
 CLEAN_EVERY = 30  # rounds
 KEEP_MS = 400 * DAY_MS
 KEEP_SOURCES_MS = 180 * DAY_MS

@@ -11,6 +11,7 @@ docs/decisions/0008-anomalies.md.
 import datetime
 import functools
 import math
+from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -140,7 +141,7 @@ def fit(history: Mapping[int, Hour], span: range, slot_at: Callable[[int], int])
     share, likeness = _shares(hours)
     failed_scores = (_errors_score(hour, share, likeness) for hour in hours)
     return Baseline(
-        means=means,
+        means=array("f", means),  # clerks keep many of them
         spread=spread,
         record=max(RECORD_MIN, *scores),
         peak=max(strange, default=0),
