@@ -51,7 +51,7 @@ export async function signIn(page: Page, path = '/'): Promise<void> {
   await page.goto(path);
   await page.locator('input[type="password"]').fill(ADMIN_TOKEN);
   await page.locator('form button[type="submit"]').click();
-  await page.locator('nav').waitFor();
+  await page.locator('.frame').waitFor();
 }
 
 /** With no form, where signing in is not what is tested. */
@@ -64,5 +64,7 @@ export async function enter(context: BrowserContext): Promise<void> {
 /** Until what the page asked for has come and is shown. */
 export async function settled(page: Page): Promise<void> {
   await page.locator('h1').first().waitFor();
-  await page.waitForFunction(() => !document.querySelector('.ant-spin-spinning, .spinner'));
+  await page.waitForFunction(
+    () => !document.querySelector('main[aria-busy="true"], .ant-spin-spinning, .spinner'),
+  );
 }

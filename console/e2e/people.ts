@@ -26,5 +26,5 @@ export async function signInAs(page: Page, role: Role, path = '/'): Promise<void
   await page.locator('input[autocomplete="username"]').fill(`${role}-1`);
   await page.locator('input[type="password"]').fill(PASSWORD);
   await page.locator('form button[type="submit"]').click();
-  await page.locator('nav').waitFor();
+  await page.locator('.frame').waitFor();
 }

@@ -41,8 +41,9 @@ def add_uses(shell: Shell) -> None:  # noqa: F811 - the fixture
 
 @pytest.fixture
 def used(shell: Shell) -> Shell:  # noqa: F811
-    shell.run("tokens", "create", "n8n")
-    shell.run("tokens", "create", "idle")
+    for name in ("n8n", "idle"):
+        status, _, said = shell.run("tokens", "create", name)
+        assert status == 0, said
     add_uses(shell)
     return shell
 

@@ -1,5 +1,6 @@
 // The frame around every page: sidebar, choices, and the page itself. Signed out, the sign-in page.
 
+import { useIsFetching } from '@tanstack/react-query';
 import { lazy, Suspense, useEffect, useState } from 'react';
 import { Outlet, useLocation } from 'react-router';
 import { useAuth } from '../auth/session';
@@ -53,6 +54,7 @@ function Frame() {
   const { pathname } = useLocation();
   const [openedAt, setOpenedAt] = useState<string | null>(null);
   const isOpen = openedAt === pathname; // leads elsewhere: closed by itself
+  const isBusy = useIsFetching({ predicate: (query) => query.state.status === 'pending' }) > 0;
   return (
     <div className="frame" data-menu={isOpen ? 'open' : 'closed'}>
       <a className="skip" href="#content">
@@ -78,7 +80,7 @@ function Frame() {
           setOpenedAt(null);
         }}
       />
-      <main id="content" className="content" tabIndex={-1}>
+      <main id="content" className="content" tabIndex={-1} aria-busy={isBusy}>
         <Outlet />
       </main>
     </div>

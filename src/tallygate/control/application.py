@@ -40,6 +40,7 @@ from tallygate.control import (
     refusals,
     routes,
     sessions,
+    setup,
     teams,
     tokens,
     usage,
@@ -59,7 +60,7 @@ from tallygate.control.roles import need_of
 GUARDED = (
     *(user_points, points_history),
     *(admin_keys, admin_usage, keys, tokens, routes, edge, providers, nodes, audit, metrics),
-    *(usage, users, teams, limits, own_account, own_notices, sessions, oidc_sign_in),
+    *(usage, users, teams, limits, own_account, own_notices, sessions, oidc_sign_in, setup),
     *(wallets, grants, holds, redeem, budgets, models, rates, calculator),
     *(dify_apps, dify_config, dify_events, langfuse, charges, dead_letters, consumption),
     *(credentials, usage_reports),

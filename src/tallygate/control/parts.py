@@ -7,7 +7,9 @@ from time import monotonic
 
 from tallygate.control.authentication import AdminDoor, GuessBudget
 from tallygate.control.console import Console
+from tallygate.control.doctor import no_doctor
 from tallygate.control.orders import Clerk
+from tallygate.control.shown_settings import Setting
 from tallygate.control.sign_in import SignIn
 from tallygate.core.charging import Trust
 from tallygate.core.dify import App
@@ -52,6 +54,8 @@ class Parts:
     sign_in: SignIn = field(default_factory=SignIn)
     console: Console = field(default_factory=Console)
     console_host: str = ""  # the only one for console and API, if set
+    settings: tuple[Setting, ...] = ()  # as operators may see them
+    doctor: Callable[[], Awaitable[bytes]] = no_doctor
     is_ending: Callable[[], bool] = lambda: False  # this process was told to stop
     code_guesses: GuessBudget = field(default_factory=_code_guesses)
     page_events: GuessBudget = field(default_factory=_page_events)

@@ -108,6 +108,8 @@ RULES: Final = (
         "A key makes no keys: a restricted one would make itself an unrestricted one.",
     ),
     Rule("/api/user/password", Need.SIGNED_IN, Need.SIGNED_IN),
+    Rule("/api/settings", Need.OPERATE, Need.ADMINISTER, "Secrets only as being there or not."),
+    Rule("/api/doctor", Need.OPERATE, Need.ADMINISTER),
     Rule("/api/session", Need.SIGNED_IN, Need.SIGNED_IN, "Who is signed in; signing out."),
     Rule("/api/session/methods", Need.OPEN, Need.OPEN, "How one can sign in here."),
     Rule("/api/session/oidc", Need.OPEN, Need.OPEN, "Signing in by OpenID Connect."),

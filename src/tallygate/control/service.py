@@ -23,9 +23,11 @@ from tallygate import kinds
 from tallygate.clock import system_ms
 from tallygate.control import application, metrics
 from tallygate.control.authentication import AdminDoor, GuessBudget
+from tallygate.control.doctor import doctor_of
 from tallygate.control.oidc import Oidc, OidcOptions, fetch
 from tallygate.control.orders import Clerk
 from tallygate.control.parts import Parts
+from tallygate.control.shown_settings import shown
 from tallygate.control.sign_in import HOUR_MS, MINUTE_MS, SignIn
 from tallygate.core.accounts import Role, read_role_map
 from tallygate.core.charging import Trust
@@ -126,6 +128,8 @@ def parts_of(
         edge_namespace_id=settings.edge_kv_namespace_id,
         edge_writes_per_day=settings.edge_writes_per_day,
         console_host=settings.console_host,
+        settings=tuple(shown(settings)),
+        doctor=doctor_of(settings.data),
         dify_in_pages=settings.dify_in_pages,
         browser_trust=Trust(settings.dify_browser_trust),
         notice_language=settings.notice_language,

@@ -4,20 +4,19 @@ An event that named itself is remembered for a time; whichever node settles it f
 A use of an unknown token makes no row and is not remembered, only counted by the day.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
 from tallygate.core.entry import Outcome
-from tallygate.core.usage_report import ReportedUse, UsageReport
+from tallygate.core.usage_report import EVENT_BYTES, ReportedUse, UsageReport
 from tallygate.store import usage_intake
 from tallygate.store.database import Tx
-from tallygate.store.schema import api_key, key_secret
+from tallygate.store.tx import BulkRead, Read
 from tallygate.store.usage_intake import Intake
 from tallygate.store.usage_schema import usage_event
 
-NAMES_MAX = 1000  # in one IN list
 SLICES = 4096  # of the key of `usage_event`, as they are looked through one after the other
 
 _Row = tuple[object, ...]
@@ -39,9 +38,10 @@ async def take(tx: Tx, reports: Sequence[UsageReport], now_ms: int) -> Taken:
     taken = Taken()
     for report in reports:
         taken.intake.add_refused(report.refused)
-    found = await _resolve(tx, reports, taken.intake)
+    owners, known = await _look_up(tx, reports)
+    found = _resolve(reports, owners, taken.intake)
     named = {use.event for _, _, use in found if use.event}
-    fresh = await _remember(tx, sorted(named), now_ms) if named else set()
+    fresh = await _remember(tx, sorted(named - known), now_ms)
     used_ms = taken.used_ms
     for owner, request_id, use in found:
         if use.event:
@@ -61,10 +61,45 @@ async def note(tx: Tx, taken: Taken, now_ms: int) -> None:
     await usage_intake.add(tx, taken.intake, now_ms)
 
 
-async def _resolve(tx: Tx, reports: Iterable[UsageReport], intake: Intake) -> _Found:
-    """The uses of tokens that are known, deleted and rotated ones too: their history stays."""
+# What SQLite is asked for is cut out of one string of bytes, for its JSON knows no bytes.
+_CUT = (
+    "(WITH RECURSIVE cut(place) AS (VALUES (0) UNION ALL SELECT place + 1 FROM cut "
+    "WHERE place + 1 < ?2) SELECT substr(?1, place * {0} + 1, {0}) FROM cut)"
+)
+_OWNERS = (
+    "SELECT s.hash, k.id, k.tenant_id, k.user_id "
+    "FROM key_secret s JOIN api_key k ON k.id = s.key_id WHERE s.hash "
+)
+_KNOWN = "SELECT hash FROM usage_event WHERE hash "
+_READ_OWNERS = BulkRead(f"{_OWNERS} IN {_CUT.format(32)}", f"{_OWNERS} = ANY ($1)")
+_READ_KNOWN = BulkRead(f"{_KNOWN} IN {_CUT.format(EVENT_BYTES)}", f"{_KNOWN} = ANY ($1)")
+
+
+async def _look_up(
+    tx: Tx, reports: Iterable[UsageReport]
+) -> tuple[dict[bytes, _Owner], set[bytes]]:
+    """Whose the tokens are, deleted and rotated ones too: their history stays. And which events
+    are known; whether one is new is for `_remember` to say."""
     tokens = {use.token for report in reports for use in report.uses if use.token}
-    owners = await _owners(tx, sorted(tokens))
+    events = {use.event for report in reports for use in report.uses if use.event}
+    reads = [_names(tx, _READ_OWNERS, tokens)] if tokens else []
+    if tokens and events:
+        reads.append(_names(tx, _READ_KNOWN, events))
+    found = await tx.read_all(reads) if reads else []
+    owners = {bytes(row[0]): (row[1], row[2], row[3]) for row in found[0]} if found else {}
+    return owners, {bytes(row[0]) for rows in found[1:] for row in rows}
+
+
+def _names(tx: Tx, read: BulkRead, names: set[bytes]) -> Read:
+    if tx.dialect == "postgresql":
+        return read, (list(names),)
+    return read, (b"".join(names), len(names))
+
+
+def _resolve(
+    reports: Iterable[UsageReport], owners: Mapping[bytes, _Owner], intake: Intake
+) -> _Found:
+    """The uses of tokens that are known; others are counted."""
     found: _Found = []
     for report in reports:
         for number, use in enumerate(report.uses, report.first):
@@ -76,25 +111,6 @@ async def _resolve(tx: Tx, reports: Iterable[UsageReport], intake: Intake) -> _F
     return found
 
 
-# Made once: building a list of names into a statement costs more than looking them up.
-_OWNERS = (
-    sa.select(key_secret.c.hash, api_key.c.id, api_key.c.tenant_id, api_key.c.user_id)
-    .join(api_key, api_key.c.id == key_secret.c.key_id)
-    .where(key_secret.c.hash.in_(sa.bindparam("hashes", expanding=True)))
-)
-
-
-async def _owners(tx: Tx, tokens: Sequence[bytes]) -> dict[bytes, _Owner]:
-    found: dict[bytes, _Owner] = {}
-    for some in _parts(tokens):
-        for row in await tx.execute(_OWNERS, {"hashes": some}):
-            found[bytes(row.hash)] = (row.id, row.tenant_id, row.user_id)
-    return found
-
-
-_KNOWN = sa.select(usage_event.c.hash).where(
-    usage_event.c.hash.in_(sa.bindparam("hashes", expanding=True))
-)
 _REMEMBER = sa.text(
     "INSERT INTO usage_event (hash, seen_ms) "
     "SELECT one, :now_ms FROM unnest(CAST(:hashes AS bytea[])) AS one "
@@ -103,20 +119,17 @@ _REMEMBER = sa.text(
 
 
 async def _remember(tx: Tx, events: Sequence[bytes], now_ms: int) -> set[bytes]:
-    """Those that nobody has told before; from now on they are known."""
+    """Those that nobody has told before; from now on they are known.
+
+    On SQLite nobody else writes since we looked; elsewhere another node may be first.
+    """
+    if not events:
+        return set()
     if tx.dialect == "postgresql":
         told = await tx.execute(_REMEMBER, {"now_ms": now_ms, "hashes": list(events)})
         return {bytes(row.hash) for row in told}
-    known: set[bytes] = set()
-    for some in _parts(events):
-        known.update((await tx.execute(_KNOWN, {"hashes": some})).scalars())
-    fresh = [event for event in events if event not in known]
-    await tx.insert_many(usage_event, [(event, now_ms) for event in fresh], ("hash", "seen_ms"))
-    return set(fresh)
-
-
-def _parts(names: Sequence[bytes]) -> Iterable[Sequence[bytes]]:
-    return (names[start : start + NAMES_MAX] for start in range(0, len(names), NAMES_MAX))
+    await tx.insert_many(usage_event, [(event, now_ms) for event in events], ("hash", "seen_ms"))
+    return set(events)
 
 
 _OK, _FAILED = Outcome.OK.value, Outcome.UPSTREAM_ERROR.value

@@ -108,6 +108,7 @@ function useColumns(): readonly Column<ApiKey>[] {
     {
       key: 'key',
       title: t.key,
+      isHiddenOnPhone: true,
       csv: (key) => key.masked,
       render: (key) => <code>{key.masked}</code>,
     },

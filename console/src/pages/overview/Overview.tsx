@@ -37,7 +37,7 @@ export default function OverviewPage() {
       />
       {error ? <ErrorBanner error={errorOf(error)} onRetry={() => void answer.refetch()} /> : null}
       <DemoNotice />
-      {data ? <Shown of={data} /> : null}
+      {data ? <Shown of={data} /> : <Waiting isIdle={error !== null} />}
     </div>
   );
 }
@@ -77,6 +77,17 @@ function Shown({ of: data }: { readonly of: Overview }) {
         </>
       )}
     </>
+  );
+}
+
+/** The outline of what is to come, so that nothing jumps when it has. */
+function Waiting({ isIdle }: { readonly isIdle: boolean }) {
+  if (isIdle) return null;
+  return (
+    <div aria-hidden="true" className="page">
+      <div className="outline" style={{ height: 102 }} />
+      <div className="outline" style={{ height: 328 }} />
+    </div>
   );
 }
 

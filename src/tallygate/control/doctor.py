@@ -1,0 +1,64 @@
+"""`tallygate doctor`, asked by the console: the command itself, run beside the server, so that the
+two never disagree.
+"""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+
+from tallygate.core.errors import Code, Refusal
+
+TIME_S = 60.0
+_RUN = "from tallygate.cli import main; main()"
+
+
+class Finding(msgspec.Struct, kw_only=True):
+    """One thing that was looked at: `ok`, `warn` or `fail`."""
+
+    subject: str
+    verdict: str
+    text: str
+
+
+class Diagnosis(msgspec.Struct, kw_only=True):
+    """`ok` unless something fails; warnings are well enough for today."""
+
+    ok: bool
+    findings: list[Finding]
+
+
+async def no_doctor() -> bytes:
+    """Where nobody has said how to ask one."""
+    return b""
+
+
+def doctor_of(data: Path) -> Callable[[], Awaitable[bytes]]:
+    """Runs the command beside this server, with its environment; what it prints as JSON."""
+
+    async def run() -> bytes:
+        command = (sys.executable, "-c", _RUN, "doctor", "--json", "--data", str(data))
+        pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=nothing, stdout=pipe, stderr=nothing
+        )
+        try:
+            async with asyncio.timeout(TIME_S):
+                said, _ = await process.communicate()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+            raise Refusal(Code.OVERLOADED, "doctor took too long; try again") from None
+        return said
+
+    return run
+
+
+def read_diagnosis(said: bytes) -> Diagnosis:
+    try:
+        return msgspec.json.decode(said, type=Diagnosis)
+    except msgspec.DecodeError as error:
+        message = "doctor said nothing; run `tallygate doctor` on the server"
+        raise Refusal(Code.OVERLOADED, message) from error
