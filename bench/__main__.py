@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.load import (
+    anomalies,
     keeper,
     latency,
     ledger,
@@ -42,6 +43,7 @@ ROWS: dict[str, Callable[[Options, Path], dict[str, Any]]] = {
     "webhook": webhook.measure,
     "usage-log": usage_log.measure,
     "ledger": ledger.measure,
+    "anomalies": anomalies.measure,
     "questions": questions.measure,
     "usage": usage.measure,
 }

@@ -27,5 +27,8 @@ class Options:
     credentials: int = 10_000
     credential_hosts: int = 100
 
+    quiet_tokens: int = 300  # in which anomalies are looked for in vain
+    strange_tokens: int = 100  # of each kind of anomaly
+
     def seconds_for(self, requests: int, per_second: float) -> int:
         return max(1, min(self.seconds_max, math.ceil(requests / per_second)))

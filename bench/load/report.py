@@ -15,6 +15,7 @@ USES_BAR, SETTLED_BAR = 20_000, 20_000
 IDLE_MB_BAR, STREAMS_MB_BAR = 60, 120
 VERIFY_S_BAR = 60
 KEEPER_MB_BAR = 100
+FOUND_BAR, FALSE_ALARMS_BAR = 95, 1
 ANSWER_MS_BAR = 100
 
 Result = dict[str, Any]
@@ -51,8 +52,25 @@ def as_markdown(result: Result) -> str:
         *questions_table(result),
         *usage_table(result),
         *keeper_table(result),
+        *anomalies_table(result),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def anomalies_table(result: Result) -> Iterator[str]:
+    if "anomalies" not in result:
+        return
+    row = result["anomalies"]
+    yield f"| anomalies, {row['weeks']} weeks of each token | of | measured | bar |"
+    yield "|---|--:|--:|--:|"
+    for kind, one in row["kinds"].items():
+        yield f"| found: {kind} | {one['injected']} | {one['found_percent']} % | |"
+    yield f"| found, all kinds | {row['injected']} | {row['found_percent']} % | ≥ {FOUND_BAR} % |"
+    yield (
+        f"| false alarms per 100 token-weeks | {row['token_weeks']:,} | "
+        f"{row['false_alarms_per_100_token_weeks']} | ≤ {FALSE_ALARMS_BAR} |"
+    )
+    yield ""
 
 
 def usage_table(result: Result) -> Iterator[str]:

@@ -10,6 +10,7 @@ from alembic.migration import MigrationContext
 
 from tallygate.core.errors import StoreRefused
 from tallygate.store import (
+    anomaly_schema,
     edge_schema,
     keeper_schema,
     money_schema,
@@ -28,6 +29,7 @@ pytestmark = pytest.mark.anyio
 # Who is imported is in the metadata.
 ALL = (
     schema,
+    anomaly_schema,
     people_schema,
     money_schema,
     keeper_schema,

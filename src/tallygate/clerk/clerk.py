@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from tallygate.clerk import figures
+from tallygate.clerk.anomalies import Anomalies
 from tallygate.clerk.barrier import Barrier
 from tallygate.clerk.billing import Billing
 from tallygate.clerk.book import BookKeeper
@@ -58,6 +59,7 @@ PRICES_TIMEOUT_MS = 3_000
 PARTS = (
     *("recovery", "feed", "leases", "lookups", "providers", "book", "claims"),
     *("upkeep", "expiries", "notices", "billing", "dify", "keepers", "edge", "roller"),
+    "anomalies",
 )
 
 log = structlog.get_logger("tallygate.clerk")
@@ -90,6 +92,7 @@ class Clerk:
         self.expiries = Expiries(self.db, self.clock, self.writer, options)
         self.notices = Notifier(self.db, self.clock, self.writer, all_channels(options, self.db))
         self.roller = Roller(self.db, self.clock, self.writer, options)
+        self.anomalies = Anomalies(self.db, self.clock, self.writer, options)
         self.keepers = KeeperStarts(self.db, self.clock, options, self.writer)
         self.edge = EdgePublisher(self.db, self.clock, self.writer, options)
         self.upkeep = Upkeep(options, self.writer, self.settler, self.db.system_clock_ms)

@@ -28,6 +28,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     rollup_hours_keep_days: int = 400
     rollup_days_keep_days: int = 0
     usage_event_keep_h: int = 72
+    anomalies: bool = True
+    anomaly_dormant_days: int = 35
+    anomaly_throttle: str = "off"
+    anomaly_throttle_per_minute: int = 10
+    anomaly_throttle_hours: int = 0  # 0: until it is acknowledged
     drain_timeout_s: float = 10.0
     settings_provider: Provider | None = None
     settings_app: App | None = None  # of Dify

@@ -35,6 +35,7 @@ GROUPS = {
     "edge": Group("edge", "Publish tokens and routes to Cloudflare's edge."),
     "users": Group("users", "Make, change and deactivate accounts."),
     "teams": Group("teams", "Make teams, and say who is in them."),
+    "anomalies": Group("anomalies", "See what keys do out of the ordinary, and say it was seen."),
     "usage": Group("usage", "Show and clean up what was used."),
     "wallet": Group("wallet", "Show and change balances; grants, holds, refunds."),
     "redeem": Group("redeem", "Make and redeem codes."),

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from tallygate.config.accounts import AccountSettings
+from tallygate.config.anomalies import AnomalySettings
 from tallygate.config.billing import BillingSettings
 from tallygate.config.dify import DifySettings
 from tallygate.config.edge import EdgeSettings
@@ -40,7 +41,13 @@ def _named(*names: str) -> AliasChoices:
 
 
 class Settings(
-    AccountSettings, BillingSettings, DifySettings, EdgeSettings, NoticeSettings, UsageSettings
+    AccountSettings,
+    AnomalySettings,
+    BillingSettings,
+    DifySettings,
+    EdgeSettings,
+    NoticeSettings,
+    UsageSettings,
 ):
     """Everything an operator can set."""
 

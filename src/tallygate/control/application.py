@@ -7,6 +7,7 @@ from tallygate.clock import system_ms
 from tallygate.control import (
     admin_keys,
     admin_usage,
+    anomalies,
     audit,
     budgets,
     calculator,
@@ -63,6 +64,7 @@ GUARDED = (
     *(wallets, grants, holds, redeem, budgets, models, rates, calculator),
     *(dify_apps, dify_config, dify_events, langfuse, charges, dead_letters, consumption),
     *(credentials, usage_reports),
+    anomalies,
 )
 
 

@@ -75,6 +75,12 @@ RULES: Final = (
     Rule("/api/holds", Need.READ, Need.OPERATE),
     Rule("/api/budgets", Need.READ, Need.OPERATE),
     Rule("/api/notices", Need.READ, Need.OPERATE),
+    Rule(
+        "/api/anomalies",
+        Need.READ,
+        Need.OPERATE,
+        "A member sees those of their own keys at `/api/user/anomalies`.",
+    ),
     Rule("/api/redeem-batches", Need.READ, Need.OPERATE),
     Rule("/api/dify", Need.READ, Need.OPERATE),
     Rule("/api/dify/apps", Need.READ, Need.ADMINISTER, "An app's address is where its key goes."),

@@ -122,6 +122,14 @@ MEANINGS = {
     "usage_keep_days": "Days that rows of usage are kept; 0 keeps them for ever.",
     "rollup_hours_keep_days": "Days that the sums by hour are kept; 0 keeps them for ever.",
     "rollup_days_keep_days": "Days that the sums by day are kept; 0 keeps them for ever.",
+    "anomalies": "Whether keys are watched for what is out of the ordinary (docs/anomalies.md).",
+    "anomaly_dormant_days": "Days without a use after which a key is asleep, and its next use an "
+    "anomaly.",
+    "anomaly_throttle": "What an anomaly does to its key until it is acknowledged: `off`, `slow` "
+    "or `stop`. A key may be told otherwise by `tallygate anomalies throttle`.",
+    "anomaly_throttle_per_minute": "Requests a minute that are left to a key that is slowed down.",
+    "anomaly_throttle_hours": "Hours after which a throttle ends by itself; 0 waits until it is "
+    "lifted.",
     "feed_keep_h": "Hours that the change feed is kept.",
     "cloudflare_account_id": "Cloudflare's account that the edge runs in.",
     "cloudflare_api_token": "Publishes there: a token that may edit Workers KV Storage.",

@@ -16,6 +16,7 @@ import msgspec
 
 from tallygate.clerk.commands import (
     accounts,
+    anomalies,
     budgets,
     charges,
     credentials,
@@ -77,6 +78,7 @@ HANDLERS: Handlers = {
     **credentials.HANDLERS,
     **dify.HANDLERS,
     **accounts.HANDLERS,
+    **anomalies.HANDLERS,
     **routes.HANDLERS,
     **import_points.HANDLERS,
     **import_tokens.HANDLERS,
