@@ -1,5 +1,6 @@
 """What the tests of the browser side need: npm's packages, the built console, and a Chromium."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -18,7 +19,9 @@ Npm = Callable[..., None]
 @pytest.fixture(scope="session")
 def npm() -> Npm:
     """Runs `npm …` at the root with every workspace installed; a failure shows what it said."""
-    web.install(web.EVERYTHING)
+    with (ROOT / ".venv" / "npm.lock").open("w") as lock:  # tests run in two processes
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        web.install(web.EVERYTHING)
 
     def run(*arguments: str, **variables: str) -> None:
         ran = subprocess.run(
