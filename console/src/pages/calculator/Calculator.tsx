@@ -76,6 +76,7 @@ export default function Calculator() {
         >
           <Form.Item name="model" label={t.model} rules={[{ required: true }]}>
             <AutoComplete
+              defaultActiveFirstOption={false}
               options={(models.data?.items ?? []).map((one) => ({ value: one.model_name }))}
               filterOption={(typed, option) =>
                 (option?.value ?? '').toLowerCase().includes(typed.toLowerCase())

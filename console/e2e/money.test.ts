@@ -1,0 +1,136 @@
+// Money from the price list to somebody's balance: an operator sets a rate and a price and tops up, a
+// Dify server reports a message, and the person it was for sees what it cost.
+
+import { createHmac } from 'node:crypto';
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { enter, launch, settled, visit } from './browser.ts';
+import { makePeople, signInAs } from './people.ts';
+import { Server } from './server.ts';
+
+const WEBHOOK_KEY = 'end-to-end-webhook-key-0123456789';
+const SECRET = 'end-to-end-webhook-secret-0123456789';
+let server: Server;
+let browser: Browser;
+
+beforeAll(async () => {
+  server = await Server.start({
+    TALLYGATE_DIFY_WEBHOOK_KEY: WEBHOOK_KEY,
+    TALLYGATE_DIFY_WEBHOOK_SECRET: SECRET,
+  });
+  browser = await launch();
+  await makePeople(server);
+});
+
+afterAll(async () => {
+  await browser.close();
+  await server.stop();
+});
+
+/** A message of member-1 that used 1,000 tokens in and 1,000 out, as a Dify server tells it. */
+async function report(id: string): Promise<{ status: number; body: Record<string, unknown> }> {
+  const body = JSON.stringify({
+    event: 'message_end',
+    data: {
+      conversation_id: 'c-1',
+      message_id: id,
+      user_id: 'member-1',
+      model_name: 'gpt-4',
+      input_tokens: 1000,
+      output_tokens: 1000,
+      total_tokens: 2000,
+      timestamp: new Date().toISOString(),
+    },
+    request_id: id,
+  });
+  const response = await fetch(`${server.url}/api/dify/webhook`, {
+    method: 'POST',
+    headers: {
+      'X-API-Key': WEBHOOK_KEY,
+      'X-Signature': `sha256=${createHmac('sha256', SECRET).update(body).digest('hex')}`,
+    },
+    body,
+  });
+  return {
+    status: response.status,
+    body: (await response.json()) as Record<string, unknown>,
+  };
+}
+
+test('a rate, a price, a top-up and a reported message move a balance that its owner sees', async () => {
+  const { page, context, complaints } = await visit(browser, server.url);
+  await enter(context);
+
+  await page.goto('/console/exchange-rate');
+  await page.getByRole('button', { name: 'Change rate' }).click();
+  const rate = page.getByRole('dialog');
+  await rate.getByLabel('Points for a dollar').fill('ten');
+  await rate.getByRole('button', { name: 'Save' }).click();
+  await rate.getByText('A number of points, with up to six decimals').first().waitFor();
+  await rate.getByLabel('Points for a dollar').fill('12345.5');
+  await rate.getByLabel('Reason').fill('end to end');
+  await rate.getByRole('button', { name: 'Save' }).click();
+  await page.locator('.tile').getByText('12,345.5').waitFor();
+
+  await server.call('POST', '/api/models', {
+    model_name: 'gpt-4',
+    input_token_price: '30',
+    output_token_price: '60',
+    currency: 'points',
+    per_tokens: 1000,
+  });
+  await page.goto('/console/calculator');
+  await page.getByLabel('Model').fill('gpt-4');
+  await page.getByLabel('Input tokens').press('Enter'); // the model's list lies over the button
+  await page.locator('.figure').getByText('90').waitFor();
+
+  await page.goto('/console/wallets?user=member-1');
+  await settled(page);
+  await page.getByRole('button', { name: 'Top up' }).first().click();
+  const top = page.getByRole('dialog');
+  await top.getByLabel('Points').fill('100');
+  await top.getByRole('button', { name: 'Top up' }).click();
+  await page.locator('.tile', { hasText: 'Balance' }).getByText('100', { exact: true }).waitFor();
+
+  const charged = await report('m-1');
+  expect(charged.status).toBe(200);
+  expect(charged.body['data']).toMatchObject({ pointsDeducted: 90, tokensUsed: 2000 });
+  expect((await report('m-1')).body).toEqual(charged.body);
+  expect((await report('m-2')).status).toBe(402);
+  await page.reload();
+  await page.locator('.tile', { hasText: 'Balance' }).getByText('10', { exact: true }).waitFor();
+  expect(complaints).toEqual([]);
+  await context.close();
+
+  const owner = await visit(browser, server.url);
+  await signInAs(owner.page, 'member', '/console/balance');
+  await owner.page
+    .locator('.tile', { hasText: 'Balance' })
+    .getByText('10', { exact: true })
+    .waitFor();
+  await owner.page.goto('/console/history');
+  await owner.page.getByRole('cell', { name: 'gpt-4' }).first().waitFor();
+  expect(owner.complaints).toEqual([]);
+  await owner.context.close();
+});
+
+test('a key that is deleted on its page is refused from then on', async () => {
+  const { page, context, complaints } = await visit(browser, server.url);
+  await enter(context);
+  const key = (await server.call('POST', '/api/keys', { label: 'to be revoked' })) as {
+    secret: string;
+  };
+  expect(await server.chat(key.secret)).toBe(200);
+  await page.goto('/console/keys?q=to%20be%20revoked');
+  await page
+    .getByRole('row', { name: /to be revoked/ })
+    .getByRole('button')
+    .last()
+    .click();
+  await page.getByRole('menuitem', { name: 'Delete' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+  await page.getByText('Deleted').waitFor();
+  await expect.poll(() => server.chat(key.secret), { timeout: 10_000 }).toBe(401);
+  expect(complaints).toEqual([]);
+  await context.close();
+});
