@@ -5,12 +5,15 @@ import datetime
 
 import pytest
 
+from tallygate.core.rollup import roll
 from tallygate.core.windows import Span, window_at
-from tallygate.store import feed, keys, limits, nodes, settle, usage
+from tallygate.store import feed, keys, limits, nodes, rollup_sweep, rollups, settle, usage
 from tallygate.store.database import Database
 from tests.store.books import NOW_MS, WINDOW_S, ask, entry, make_boot, make_key, used
 
 pytestmark = pytest.mark.anyio
+
+ALL_ROWS = 1_000_000  # an id beyond them all
 
 DAY = datetime.datetime.fromtimestamp(WINDOW_S, datetime.UTC).date()
 
@@ -138,6 +141,11 @@ async def test_old_usage_is_cleaned_in_steps_and_counters_stay(store: Database) 
     async with store.writing() as tx:
         await settle.settle(tx, boot, (0, 0), (0, 1), entries, NOW_MS)
         assert await usage.count_rows(tx) == 5
+        assert await usage.clean(tx, NOW_MS + 3) == 0  # what is not summed up yet stays
+        assert await rollup_sweep.set_zone(tx, await rollups.read_mark(tx), "UTC")
+        mark = await rollups.read_mark(tx)
+        groups = await rollups.read_groups(tx, mark.usage_id, ALL_ROWS)
+        assert await rollups.write(tx, mark, ALL_ROWS, roll(groups, mark.zone), NOW_MS)
         assert await usage.count_rows(tx, NOW_MS + 3) == 3
         assert [await usage.clean(tx, NOW_MS + 3, limit=2) for _ in range(3)] == [2, 1, 0]
         assert await usage.count_rows(tx) == 2
