@@ -21,6 +21,8 @@ class Options:
     streams_open: int = 2_000
     charges: int = 1_000_000  # in the ledger that is verified, or asked about
     questions: int = 5_000  # of each kind
+    keys: int = 100_000  # in the store, beside so many routes
+    routes: int = 1_000
     usage_rows: int = 10_000_000  # of each store, summed up and asked about
     growth_requests: int = 200_000  # `--full`: a million
 

@@ -17,6 +17,7 @@ VERIFY_S_BAR = 60
 KEEPER_MB_BAR = 100
 FOUND_BAR, FALSE_ALARMS_BAR = 95, 1
 ANSWER_MS_BAR = 100
+KEY_BYTES_BAR = 1_000
 
 Result = dict[str, Any]
 
@@ -46,6 +47,7 @@ def as_markdown(result: Result) -> str:
         *latency_table(result),
         *memory_table(result),
         *routes_table(result),
+        *keys_table(result),
         *webhook_table(result),
         *usage_log_table(result),
         *ledger_table(result),
@@ -192,6 +194,22 @@ def routes_table(result: Result) -> Iterator[str]:
         )
     yield ""
     yield f"The largest worker held {row['memory_mb']} MB afterwards."
+    yield ""
+
+
+def keys_table(result: Result) -> Iterator[str]:
+    if "keys" not in result:
+        return
+    row = result["keys"]
+    yield "| CPU µs of a request, another key each time | keys in use | gateway | clerk |"
+    yield "|---|--:|--:|--:|"
+    many = f"{row['keys']:,} keys, {row['routes']:,} routes"
+    for name, title in (("alone", "few keys, one route"), ("beside_many", many), ("in_use", many)):
+        one = row[name]
+        yield f"| {title} | {one['keys_in_use']:,} | {one['gateway_us']} | {one['clerk_us']} |"
+    yield ""
+    remembered = f"{row['bytes_per_key']:,} bytes of a key in use (bar {KEY_BYTES_BAR:,})"
+    yield f"A worker remembers {remembered}."
     yield ""
 
 
