@@ -35,6 +35,7 @@ class _Waiting:
     deadline_s: float
     open: set[int]
     states: dict[int, LeaseState] = field(default_factory=dict)
+    is_last: bool = False  # nothing more can come back: the next answer stands
 
     def ask_at(self, place: int) -> Ask:
         """The ask as it stands after what was granted of it already."""
@@ -199,7 +200,9 @@ class Leases:
             if not boot_id:
                 boot_id = done.boot_ids[peer] = await self._register(tx, now_ms, peer)
             try:
-                state = await leases.sync(tx, boot_id, waiting.ask_at(place), now_ms)
+                state = await leases.sync(
+                    tx, boot_id, waiting.ask_at(place), now_ms, is_last=waiting.is_last
+                )
             except BootEnded:
                 done.refused.add(waiting)
                 continue
@@ -213,11 +216,17 @@ class Leases:
         states = waiting.states
         short = {n for n in waiting.open if states[n].shortage and states[n].leased_elsewhere}
         waiting.open = short
-        if short and not is_over and waiting.peer.is_open:
-            hopeful = [place for place in short if self._park(waiting, waiting.counter_at(place))]
-            if hopeful:
+        if short and not waiting.is_last and waiting.peer.is_open:
+            if not is_over:
+                hopeful = [n for n in short if self._park(waiting, waiting.counter_at(n))]
+                if hopeful:
+                    return
+                self._unpark(waiting)
+            if any(states[place].rest for place in short):
+                waiting.is_last = True
+                self._incoming.add(waiting)
+                self._wake.set()
                 return
-            self._unpark(waiting)
         answers = [_answer(waiting.states[place]) for place in range(len(waiting.sync.asks))]
         waiting.peer.send(Synced(waiting.sync.id, True, answers))
 
