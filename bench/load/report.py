@@ -43,6 +43,7 @@ def as_markdown(result: Result) -> str:
         f"nginx {machine['nginx']}. Method: bench/README.md.",
         "",
         *cpu_table(result),
+        *peers_table(result),
         *paid_table(result),
         *latency_table(result),
         *memory_table(result),
@@ -130,6 +131,16 @@ def cpu_table(result: Result) -> Iterator[str]:
 
 
 OTHERS = ("clerk", "control", "supervisor")
+
+
+def peers_table(result: Result) -> Iterator[str]:
+    if "peers" not in result:
+        return
+    yield "| one worker of | CPU µs of a request, all processes | × nginx | p50 ms |"
+    yield "|---|--:|--:|--:|"
+    for name, one in result["peers"].items():
+        yield f"| {name} | {one['us']:,} | {one['to_nginx']:,} | {one['p50_ms']} |"
+    yield ""
 
 
 def paid_table(result: Result) -> Iterator[str]:
