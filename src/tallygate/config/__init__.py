@@ -25,6 +25,7 @@ from tallygate.config.billing import BillingSettings
 from tallygate.config.dify import DifySettings
 from tallygate.config.edge import EdgeSettings
 from tallygate.config.notices import NoticeSettings
+from tallygate.config.traces import TraceSettings
 from tallygate.config.usage import UsageSettings
 from tallygate.core.limits import AMOUNT_MAX
 from tallygate.core.windows import zone_of
@@ -47,6 +48,7 @@ class Settings(
     DifySettings,
     EdgeSettings,
     NoticeSettings,
+    TraceSettings,
     UsageSettings,
 ):
     """Everything an operator can set."""

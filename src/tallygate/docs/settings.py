@@ -93,6 +93,16 @@ MEANINGS = {
         "`TALLYGATE_HOST` (by default this machine only), served by the control role; 0 for none. "
         "On the public port `/metrics` always needs the admin token."
     ),
+    "otlp_endpoint": "An OpenTelemetry collector that is told of requests, by OTLP over HTTP: its "
+    "base URL, such as `http://localhost:4318`; `/v1/traces` is added. Without it there are no "
+    "traces.",
+    "otlp_headers": "Headers for it, such as `authorization=Bearer%20abc,x-scope=team`: values "
+    "percent-encoded, all of them secret.",
+    "otlp_service_name": "The `service.name` of what it is told.",
+    "otlp_sample_ratio": "The share of requests that it is told of, 0 to 1. What a client has "
+    "sampled itself, as its `traceparent` says, is told in any case.",
+    "otlp_queue_max": "Requests that wait to be told; when there are more, the oldest are left "
+    "out.",
     "connections_max": "Client connections of a worker at a time.",
     "head_bytes_max": "The longest head of a request.",
     "metered_body_bytes_max": "The largest body of a request that is metered.",
