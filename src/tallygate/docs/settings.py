@@ -119,6 +119,8 @@ MEANINGS = {
     "upstream_idle_s": "Seconds that an idle upstream connection is kept.",
     "dns_cache_s": "Seconds that a provider's address is remembered.",
     "attempts_max": "Tries per request, the first one included.",
+    "renewal_wait_s": "Seconds that a request whose upstream answered 401 waits for its credential "
+    "to be renewed, where there is no other one; 0 answers at once.",
     "default_output_tokens": "What is reserved for an answer whose request sets no maximum.",
     "key_cache_max": "Keys that a worker remembers.",
     "key_stale_s": "Seconds that a known key is still believed while the store is away.",

@@ -80,7 +80,8 @@ def entry_of(
 def _attempts(exchange: "MeteredExchange", status: int, duration_ms: int) -> list[Attempt]:
     """Of a request that was not answered at the first try: the last one, too."""
     failed = exchange.attempts or []
-    provider = exchange.upstream.provider.name
-    if status and failed[-1].provider != provider:
+    provider, renewal = exchange.upstream.provider.name, exchange.renewal
+    is_answered = failed[-1].provider != provider or (renewal is not None and renewal.is_answered)
+    if status and is_answered:
         return [*failed, Attempt(provider, status, duration_ms)]
     return failed
