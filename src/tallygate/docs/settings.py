@@ -40,7 +40,8 @@ MEANINGS = {
     "shows whole keys; otherwise it shows masked keys and ids.",
     "notify_urls": "Where notices go, as apprise writes it; several separated by spaces.",
     "mail_url": "Who mails users their warnings: apprise's `mailto(s)://`, without `to`.",
-    "notice_language": "The language of users who have not chosen one: `en`, `zh-CN` or `zh-TW`.",
+    "notice_language": "The language of notices, and of users who have not chosen one: `en`, "
+    "`zh-CN` or `zh-TW`.",
     "notify_webhook_url": "Where notices are posted, signed as Standard Webhooks has it.",
     "notify_webhook_secret": "Signs those: `whsec_…` is base64, anything else raw bytes.",
     "trusted_proxies": "CIDRs, separated by commas, whose `X-Forwarded-For` is believed.",
