@@ -22,6 +22,8 @@ def test_opentelemetrys_own_names_are_taken_and_ours_win() -> None:
     assert "very-secret" not in repr(settings)
     settings, _ = load({**given, ENDPOINT: "https://ours"})
     assert settings.otlp_endpoint == "https://ours"
+    settings, _ = load({**given, ENDPOINT: "off"})
+    assert settings.otlp_endpoint == "", "the platform's collector is not for us"
 
 
 def test_there_are_no_traces_unless_somebody_wants_them() -> None:

@@ -113,13 +113,30 @@ async def test_a_collector_that_was_away_gets_what_waited_and_is_complained_of_o
     node = await told_to(make_node, collector, otlp_headers=f"x={SECRET}")
     with structlog.testing.capture_logs() as logged:
         await use(node, await node.worker(0), "req_1")
-        await node.clerk.traces.flush(WAIT_S)
+        node.clerk.traces._wake.set()
+        await until(lambda: figure(node, "sent"))
     assert len(collector.paths) == 5 and len(collector.spans) == 2
     assert (figure(node, "sent"), figure(node, "dropped")) == (1, 0)
     assert figure(node, "is_collector_failing") == 0
     assert warnings(logged) == ["the collector does not take traces"]
     assert logged[-1]["event"] == "the collector takes traces again"
     assert SECRET not in str(logged)
+
+
+async def test_the_end_does_not_wait_for_a_collector_that_fails(
+    make_node: MakeNode, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A restart must not take longer because nobody listens."""
+    monkeypatch.setattr(traces, "PAUSE_S_FIRST", 1e6)
+    monkeypatch.setattr(traces, "PAUSE_S_MAX", 1e6)
+    collector.answers = [503]
+    node = await told_to(make_node, collector)
+    worker = await node.worker(0)
+    await use(node, worker, "req_1")
+    await node.clerk.traces.flush(1e6)
+    await use(node, worker, "req_2")
+    await node.clerk.traces.flush(1e6)
+    assert len(collector.paths) == 1 and figure(node, "waiting") == 1
 
 
 @pytest.mark.parametrize("answer", [400, 401, 404, 413, 500, 301])
@@ -140,7 +157,7 @@ async def test_what_a_collector_refuses_for_good_is_not_sent_again(
     assert warnings(logged) == ["the collector does not take traces", "traces are lost"]
     await use(node, worker, "req_2")
     node.clerk.traces._wake.set()
-    await until(lambda: collector.spans)
+    await until(lambda: figure(node, "sent"))
     assert (figure(node, "sent"), figure(node, "dropped")) == (1, 1)
 
 

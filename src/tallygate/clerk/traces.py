@@ -26,7 +26,7 @@ from tallygate.core.otlp_spans import (
     traces_url,
 )
 from tallygate.core.provider import Snapshot
-from tallygate.core.traces import Trace, spans_of, trace_of
+from tallygate.core.traces import spans_of, trace_of
 from tallygate.store import keys
 from tallygate.store.database import Database
 
@@ -64,10 +64,10 @@ class Traces:
             "service.version": __version__,
             "service.instance.id": options.node_name,
         }
-        self._waiting: deque[tuple[Entry, Trace]] = deque()
+        self._waiting: deque[Entry] = deque()
         self._wake = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._quiet = asyncio.Event()  # nothing waits, or it waits for a collector that fails
+        self._quiet.set()
         self._teams: dict[int, str] = {}
         self._sites: tuple[Snapshot, Sites] | None = None
         self._failures = 0  # one after another
@@ -94,15 +94,16 @@ class Traces:
     def settled(self, entries: Sequence[Entry]) -> None:
         """Called between transactions: it only notes which of them are to be told."""
         ratio, node_uuid = self._options.otlp_sample_ratio, self._options.node_uuid
-        for entry in entries:
-            trace = trace_of(entry, node_uuid)
-            if trace.is_sampled(ratio):
-                self._waiting.append((entry, trace))
-        while len(self._waiting) > self._options.otlp_queue_max:
-            self._waiting.popleft()
-            self._drop(1, "more requests than the queue holds")
-        if self._waiting:
-            self._idle.clear()
+        if ratio < 1:
+            entries = [one for one in entries if trace_of(one, node_uuid).is_sampled(ratio)]
+        self._waiting.extend(entries)
+        overflow = len(self._waiting) - self._options.otlp_queue_max
+        if overflow > 0:
+            for _ in range(overflow):
+                self._waiting.popleft()
+            self._drop(overflow, "more requests than the queue holds")
+        if self._waiting and not self._failures:
+            self._quiet.clear()
         if len(self._waiting) >= BATCH:
             self._wake.set()
 
@@ -123,16 +124,14 @@ class Traces:
                 self._teams.clear()
                 while self._waiting:
                     await self._send_some(sender)
-                self._idle.set()
+                self._quiet.set()
 
     async def flush(self, timeout_s: float) -> None:
         """Return when all is sent, or it is clear that it cannot be soon."""
-        if self._failures:
-            return
         self._wake.set()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                await self._idle.wait()
+                await self._quiet.wait()
 
     async def _send_some(self, sender: "TraceSender") -> None:
         from tallygate.clerk.trace_sender import NotTaken
@@ -159,16 +158,18 @@ class Traces:
                 self._taken(number, answer)
                 return
 
-    async def _body(self, batch: Sequence[tuple[Entry, Trace]]) -> bytes:
-        teams = await self._teams_of({entry.key_id for entry, _ in batch})
-        sites = self._known_sites()
+    async def _body(self, batch: Sequence[Entry]) -> bytes:
+        teams = await self._teams_of({entry.key_id for entry in batch})
+        sites, node_uuid = self._known_sites(), self._options.node_uuid
         pieces = []
         for start in range(0, len(batch), SLICE):
             pieces.append(
                 encode_spans(
                     span
-                    for entry, trace in batch[start : start + SLICE]
-                    for span in spans_of(entry, trace, sites, teams.get(entry.key_id, ""))
+                    for entry in batch[start : start + SLICE]
+                    for span in spans_of(
+                        entry, trace_of(entry, node_uuid), sites, teams.get(entry.key_id, "")
+                    )
                 )
             )
             await asyncio.sleep(0)
@@ -201,6 +202,7 @@ class Traces:
 
     def _failed(self, refused: "NotTaken") -> None:
         self._failures = min(self._failures + 1, 32)
+        self._quiet.set()
         if self._failures == 1:
             log.warning("the collector does not take traces", reason=str(refused))
 

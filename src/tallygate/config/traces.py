@@ -37,6 +37,8 @@ class TraceSettings(BaseModel):
     @field_validator("otlp_endpoint")
     @classmethod
     def _collector_url(cls, value: str) -> str:
+        if value.lower() in ("off", "none"):
+            return ""
         parts = urllib.parse.urlsplit(value)
         if value and (parts.scheme not in ("http", "https") or not parts.hostname):
             raise ValueError("use a URL that starts with http:// or https://")

@@ -95,8 +95,8 @@ MEANINGS = {
         "On the public port `/metrics` always needs the admin token."
     ),
     "otlp_endpoint": "An OpenTelemetry collector that is told of requests, by OTLP over HTTP: its "
-    "base URL, such as `http://localhost:4318`; `/v1/traces` is added. Without it there are no "
-    "traces.",
+    "base URL, such as `http://localhost:4318`; `/v1/traces` is added. Without it, or with `off`, "
+    "there are no traces.",
     "otlp_headers": "Headers for it, such as `authorization=Bearer%20abc,x-scope=team`: values "
     "percent-encoded, all of them secret.",
     "otlp_service_name": "The `service.name` of what it is told.",
