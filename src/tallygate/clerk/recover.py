@@ -84,6 +84,8 @@ class Recovery:
             lambda tx, now_ms: self._register(tx, folder, now_ms),
             is_repeatable=True,
         )
+        if (begun := self._settler.lives.get((folder.slot, folder.boot))) is not None:
+            return begun  # by a barrier's scan meanwhile: of two lives one would be behind
         life = Life(
             folder.path,
             Identity(self._store_uuid, self._options.node_uuid, folder.slot, folder.boot),
