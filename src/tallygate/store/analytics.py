@@ -134,7 +134,7 @@ async def sums(
             total[place] = values
     for group in await tail(tx, found, window, wanted, pers):
         place = tuple(_of_group(group, per, found.zone) for per in pers)
-        add_group(total.setdefault(place, [0] * (STEPS + BUCKETS)), group)
+        add_group(total, place, group)
     return total
 
 
