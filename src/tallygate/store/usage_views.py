@@ -59,6 +59,17 @@ async def names(tx: Tx, ids: Collection[int]) -> dict[int, KeyName]:
     return found
 
 
+async def model_lists(tx: Tx, ids: Collection[int]) -> dict[int, str]:
+    """The models that keys may use, of those keys that may not use all."""
+    found: dict[int, str] = {}
+    ordered = sorted(ids)
+    for start in range(0, len(ordered), NAMES_MAX):
+        some = api_key.c.id.in_(ordered[start : start + NAMES_MAX])
+        query = sa.select(api_key.c.id, api_key.c.models).where(some, api_key.c.models.is_not(None))
+        found |= {row.id: row.models for row in await tx.execute(query)}
+    return found
+
+
 async def _names(tx: Tx, query: sa.Select[Any]) -> list[KeyName]:
     return [KeyName(**row) for row in (await tx.execute(query)).mappings()]
 
@@ -134,7 +145,7 @@ async def newest(tx: Tx, wanted: Filter, since_ms: int) -> tuple[list[tuple[str,
     errors = sa.func.sum(sa.case((rows.c.status >= 400, 1), else_=0)).label("errors")
     count = sa.func.count().label("uses")
     query = sa.select(rows.c.route, count, errors).where(is_recent)
-    query = query.where(*wanted.conditions(rows)).group_by(rows.c.route)  # type: ignore[arg-type]  # it has the columns
+    query = query.where(*wanted.conditions(rows, tx.dialect)).group_by(rows.c.route)  # type: ignore[arg-type]  # it has the columns
     found = [(row.route, int(row.uses), int(row.errors)) for row in await tx.execute(query)]
     first_ms = sa.func.min(ended_ms).label("first_ms")
     seen = (await tx.execute(sa.select(count, first_ms).select_from(rows))).one()
