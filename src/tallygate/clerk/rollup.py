@@ -2,8 +2,7 @@
 
 Every node does it. Who finds that another node moved the mark leaves it to that one for a while;
 were both to go on, the mark would still let only one of them add anything. A transaction is sized
-so that it holds the store's lock for about ten milliseconds: in half of that it would be about as
-much work for each row again, for the sums of fewer rows are written as often.
+so that it holds the store's lock for about five milliseconds, like one of settling.
 """
 
 import asyncio
@@ -25,8 +24,8 @@ from tallygate.store.visible_rows import Fence
 
 EVERY_S = 1.0
 LEAVE_S = 10.0  # to the node that moved the mark
-TARGET_S = {"sqlite": 0.01, "postgresql": 0.05}  # nobody else waits for rows of sums there
-ROWS_MIN = 512  # below, totals are written for every other row
+TARGET_S = {"sqlite": 0.005, "postgresql": 0.05}  # nobody else waits for rows of sums there
+ROWS_MIN = 512  # of fewer, the totals are written almost as often as the rows
 ROWS_MAX = 20_000
 KEYS_PER_SLICE = 100
 CLEAN_EVERY = 60  # rounds
