@@ -47,13 +47,16 @@ class Per(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which uses; None: all. Who a key belongs to is what it says now."""
+    """Which uses; None: all. Who a key belongs to is what it says now. `is_broad`: these are a good
+    part of all keys, which changes nothing but how they are looked for.
+    """
 
     key_ids: tuple[int, ...] | None = None
     team_id: str | None = None
     user_id: str | None = None
     route: str | None = None
     model: str | None = None
+    is_broad: bool = False
 
     @property
     def is_by_key(self) -> bool:
@@ -70,23 +73,23 @@ class Filter:
         ):
             if wanted is not None:
                 theirs = sa.select(api_key.c.id).where(column == wanted)
-                found.append(_among(table.c.key_id, theirs, dialect))
+                found.append(self._among(table.c.key_id, theirs, dialect))
         if self.route is not None:
             found.append(table.c.route == self.route)
         if self.model is not None:
             found.append(table.c.model == self.model)
         return found
 
-
-def _among(
-    column: sa.Column[int], ids: sa.Select[tuple[int]], dialect: str
-) -> sa.ColumnElement[bool]:
-    """PostgreSQL joins with what is IN a query, and reads every row of a window to do so; an array
-    is looked up by the index of keys.
-    """
-    if dialect == "postgresql":
-        return column == sa.any_(sa.func.array(ids.scalar_subquery()))
-    return column.in_(ids)
+    def _among(
+        self, column: sa.Column[int], ids: sa.Select[tuple[int]], dialect: str
+    ) -> sa.ColumnElement[bool]:
+        """PostgreSQL joins with what is IN a query, and reads every row of a window to do so; an
+        array is looked up by the index of keys. SQLite always goes by that index, each row a search
+        of its own; for many keys it is told to read on through the window instead.
+        """
+        if dialect == "postgresql":
+            return column == sa.any_(sa.func.array(ids.scalar_subquery()))
+        return (column + 0 if self.is_broad else column).in_(ids)
 
 
 EVERYTHING = Filter()

@@ -13,6 +13,7 @@ from tallygate.store.people_schema import account, team
 from tallygate.store.schema import api_key, key_secret, usage
 
 NAMES_MAX = 500
+MANY_KEYS = 8  # an eighth of all is many
 HOT_ROWS_MAX = 20_000  # of the newest, to tell what is hot
 
 
@@ -91,6 +92,13 @@ async def find_team(tx: Tx, named: str) -> str | None:
     by_id = team.c.id == named
     query = sa.select(team.c.id).where(by_id | (team.c.name == named)).order_by(by_id.desc())
     return await tx.scalar(query.limit(1))  # type: ignore[no-any-return]  # a text column
+
+
+async def has_many_keys(tx: Tx, team_id: str) -> bool:
+    """Whether it has so many of all keys that its uses are found sooner among all of them."""
+    theirs = sa.func.count().filter(api_key.c.team_id == team_id)
+    query = sa.select(theirs * MANY_KEYS >= sa.func.count()).select_from(api_key)
+    return bool(await tx.scalar(query))
 
 
 async def user_names(tx: Tx, ids: Collection[str]) -> dict[str, str]:
