@@ -174,8 +174,7 @@ class Clerk:
     async def close(self) -> None:
         self.peers.close_all()
         await self.tasks.close()
-        if self.store_uuid:
-            self.recovery.close()
+        self.settler.close()
         await self.db.close()
 
     @property

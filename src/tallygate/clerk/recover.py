@@ -105,7 +105,3 @@ class Recovery:
     async def _register(self, tx: Tx, folder: BootFolder, now_ms: int) -> nodes.Boot:
         node_uuid = self._options.node_uuid
         return await nodes.register_boot(tx, node_uuid, folder.slot, folder.boot, now_ms)
-
-    def close(self) -> None:
-        for life in self._settler.lives.values():
-            life.lock.release()

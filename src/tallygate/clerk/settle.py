@@ -62,6 +62,11 @@ class Settler:
     def open_lives(self) -> list[Life]:
         return [life for life in self.lives.values() if life.is_open]
 
+    def close(self) -> None:
+        """Let go of the journals, also of those that a start found that came to nothing."""
+        for life in self.lives.values():
+            life.lock.release()
+
     async def watch(self) -> None:
         """Until cancelled: wake the writer whenever a journal has grown."""
         while True:
