@@ -9,13 +9,15 @@ import { makeEventReader } from './events';
 const SILENT_MS_MAX = 35_000;
 const AGAIN_MS_MIN = 1_000;
 const AGAIN_MS_MAX = 30_000;
+/** The server's word for: the stream is there, but what it would tell of does not answer. */
+const BEHIND = 'behind';
 
 export type LiveState = 'connecting' | 'live' | 'stale';
 
 /**
  * Follows a stream while the component is shown. `onEvent` gets each event's name and its parsed
  * data. The answer says whether what is shown is current: `stale` means that the stream is lost and
- * is being opened again.
+ * is being opened again, or that the server itself can not say just now.
  */
 export function useEvents(
   path: string,
@@ -84,7 +86,8 @@ async function readOnce(
     if (!response.ok || !response.body) return 'failed';
     tell('live');
     const read = makeEventReader(({ name, data }) => {
-      onEvent(name, parseExactly(data));
+      tell(name === BEHIND ? 'stale' : 'live');
+      if (name !== BEHIND) onEvent(name, parseExactly(data));
     });
     const text = response.body.pipeThrough(new TextDecoderStream());
     for (const reader = text.getReader(); ;) {

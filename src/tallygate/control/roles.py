@@ -46,6 +46,7 @@ RULES: Final = (
         Need.ADMINISTER,
         "Members see the uses of their own keys, everybody else those of all.",
     ),
+    Rule("/api/usage/overview/live", Need.READ, Need.ADMINISTER),
     Rule("/api/usage/reports", Need.READ, Need.OPERATE),
     Rule("/api/nodes", Need.READ, Need.OPERATE),
     Rule("/api/audit", Need.READ, Need.ADMINISTER),
