@@ -17,6 +17,7 @@ import { PageHead } from '../../ui/PageHead';
 import { Points } from '../../ui/Points';
 import { plainPoints } from '../../ui/points';
 import { Time } from '../../ui/Time';
+import { RunsOut } from '../usage/RunsOut';
 import { BudgetForm, SPANS } from './BudgetForm';
 import { budgetTexts } from './texts';
 
@@ -96,6 +97,7 @@ export default function Budgets() {
         {...(mayChange ? { bulk } : {})}
         empty={<EmptyState title={t.emptyTitle} hint={t.emptyHint} action={create} />}
       />
+      <RunsOut />
       <BudgetForm
         edited={edited}
         onClose={() => {
