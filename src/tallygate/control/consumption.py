@@ -16,9 +16,8 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.get("/live", responses={200: {"content": {"text/event-stream": {}}}})
     async def watch_consumption() -> Response:
-        """Server-sent events: `consumption` is a charge, `status` is how deliveries fare now.
-
-        `behind` says that the store does not answer just now."""
+        """Server-sent events: `consumption` is a charge, `status` is how deliveries fare now,
+        `behind` says that the store does not answer."""
         return streamed(await live.look())
 
     return router

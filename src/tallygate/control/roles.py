@@ -100,6 +100,7 @@ RULES: Final = (
     ),
     Rule("/api/credentials/{id}/restore", Need.READ, Need.OPERATE),
     Rule("/api/credentials/{id}/check", Need.READ, Need.OPERATE),
+    Rule("/api/keeper", Need.READ, Need.OPERATE),
     Rule("/api/public", Need.OWN, Need.OWN, "Dify's tracing, by an app's own pair of keys."),
     Rule("/api/user", Need.SELF, Need.SELF, "Only what belongs to the caller's own account."),
     Rule(
