@@ -80,6 +80,7 @@ function PageLink({ page }: { readonly page: PageEntry }) {
         <page.icon />
       </span>
       <span>{page.title[language]}</span>
+      {page.badge ? <page.badge /> : null}
     </NavLink>
   );
 }
