@@ -13,7 +13,7 @@ import { ErrorBanner } from './ErrorBanner';
 import { type RowAction, RowMenu } from './RowMenu';
 import { TableFilters, type Filter } from './TableFilters';
 import { TableFoot } from './TableFoot';
-import { changed, queryOf, type TableState } from './tableState';
+import { changed, queryOf, type TableState, within } from './tableState';
 import { partTexts } from './texts';
 import { useTableState } from './useTableState';
 
@@ -50,10 +50,11 @@ interface Props<T> {
 
 export function DataTable<T extends object>(props: Props<T>) {
   const filters = props.filters ?? [];
-  const [state, setState] = useTableState(
+  const [kept, setState] = useTableState(
     filters.map((one) => one.name),
     props.prefix,
   );
+  const state = within(kept, props.source.sizeMax);
   const [selected, setSelected] = useState<readonly T[]>([]);
   const query = queryOf(state);
   const list = useQuery({
