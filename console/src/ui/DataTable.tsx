@@ -37,6 +37,8 @@ interface Props<T> {
   readonly source: ListSource<T>;
   readonly columns: readonly Column<T>[];
   readonly rowKey: (row: T) => string;
+  /** What people call it, where that is not its key. */
+  readonly rowName?: (row: T) => string;
   readonly filters?: readonly Filter[];
   readonly actions?: (row: T) => readonly RowAction[];
   readonly bulk?: readonly BulkAction<T>[];
@@ -81,9 +83,8 @@ export function DataTable<T extends object>(props: Props<T>) {
         <BulkBar
           rows={selected}
           actions={props.bulk}
-          onDone={() => {
-            setSelected([]);
-          }}
+          nameOf={props.rowName ?? props.rowKey}
+          onDone={setSelected}
         />
       ) : null}
       <Rows
@@ -162,7 +163,7 @@ function Rows<T extends object>(props: RowsProps<T>) {
                 onChange: (_keys: Key[], rows: T[]) => {
                   props.onSelect(rows);
                 },
-                getCheckboxProps: (row: T) => ({ 'aria-label': rowKey(row) }),
+                getCheckboxProps: (row: T) => ({ 'aria-label': (props.rowName ?? rowKey)(row) }),
               },
             }
           : {})}

@@ -75,6 +75,7 @@ export default function Budgets() {
           { kind: 'text', name: 'team_id', label: t.team },
         ]}
         rowKey={(budget) => budget.id}
+        rowName={(budget) => whoseOf(budget)}
         actions={(budget) =>
           mayChange
             ? [

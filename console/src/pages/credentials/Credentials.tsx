@@ -69,6 +69,7 @@ export default function Credentials() {
         columns={columns}
         filters={filters}
         rowKey={(credential) => credential.id}
+        rowName={(credential) => credential.name}
         actions={actions}
         everyMs={EVERY_MS}
         {...(bulk.length > 0 ? { bulk } : {})}
