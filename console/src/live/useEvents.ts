@@ -68,12 +68,14 @@ async function readOnce(
 ): Promise<'ended' | 'failed' | 'refused'> {
   const silence = new AbortController();
   let watch: ReturnType<typeof setTimeout> | undefined;
+  const lost = (): void => {
+    silence.abort();
+  };
   const heard = (): void => {
     clearTimeout(watch);
-    watch = setTimeout(() => {
-      silence.abort();
-    }, SILENT_MS_MAX);
+    watch = setTimeout(lost, SILENT_MS_MAX);
   };
+  window.addEventListener('offline', lost); // the browser knows it sooner than the silence tells
   try {
     heard();
     const response = await fetch(path, {
@@ -100,15 +102,20 @@ async function readOnce(
     return 'failed';
   } finally {
     clearTimeout(watch);
+    window.removeEventListener('offline', lost);
   }
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => {
+    const over = (): void => {
       clearTimeout(timer);
+      window.removeEventListener('online', over);
+      signal.removeEventListener('abort', over);
       resolve();
-    });
+    };
+    const timer = setTimeout(over, ms);
+    window.addEventListener('online', over);
+    signal.addEventListener('abort', over);
   });
 }
