@@ -7,11 +7,18 @@ import pytest
 import sqlalchemy as sa
 
 from tallygate.clerk.keeper_starts import environ_of
-from tallygate.core.credential_commands import CheckCredential, CreateCredential, NewCredential
+from tallygate.core.credential_commands import (
+    CheckCredential,
+    CreateCredential,
+    NewCredential,
+    RunKeeper,
+)
 from tallygate.core.credential_notices import IDLE
+from tallygate.core.errors import Refusal
 from tallygate.store import keeper_runs
 from tallygate.store.keeper_schema import credential
 from tallygate.store.money_schema import notice
+from tallygate.store.schema import audit
 from tests.clerk.conftest import MakeNode
 from tests.clerk.samples import MASTER_KEY, Node, make_options
 
@@ -51,6 +58,41 @@ async def test_a_keeper_is_started_when_one_is_due_and_not_before(
     await node.command(CheckCredential(id=made["id"]))
     await starts.look()
     assert starts.started == 2
+
+
+async def test_a_run_that_is_asked_for_begins_once_however_often_it_is_asked_for(
+    make_node: MakeNode, store_url: str
+) -> None:
+    """Nor while cron's is under way: two would only take turns at the same hosts."""
+    node = await make_node(url=store_url, keeper_command=("true",), keeper_interval_h=0.0)
+    starts = node.clerk.keepers
+    with pytest.raises(Refusal, match="no credential"):
+        await node.command(RunKeeper())
+    await node.command(CreateCredential(new=NEW))
+    asked = [await node.command(RunKeeper()) for _ in range(3)]
+    assert [one["is_started"] for one in asked] == [True, False, False]
+    await starts.look()
+    await starts.look()
+    assert starts.started == 1
+    async with node.clerk.db.writing() as tx:
+        now_ms = node.clerk.clock.now_ms()
+        run = await keeper_runs.open_run(tx, keeper_runs.OF_ALL, "cron", now_ms, HOUR_MS)
+    assert not (await node.command(RunKeeper()))["is_started"]
+    await starts.look()
+    assert starts.started == 1
+    async with node.clerk.db.writing() as tx:
+        totals = dict.fromkeys(keeper_runs.TOTALS, 0)
+        await keeper_runs.close_run(tx, run, keeper_runs.OF_ALL, totals, now_ms)
+    assert (await node.command(RunKeeper()))["is_started"]
+    async with node.clerk.db.reading() as tx:
+        count = sa.select(sa.func.count()).where(audit.c.action == RunKeeper.NAME)
+        assert int(await tx.scalar(count)) == 2
+
+
+async def test_a_node_that_starts_no_keepers_says_so(any_node: Node) -> None:
+    await any_node.command(CreateCredential(new=NEW))
+    with pytest.raises(Refusal, match="starts no keepers"):
+        await any_node.command(RunKeeper())
 
 
 async def test_a_day_without_a_run_is_told_once(any_node: Node) -> None:

@@ -23,7 +23,7 @@ from tallygate.core.wallet_commands import (
     WalletView,
 )
 from tallygate.store import audit, wallet_views
-from tallygate.store.wallet_views import EntryView
+from tallygate.store.wallet_views import EntryView, LedgerFilter, page_of_ledger
 from tests.clerk.conftest import MakeNode
 from tests.clerk.samples import Node
 from tests.store.purse import POINT, differences, make_account, make_charge
@@ -49,7 +49,7 @@ async def wallet_of(node: Node, account_id: str = "alice") -> WalletView:
 async def ledger_of(node: Node, account_id: str = "alice") -> list[EntryView]:
     wallet = await wallet_of(node, account_id)
     async with node.db.reading() as tx:
-        entries, total = await wallet_views.page_of_ledger(tx, wallet.id, limit=100, before_id=None)
+        entries, total = await wallet_views.page_of_ledger(tx, wallet.id, limit=100, after_id=None)
     assert total == len(entries)
     return entries[::-1]
 
@@ -298,3 +298,21 @@ async def test_gateways_hear_of_more_money(node: Node) -> None:
     worker = await node.worker(0)
     wallet = await top_up(node, 1)
     await worker.hear_change("limit", -wallet.id)
+
+
+async def test_the_ledger_is_narrowed_alike_in_both_stores(any_node: Node) -> None:
+    await make_account(any_node.db)
+    for micros in (1, 2, 3):
+        await any_node.command(TopUpWallet(account_id="alice", micros=micros))
+    wallet = await wallet_of(any_node)
+    upwards = LedgerFilter(kind="top_up", from_ms=0, before_ms=1 << 52, is_oldest_first=True)
+    async with any_node.db.reading() as tx:
+        first, total = await page_of_ledger(tx, wallet.id, limit=2, after_id=None, wanted=upwards)
+        rest, _ = await page_of_ledger(
+            tx, wallet.id, limit=2, after_id=first[-1].id, wanted=upwards
+        )
+        none, of_none = await page_of_ledger(
+            tx, wallet.id, limit=2, after_id=None, wanted=LedgerFilter(kind="refund")
+        )
+    assert [one.amount_micros for one in (*first, *rest)] == [1, 2, 3] and total == 3
+    assert (none, of_none) == ([], 0)

@@ -10,7 +10,8 @@ import httpx2 as httpx
 import pytest
 import sqlalchemy as sa
 
-from tallygate.control.live import LOOKING_MAX, WAITING_MAX, Live
+from tallygate.control.live import Live
+from tallygate.control.looks import LOOKING_MAX, WAITING_MAX
 from tallygate.control.parts import Parts
 from tallygate.core.charging import Event, Policy, Source
 from tallygate.core.errors import Code, Refusal
@@ -245,7 +246,7 @@ async def test_everybody_who_looks_sees_what_is_charged_meanwhile(
         names = [name for name, _ in events_in(stream)]
         assert names.count("consumption") == 1, "each charge once"
         assert "status" in names
-    assert len(live) == 0
+    assert len(live.looks) == 0
 
 
 async def test_looking_is_bounded(books: Database, clerk: StoreClerk) -> None:
@@ -255,14 +256,14 @@ async def test_looking_is_bounded(books: Database, clerk: StoreClerk) -> None:
     with pytest.raises(Refusal) as caught:
         await live.look()
     assert caught.value.code is Code.OVERLOADED
-    [look, *_] = live._looks
+    [look, *_] = live.looks._all
     for number in range(WAITING_MAX + 50):
         look.tell(b"%d" % number)
     assert len(look.waiting) == WAITING_MAX
     for stream in looks:
         async for _ in stream:
             pass
-    assert len(live) == 0
+    assert len(live.looks) == 0
 
 
 async def test_the_stream_needs_an_operator(parts: Parts, stranger: httpx.AsyncClient) -> None:

@@ -340,3 +340,31 @@ async def test_a_repeated_post_makes_one_version(api: httpx.AsyncClient) -> None
     assert (await api.get("/api/models/gpt-4/history")).json()["total"] == 1
     clash = await api.post("/api/models", json={**GPT, "per_tokens": 1000000}, headers=headers)
     assert clash.status_code == 409
+
+
+async def test_models_are_searched_narrowed_and_sorted(api: httpx.AsyncClient) -> None:
+    """By what a token costs, whatever the price is for; another name finds a model, too."""
+    for name, price, per_tokens, more in (
+        ("Alpha", "3", 1000, {}),
+        ("beta", "5", 1_000_000, {"is_active": False}),
+        ("gamma", "4", 1_000_000, {}),
+        ("delta", "1", 1000, {"currency": "points"}),
+    ):
+        terms = {"model_name": name, "input_token_price": price, "output_token_price": "0"}
+        await api.post("/api/models", json={**terms, "per_tokens": per_tokens, **more})
+    await api.post("/api/models/gamma/aliases", json={"alias": "Third"})
+
+    async def names(query: str) -> list[str]:
+        page = (await api.get(f"/api/models?{query}")).json()
+        assert page["total"] == len(page["items"])
+        return [one["model_name"] for one in page["items"]]
+
+    assert await names("sort=input_token_price") == ["delta", "gamma", "beta", "Alpha"]
+    assert await names("sort=-input_token_price") == ["Alpha", "beta", "gamma", "delta"]
+    assert await names("sort=model_name") == ["Alpha", "beta", "delta", "gamma"]
+    assert await names("q=THIRD") == ["gamma"] == await names("q=amm")
+    assert await names("is_active=false") == ["beta"]
+    assert await names("currency=points") == ["delta"]
+    assert await names("q=a&currency=usd&is_active=true&sort=-model_name") == ["gamma", "Alpha"]
+    for query in ("sort=price", "currency=eur", "is_active=1"):
+        assert (await api.get(f"/api/models?{query}")).status_code == 400

@@ -127,6 +127,33 @@ async def test_the_ledger_is_read_page_by_page_newest_first(api: httpx.AsyncClie
     assert second["items"][0]["kind"] == "top_up" and second["items"][0]["actor"] == "admin"
 
 
+async def test_the_ledger_is_narrowed_and_read_in_either_order(api: httpx.AsyncClient) -> None:
+    """Pages of every order meet without a gap; a filter's total counts what it matches."""
+    for number in range(1, 5):
+        await post(api, f"{WALLET}/top-up", points=number)
+    await post(api, f"{WALLET}/adjust", points=-1)
+
+    async def points(query: str) -> list[int]:
+        found, cursor = [], ""
+        while True:
+            page = (await api.get(f"{WALLET}/ledger?limit=2&{query}{cursor}")).json()
+            found += [one["points"] for one in page["items"]]
+            if page["next"] is None:
+                assert page["total"] == len(found)
+                return found
+            cursor = f"&cursor={page['next']}"
+
+    assert await points("sort=-at") == [-1, 4, 3, 2, 1]
+    assert await points("sort=at") == [1, 2, 3, 4, -1]
+    assert await points("kind=top_up&sort=at") == [1, 2, 3, 4]
+    assert await points("kind=refund") == []
+    assert await points("from=2026-02-11&to=2026-02-11") == [-1, 4, 3, 2, 1]
+    assert await points("to=2026-02-10") == [] == await points("from=2026-02-12")
+    for query in ("kind=gift", "sort=points", "from=yesterday"):
+        answer = await api.get(f"{WALLET}/ledger?{query}")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_request")
+
+
 async def test_a_repeated_call_is_answered_as_the_first_time(api: httpx.AsyncClient) -> None:
     once = {"idempotency-key": "order-7"}
     sent = {"points": 5}

@@ -66,3 +66,20 @@ async def test_a_failing_upstream_is_told_once_in_a_while_by_runs_over_a_few(
     assert await count(NOW_MS + 300_000, is_of_few=True) == 1
     assert await count(NOW_MS + 300_000, is_of_few=False) == 2
     assert await count(NOW_MS + 300_001 + keeper_alerts.AGAIN_MS, is_of_few=True) == 3
+
+
+async def test_runs_are_read_page_by_page_the_latest_first(store: Database) -> None:
+    """And whether one is under way is asked of its last sign of life."""
+    for number in range(3):
+        await begin(store, NOW_MS + number)
+    async with store.reading() as tx:
+        first, total = await keeper_runs.page(tx, limit=2, before_id=None)
+        rest, _ = await keeper_runs.page(tx, limit=2, before_id=first[-1].id)
+        late_ms = NOW_MS + 2 + keeper_runs.DEAD_MS
+        is_running = [
+            await keeper_runs.is_running(tx, name, at_ms)
+            for name, at_ms in (("all", late_ms - 1), ("all", late_ms), ("due", NOW_MS))
+        ]
+    assert total == 3
+    assert [run.started_ms - NOW_MS for run in (*first, *rest)] == [2, 1, 0]
+    assert is_running == [True, False, False]

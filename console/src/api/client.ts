@@ -21,7 +21,9 @@ export type Answer<P extends keyof paths, M extends Method> =
       ? Json<A>
       : R extends { 201: infer A }
         ? Json<A>
-        : unknown
+        : R extends { 202: infer A }
+          ? Json<A>
+          : unknown
     : unknown;
 export type BodyOf<P extends keyof paths, M extends Method> =
   Operation<P, M> extends { requestBody?: infer B } ? Json<NonNullable<B>> : undefined;

@@ -63,6 +63,8 @@ export interface Page<T> {
 
 /** Where a table's rows come from. */
 export interface ListSource<T> {
+  /** The most rows that it answers at once, where that is less than others do. */
+  readonly sizeMax?: number;
   readonly path: PathOf<'get'>;
   readonly values: Readonly<Record<string, string | number>>;
   readonly load: (query: CallOptions['query'], signal?: AbortSignal) => Promise<Result<Page<T>>>;

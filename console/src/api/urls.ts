@@ -9,6 +9,7 @@ export const PAGES = {
   teams: '/console/teams',
   users: '/console/users',
   routes: '/console/routes',
+  edge: '/console/edge',
   providers: '/console/providers',
   usage: '/console/usage',
   anomalies: '/console/anomalies',
@@ -29,6 +30,7 @@ export const PAGES = {
   dify: '/dify-test',
   balance: '/console/balance',
   history: '/console/history',
+  notices: '/console/notices',
   ownKeys: '/console/my-keys',
   account: '/console/account',
 } as const;

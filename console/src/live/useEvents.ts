@@ -9,13 +9,15 @@ import { makeEventReader } from './events';
 const SILENT_MS_MAX = 35_000;
 const AGAIN_MS_MIN = 1_000;
 const AGAIN_MS_MAX = 30_000;
+/** The server's word for: the stream is there, but what it would tell of does not answer. */
+const BEHIND = 'behind';
 
 export type LiveState = 'connecting' | 'live' | 'stale';
 
 /**
  * Follows a stream while the component is shown. `onEvent` gets each event's name and its parsed
  * data. The answer says whether what is shown is current: `stale` means that the stream is lost and
- * is being opened again.
+ * is being opened again, or that the server itself can not say just now.
  */
 export function useEvents(
   path: string,
@@ -66,12 +68,14 @@ async function readOnce(
 ): Promise<'ended' | 'failed' | 'refused'> {
   const silence = new AbortController();
   let watch: ReturnType<typeof setTimeout> | undefined;
+  const lost = (): void => {
+    silence.abort();
+  };
   const heard = (): void => {
     clearTimeout(watch);
-    watch = setTimeout(() => {
-      silence.abort();
-    }, SILENT_MS_MAX);
+    watch = setTimeout(lost, SILENT_MS_MAX);
   };
+  window.addEventListener('offline', lost); // the browser knows it sooner than the silence tells
   try {
     heard();
     const response = await fetch(path, {
@@ -84,7 +88,8 @@ async function readOnce(
     if (!response.ok || !response.body) return 'failed';
     tell('live');
     const read = makeEventReader(({ name, data }) => {
-      onEvent(name, parseExactly(data));
+      tell(name === BEHIND ? 'stale' : 'live');
+      if (name !== BEHIND) onEvent(name, parseExactly(data));
     });
     const text = response.body.pipeThrough(new TextDecoderStream());
     for (const reader = text.getReader(); ;) {
@@ -97,15 +102,20 @@ async function readOnce(
     return 'failed';
   } finally {
     clearTimeout(watch);
+    window.removeEventListener('offline', lost);
   }
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => {
+    const over = (): void => {
       clearTimeout(timer);
+      window.removeEventListener('online', over);
+      signal.removeEventListener('abort', over);
       resolve();
-    });
+    };
+    const timer = setTimeout(over, ms);
+    window.addEventListener('online', over);
+    signal.addEventListener('abort', over);
   });
 }

@@ -27,6 +27,8 @@ export interface PageEntry {
   /** Opened as a document of its own, since the server sends it another policy. */
   readonly isOwnDocument?: boolean;
   readonly isHidden?: boolean;
+  /** What stands beside its name in the sidebar, such as how many are new. */
+  readonly badge?: ComponentType;
 }
 
 export function definePage(page: PageEntry): PageEntry {

@@ -6,6 +6,7 @@ import {
   queryOf,
   readTableState,
   type TableState,
+  within,
   writeTableState,
 } from '../ui/tableState';
 
@@ -57,4 +58,11 @@ test('the server is asked for the page, the order and the filters', () => {
     sort: '-label',
     q: 'x',
   });
+});
+
+test('a list that answers fewer rows at once is asked for no more, and paged by what it answers', () => {
+  const far: TableState = { trail: ['2'], size: 250, sort: '', filters: { q: 'a' } };
+  expect(within(far, 200)).toEqual({ ...far, size: 100, trail: [] });
+  expect(within({ ...far, size: 100 }, 200)).toEqual({ ...far, size: 100 });
+  expect(within(far)).toEqual(far);
 });

@@ -30,6 +30,9 @@ const LIGHT: ThemeConfig = {
     colorBorder: '#c9d4d3',
     colorBorderSecondary: '#dde5e4',
     colorBgLayout: '#f5f8f7',
+    // What is chosen; the algorithm would make it of the text's colour, a dark grey.
+    controlItemBgActive: '#e0f0ee',
+    controlItemBgActiveHover: '#d3e9e6',
   },
   components: {
     Button: { primaryShadow: 'none', defaultShadow: 'none', dangerShadow: 'none' },

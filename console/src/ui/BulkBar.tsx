@@ -22,10 +22,15 @@ export interface BulkAction<T> {
 interface Props<T> {
   readonly rows: readonly T[];
   readonly actions: readonly BulkAction<T>[];
-  readonly onDone: () => void;
+  /** How a row is called in the question. */
+  readonly nameOf: (row: T) => string;
+  /** `left`: those that it failed for, to try again. */
+  readonly onDone: (left: readonly T[]) => void;
 }
 
-export function BulkBar<T>({ rows, actions, onDone }: Props<T>) {
+const NAMED_MOST = 8;
+
+export function BulkBar<T>({ rows, actions, nameOf, onDone }: Props<T>) {
   const t = useTexts(partTexts);
   const { message } = App.useApp();
   const confirm = useConfirm();
@@ -33,10 +38,14 @@ export function BulkBar<T>({ rows, actions, onDone }: Props<T>) {
 
   const run = async (action: BulkAction<T>): Promise<void> => {
     const failures: string[] = [];
+    const left: T[] = [];
     setProgress(0);
     for (const [index, row] of rows.entries()) {
       const result = await action.act(row);
-      if (!result.ok) failures.push(result.error.message || t.unreachable);
+      if (!result.ok) {
+        failures.push(result.error.message || t.unreachable);
+        left.push(row);
+      }
       setProgress(index + 1);
     }
     setProgress(null);
@@ -44,11 +53,12 @@ export function BulkBar<T>({ rows, actions, onDone }: Props<T>) {
     const done = rows.length - failures.length;
     if (failures.length === 0) message.success(t.done(done));
     else message.error(`${t.partly(done, failures.length)} – ${[...new Set(failures)].join('; ')}`);
-    onDone();
+    onDone(left);
   };
   const ask = (action: BulkAction<T>): void => {
     const question = {
       title: action.question(rows),
+      body: <Names of={rows.map(nameOf)} />,
       deed: action.label,
       canUndo: action.canUndo ?? false,
     };
@@ -77,9 +87,29 @@ export function BulkBar<T>({ rows, actions, onDone }: Props<T>) {
           format={() => t.progress(progress, rows.length)}
         />
       )}
-      <Button type="text" disabled={progress !== null} onClick={onDone}>
+      <Button
+        type="text"
+        disabled={progress !== null}
+        onClick={() => {
+          onDone([]);
+        }}
+      >
         {t.clearSelection}
       </Button>
     </div>
+  );
+}
+
+/** To whom it will happen: a few by name, and how many more. */
+function Names({ of: names }: { readonly of: readonly string[] }) {
+  const t = useTexts(partTexts);
+  const more = names.length - NAMED_MOST;
+  return (
+    <ul className="plain-words">
+      {names.slice(0, NAMED_MOST).map((name, place) => (
+        <li key={place}>{name}</li>
+      ))}
+      {more > 0 ? <li className="muted">{t.andMore(more)}</li> : null}
+    </ul>
   );
 }

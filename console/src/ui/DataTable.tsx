@@ -13,7 +13,7 @@ import { ErrorBanner } from './ErrorBanner';
 import { type RowAction, RowMenu } from './RowMenu';
 import { TableFilters, type Filter } from './TableFilters';
 import { TableFoot } from './TableFoot';
-import { changed, queryOf, type TableState } from './tableState';
+import { changed, queryOf, type TableState, within } from './tableState';
 import { partTexts } from './texts';
 import { useTableState } from './useTableState';
 
@@ -37,6 +37,8 @@ interface Props<T> {
   readonly source: ListSource<T>;
   readonly columns: readonly Column<T>[];
   readonly rowKey: (row: T) => string;
+  /** What people call it, where that is not its key. */
+  readonly rowName?: (row: T) => string;
   readonly filters?: readonly Filter[];
   readonly actions?: (row: T) => readonly RowAction[];
   readonly bulk?: readonly BulkAction<T>[];
@@ -50,10 +52,11 @@ interface Props<T> {
 
 export function DataTable<T extends object>(props: Props<T>) {
   const filters = props.filters ?? [];
-  const [state, setState] = useTableState(
+  const [kept, setState] = useTableState(
     filters.map((one) => one.name),
     props.prefix,
   );
+  const state = within(kept, props.source.sizeMax);
   const [selected, setSelected] = useState<readonly T[]>([]);
   const query = queryOf(state);
   const list = useQuery({
@@ -80,9 +83,8 @@ export function DataTable<T extends object>(props: Props<T>) {
         <BulkBar
           rows={selected}
           actions={props.bulk}
-          onDone={() => {
-            setSelected([]);
-          }}
+          nameOf={props.rowName ?? props.rowKey}
+          onDone={setSelected}
         />
       ) : null}
       <Rows
@@ -161,7 +163,7 @@ function Rows<T extends object>(props: RowsProps<T>) {
                 onChange: (_keys: Key[], rows: T[]) => {
                   props.onSelect(rows);
                 },
-                getCheckboxProps: (row: T) => ({ 'aria-label': rowKey(row) }),
+                getCheckboxProps: (row: T) => ({ 'aria-label': (props.rowName ?? rowKey)(row) }),
               },
             }
           : {})}

@@ -51,10 +51,11 @@ function PageGroup({
   const pages = all.filter((page) => page.group === group);
   if (pages.length === 0) return null;
   return (
-    <section aria-labelledby={`group-${group}`}>
-      <h2 id={`group-${group}`} className="sidebar-group">
+    // A group, not a region: six landmarks in the list of pages would only be in the way.
+    <div role="group" aria-labelledby={`group-${group}`}>
+      <p id={`group-${group}`} className="sidebar-group">
         {t[group]}
-      </h2>
+      </p>
       <ul>
         {pages.map((page) => (
           <li key={page.name}>
@@ -62,7 +63,7 @@ function PageGroup({
           </li>
         ))}
       </ul>
-    </section>
+    </div>
   );
 }
 
@@ -80,6 +81,7 @@ function PageLink({ page }: { readonly page: PageEntry }) {
         <page.icon />
       </span>
       <span>{page.title[language]}</span>
+      {page.badge ? <page.badge /> : null}
     </NavLink>
   );
 }

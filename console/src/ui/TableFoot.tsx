@@ -29,6 +29,7 @@ export function TableFoot<T>(props: Props<T>) {
   const { language } = useLanguage();
   const from = state.trail.length * state.size + 1;
   const count = page?.items.length ?? 0;
+  const sizes = SIZES.filter((one) => one <= (props.source.sizeMax ?? Infinity));
   return (
     <div className="table-foot">
       <span className="number" aria-live="polite">
@@ -39,7 +40,7 @@ export function TableFoot<T>(props: Props<T>) {
         title={t.perPage}
         size="small"
         value={state.size}
-        options={SIZES.map((one) => ({ value: one, label: one }))}
+        options={sizes.map((one) => ({ value: one, label: one }))}
         onChange={(size) => {
           onState(changed(state, { size }));
         }}

@@ -24,6 +24,10 @@ export const limitTexts = defineTexts(
     token: 'each token',
     none: 'none',
     uncounted: 'counted only',
+    limitsOf: (name: string) => `Limits of ${name}`,
+    together:
+      'What all keys that belong here may use together, besides their own limits. Gateways obey within a second.',
+    saved: 'Limits saved',
   },
   {
     title: '限额',
@@ -46,6 +50,9 @@ export const limitTexts = defineTexts(
     token: '每个令牌',
     none: '无',
     uncounted: '只计数',
+    limitsOf: (name: string) => `${name} 的限额`,
+    together: '名下所有密钥合计可用的量，与各密钥自身的限额同时生效；一秒内对网关生效。',
+    saved: '限额已保存',
   },
   {
     title: '限額',
@@ -68,5 +75,8 @@ export const limitTexts = defineTexts(
     token: '每個權杖',
     none: '無',
     uncounted: '只計數',
+    limitsOf: (name: string) => `${name} 的限額`,
+    together: '名下所有金鑰合計可用的量，與各金鑰自身的限額同時生效；一秒內對閘道生效。',
+    saved: '限額已儲存',
   },
 );

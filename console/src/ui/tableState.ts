@@ -52,6 +52,12 @@ export function writeTableState(
   return written;
 }
 
+/** The state with a size that the list can answer; a page is then as many rows as it says. */
+export function within(state: TableState, sizeMax = Infinity): TableState {
+  const most = SIZES.filter((one) => one <= sizeMax).at(-1) ?? SIZE_DEFAULT;
+  return state.size <= sizeMax ? state : { ...state, size: most, trail: [] };
+}
+
 /** Another order or filter begins at the first page again. */
 export function changed(
   state: TableState,

@@ -44,6 +44,7 @@ from tallygate.clerk.upkeep import Upkeep
 from tallygate.clerk.waiting_syncs import Counter
 from tallygate.clerk.writer import Writer
 from tallygate.core.commands import CleanUsage, Inspect, Settle
+from tallygate.core.credential_commands import RunKeeper
 from tallygate.core.dify_commands import TakeBrowserEvents
 from tallygate.core.edge_commands import PublishEdge
 from tallygate.core.errors import StoreUnavailable
@@ -124,6 +125,7 @@ class Clerk:
                 Inspect: self._inspect,
                 TakeBrowserEvents: self.dify.take_browser_events,
                 PublishEdge: self.edge.publish_now,
+                RunKeeper: self.keepers.run_now,
             },
             self._commanded,
             self.spread_prices,

@@ -17,12 +17,14 @@ from tallygate.clerk.clock import NodeClock
 from tallygate.clerk.options import Options
 from tallygate.clerk.writer import Writer
 from tallygate.core.credential import RENEW_AHEAD_MS
-from tallygate.core.errors import StoreUnavailable
+from tallygate.core.credential_commands import KeeperAsked, RunKeeper
+from tallygate.core.errors import Code, Refusal, StoreUnavailable
 from tallygate.core.master_key import MASTER_KEY_BYTES
-from tallygate.core.ports import CredentialUse
-from tallygate.store import credentials, keeper_alerts, keeper_runs
+from tallygate.core.ports import Actor, CredentialUse
+from tallygate.store import audit, credentials, keeper_alerts, keeper_runs
 from tallygate.store.database import Database, Tx
 
+OVER_ALL: Final[tuple[str, ...]] = ()  # what a keeper is told to look after all of them
 LOOK_S: Final = 5.0
 AGAIN_MS: Final = 300_000  # what could not be renewed is tried again after so long
 HOUR_MS: Final = 3_600_000
@@ -39,6 +41,9 @@ class KeeperStarts:
         self._options = options
         self._writer = writer
         self._wake = asyncio.Event()
+        self._one_at_a_time = asyncio.Lock()
+        self._is_asked = False  # for a run over all credentials
+        self._running: tuple[str, ...] | None = None  # what the keeper of now was told
         self.started = 0
 
     async def run(self) -> None:
@@ -62,12 +67,38 @@ class KeeperStarts:
         if use.refused:
             self._wake.set()
 
+    async def run_now(self, wanted: RunKeeper, actor: Actor) -> KeeperAsked:
+        """Whoever asks twice, or while a run over all is under way anywhere, gets that one."""
+        if not self._options.keeper_command:
+            raise Refusal(Code.IMPOSSIBLE, "this node starts no keepers")
+
+        async def ask(tx: Tx, now_ms: int) -> bool:
+            if await credentials.oldest_ms(tx) is None:
+                raise Refusal(Code.IMPOSSIBLE, "there is no credential to look after")
+            if await keeper_runs.is_running(tx, keeper_runs.OF_ALL, now_ms):
+                return False
+            await audit.record(tx, actor, wanted.NAME, "keeper", None, None, now_ms)
+            return True
+
+        if self._is_asked or self._running == OVER_ALL:
+            return KeeperAsked(is_started=False)
+        self._is_asked = await self._writer.do("keeper asked", ask, is_repeatable=True)
+        if self._is_asked:
+            self._wake.set()
+        return KeeperAsked(is_started=self._is_asked)
+
     async def look(self) -> None:
         """Start what is due, and wait for its end."""
-        async with self._db.reading() as tx:
-            words = await self._due(tx, self._clock.now_ms())
-        if words is not None and self._options.keeper_command:
-            await self._start(words)
+        async with self._one_at_a_time:
+            async with self._db.reading() as tx:
+                words = await self._due(tx, self._clock.now_ms())
+            self._is_asked = False
+            if words is not None and self._options.keeper_command:
+                self._running = words
+                try:
+                    await self._start(words)
+                finally:
+                    self._running = None
         await self._writer.do("keeper idle", keeper_alerts.tell_if_idle)
 
     async def _due(self, tx: Tx, now_ms: int) -> tuple[str, ...] | None:
@@ -75,11 +106,13 @@ class KeeperStarts:
         oldest_ms = await credentials.oldest_ms(tx)
         if oldest_ms is None:
             return None
+        if self._is_asked:
+            return OVER_ALL
         interval_ms = self._options.keeper_interval_h * HOUR_MS
         if interval_ms:
             latest_ms = await keeper_runs.latest_ms(tx)
             if now_ms - max(latest_ms or 0, oldest_ms) >= interval_ms:
-                return ()
+                return OVER_ALL
         if await credentials.is_pressing(tx, now_ms + RENEW_AHEAD_MS, now_ms - AGAIN_MS):
             return ("--due",)
         return None

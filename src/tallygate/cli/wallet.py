@@ -186,7 +186,7 @@ async def _entries(session: Session, user: str, limit: int) -> list[EntryView]:
         wallet = await wallet_views.find_wallet(tx, user)
         if wallet is None:
             raise Fault("no such user")
-        return (await wallet_views.page_of_ledger(tx, wallet.id, limit=limit, before_id=None))[0]
+        return (await wallet_views.page_of_ledger(tx, wallet.id, limit=limit, after_id=None))[0]
 
 
 @app.command()

@@ -22,6 +22,7 @@ from tallygate.control import (
     edge,
     grants,
     holds,
+    keeper,
     keys,
     langfuse,
     limits,
@@ -63,7 +64,7 @@ GUARDED = (
     *(usage, users, teams, limits, own_account, own_notices, sessions, oidc_sign_in, setup),
     *(wallets, grants, holds, redeem, budgets, models, rates, calculator),
     *(dify_apps, dify_config, dify_events, langfuse, charges, dead_letters, consumption),
-    *(credentials, usage_reports),
+    *(credentials, keeper, usage_reports),
     anomalies,
 )
 

@@ -2,9 +2,9 @@
 
 import structlog
 from fastapi import APIRouter, Response
-from starlette.responses import StreamingResponse
 
 from tallygate.control.live import Live
+from tallygate.control.looks import streamed
 from tallygate.control.parts import Parts
 
 log = structlog.get_logger("tallygate.control")
@@ -16,10 +16,9 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.get("/live", responses={200: {"content": {"text/event-stream": {}}}})
     async def watch_consumption() -> Response:
-        """Server-sent events: `consumption` is a charge, `status` is how deliveries fare now."""
-        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-        events = await live.look()
-        return StreamingResponse(events, headers=headers, media_type="text/event-stream")
+        """Server-sent events: `consumption` is a charge, `status` is how deliveries fare now,
+        `behind` says that the store does not answer."""
+        return streamed(await live.look())
 
     return router
 

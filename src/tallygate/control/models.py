@@ -7,7 +7,7 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 from msgspec import UNSET, UnsetType
 
-from tallygate.control import amounts, bodies, lists
+from tallygate.control import amounts, bodies, lists, model_lists
 from tallygate.control.amounts import Decimals
 from tallygate.control.bodies import Text
 from tallygate.control.openapi import described
@@ -96,13 +96,16 @@ def routes(parts: Parts) -> APIRouter:
 
 
 def _reading(router: APIRouter, parts: Parts) -> None:
-    @router.get("", **described(lists.Page[ListedModel]))
-    async def list_models(limit: str | None = None, cursor: str | None = None) -> Response:
+    @router.get("", **described(lists.Page[ListedModel], query=model_lists.QUERY))
+    async def list_models(
+        request: Request, limit: str | None = None, cursor: str | None = None
+    ) -> Response:
         """Every model that has a price, by name; `*` is the price of unknown models."""
+        wanted = model_lists.read(request.query_params)
         now_ms = await parts.database.clock_ms()
         async with parts.database.reading() as tx:
             found = await _listed(tx, now_ms)
-        return bodies.answer(lists.cut(found, limit, cursor))
+        return bodies.answer(lists.cut(model_lists.listed(found, wanted), limit, cursor))
 
     @router.get("/{model_name:path}/history", **described(lists.Page[PastModel]))
     async def show_history(

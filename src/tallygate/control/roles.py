@@ -46,6 +46,7 @@ RULES: Final = (
         Need.ADMINISTER,
         "Members see the uses of their own keys, everybody else those of all.",
     ),
+    Rule("/api/usage/overview/live", Need.READ, Need.ADMINISTER),
     Rule("/api/usage/reports", Need.READ, Need.OPERATE),
     Rule("/api/nodes", Need.READ, Need.OPERATE),
     Rule("/api/audit", Need.READ, Need.ADMINISTER),
@@ -99,6 +100,7 @@ RULES: Final = (
     ),
     Rule("/api/credentials/{id}/restore", Need.READ, Need.OPERATE),
     Rule("/api/credentials/{id}/check", Need.READ, Need.OPERATE),
+    Rule("/api/keeper", Need.READ, Need.OPERATE),
     Rule("/api/public", Need.OWN, Need.OWN, "Dify's tracing, by an app's own pair of keys."),
     Rule("/api/user", Need.SELF, Need.SELF, "Only what belongs to the caller's own account."),
     Rule(

@@ -7,10 +7,13 @@ within a second of its end.
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import structlog
 from fastapi import APIRouter, Request, Response
 from starlette.responses import StreamingResponse
 
 from tallygate.control import bodies, usage_charts, usage_export, usage_money, usage_tops
+from tallygate.control.live_overview import LiveOverview
+from tallygate.control.looks import streamed
 from tallygate.control.openapi import described
 from tallygate.control.parts import Parts
 from tallygate.control.price_shelf import PriceShelf
@@ -43,6 +46,8 @@ _UNUSED_QUERY = {
 
 T = TypeVar("T")
 
+log = structlog.get_logger("tallygate.control")
+
 
 def routes(parts: Parts) -> APIRouter:
     router = APIRouter(prefix="/api/usage", tags=["analytics"])
@@ -54,6 +59,14 @@ def routes(parts: Parts) -> APIRouter:
     async def show_overview(request: Request) -> Response:
         """Today in one call: sums, trend, active keys, top keys, routes and models."""
         return await _answer(parts, read(request), usage_tops.overview)
+
+    live = LiveOverview(parts, _failed)
+
+    @router.get("/overview/live", responses={200: {"content": {"text/event-stream": {}}}})
+    async def watch_overview() -> Response:
+        """Server-sent events: `overview`, as `/api/usage/overview` answers it, whenever it is
+        another; `behind` says that the store does not answer just now."""
+        return streamed(await live.look())
 
     text = {"schema": {"type": "string"}}
     content = {"text/csv": text, "application/x-ndjson": text}
@@ -160,6 +173,10 @@ def _money(router: APIRouter, parts: Parts) -> None:
             return await usage_money.advice(asked, await shelf.read(asked.tx, asked.now_ms))
 
         return await _answer(parts, read(request, days=ADVICE_DAYS), advise)
+
+
+def _failed(name: str, error: BaseException) -> None:
+    log.error("a part of the control plane died", part=name, exc_info=error)
 
 
 async def _answer(parts: Parts, asked: Question, find: Callable[[Asked], Awaitable[T]]) -> Response:

@@ -16,6 +16,7 @@ from tallygate.control.orders import order
 from tallygate.control.parts import Parts
 from tallygate.core.charging import consumption_id
 from tallygate.core.errors import Code, Refusal
+from tallygate.core.wallet import EntryKind
 from tallygate.core.wallet_commands import (
     AdjustWallet,
     ConfigureWallet,
@@ -23,7 +24,14 @@ from tallygate.core.wallet_commands import (
     WalletView,
 )
 from tallygate.store import wallet_views
-from tallygate.store.wallet_views import EntryView
+from tallygate.store.wallet_views import EntryView, LedgerFilter
+
+_LEDGER_QUERY = {
+    "kind": f"entries of this kind only: {', '.join(EntryKind)}",
+    "from": "a day, or a time with its zone; from it on",
+    "to": "a day, which is included, or a time with its zone, which is not",
+    "sort": "-at, the newest first, if not given; at, the oldest first",
+}
 
 Reason = Annotated[str, msgspec.Meta(max_length=500)]
 
@@ -106,20 +114,39 @@ def _reading(router: APIRouter, parts: Parts) -> None:
         stale = await barrier.settle(parts, request)
         return bodies.answer(shown(await find(parts, user_id)), headers=stale)
 
-    @router.get("/users/{user_id:path}/wallet/ledger", **described(lists.Page[LedgerEntry]))
+    @router.get(
+        "/users/{user_id:path}/wallet/ledger",
+        **described(lists.Page[LedgerEntry], query=_LEDGER_QUERY),
+    )
     async def list_ledger(
-        user_id: str, limit: str | None = None, cursor: str | None = None
+        request: Request, user_id: str, limit: str | None = None, cursor: str | None = None
     ) -> Response:
         """Every change of the wallet, the newest first."""
-        size, before_id = lists.read_limit(limit), lists.read_cursor(cursor)
+        size, after_id = lists.read_limit(limit), lists.read_cursor(cursor)
+        wanted = _wanted_entries(request, parts.time_zone)
         wallet = await find(parts, user_id)
         async with parts.database.reading() as tx:
             rows, total = await wallet_views.page_of_ledger(
-                tx, wallet.id, limit=size + 1, before_id=before_id
+                tx, wallet.id, limit=size + 1, after_id=after_id, wanted=wanted
             )
         items = [entry(row) for row in rows[:size]]
         following = items[-1].id if len(rows) > size else None
         return bodies.answer(lists.Page(items=items, total=total, next=following))
+
+
+def _wanted_entries(request: Request, zone: str) -> LedgerFilter:
+    kind, sort = (request.query_params.get(name) or None for name in ("kind", "sort"))
+    if kind is not None and kind not in list(EntryKind):
+        message = f"`kind`: use one of {', '.join(EntryKind)}"
+        raise Refusal(Code.BAD_REQUEST, message, param="kind")
+    if sort not in (None, "at", "-at"):
+        raise Refusal(Code.BAD_REQUEST, "`sort`: use at or -at", param="sort")
+    return LedgerFilter(
+        kind=kind,
+        from_ms=bodies.query_time(request, "from", zone),
+        before_ms=bodies.query_time(request, "to", zone, days_later=1),
+        is_oldest_first=sort == "at",
+    )
 
 
 def _money(router: APIRouter, parts: Parts) -> None:

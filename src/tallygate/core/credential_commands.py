@@ -70,6 +70,19 @@ class CheckCredential(Arguments):
     id: int
 
 
+class RunKeeper(Arguments):
+    """Look after all credentials now. → KeeperAsked; IMPOSSIBLE where there is none, or where this
+    node starts no keepers."""
+
+    NAME = "keeper.run"
+
+
+class KeeperAsked(msgspec.Struct, kw_only=True):
+    """`is_started` false: a run over all of them was under way already, and is enough."""
+
+    is_started: bool
+
+
 class CredentialView(msgspec.Struct, kw_only=True):
     id: int
     kind: str

@@ -99,6 +99,43 @@ async def close_run(
     await tx.execute(sa.update(keeper_run).where(*dead).values(finished_ms=now_ms))
 
 
+async def is_running(tx: Tx, selection: str, now_ms: int) -> bool:
+    """Whether a run of that name has not ended and showed a sign of life lately."""
+    where = (
+        keeper_run.c.selection == selection,
+        keeper_run.c.finished_ms.is_(None),
+        keeper_run.c.alive_ms > now_ms - DEAD_MS,
+    )
+    return await tx.scalar(sa.select(keeper_run.c.id).where(*where).limit(1)) is not None
+
+
+class RunView(msgspec.Struct, frozen=True, kw_only=True):
+    """A run as operators see it; the totals of one that has not ended are all 0."""
+
+    id: int
+    selection: str
+    owner: str
+    started_ms: int
+    alive_ms: int
+    finished_ms: int | None
+    total: int
+    refreshed: int
+    failed: int
+    quarantined: int
+    deleted: int
+
+
+async def page(tx: Tx, *, limit: int, before_id: int | None) -> tuple[list[RunView], int]:
+    """The latest first, and how many are kept."""
+    columns = [keeper_run.c[name] for name in RunView.__struct_fields__]
+    query = sa.select(*columns).order_by(keeper_run.c.id.desc()).limit(limit)
+    if before_id is not None:
+        query = query.where(keeper_run.c.id < before_id)
+    rows = (await tx.execute(query)).mappings().all()
+    total = await tx.scalar(sa.select(sa.func.count()).select_from(keeper_run))
+    return [RunView(**row) for row in rows], int(total)
+
+
 async def latest_ms(tx: Tx) -> int | None:
     """When somebody last looked after all of them, or after all that are in use; runs over a few
     do not count."""

@@ -1,5 +1,6 @@
 """Wallets, grants, holds and ledger entries as they are shown, page by page."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -25,6 +26,18 @@ class EntryView(msgspec.Struct, kw_only=True):
     actor: str
     at_ms: int
 
+
+@dataclass(frozen=True, slots=True)
+class LedgerFilter:
+    """Which entries, of what time (`before_ms` is not included), in which order."""
+
+    kind: str | None = None
+    from_ms: int | None = None
+    before_ms: int | None = None
+    is_oldest_first: bool = False
+
+
+EVERY_ENTRY = LedgerFilter()
 
 _WALLET = sa.select(*(wallet.c[name] for name in WalletView.__struct_fields__))
 _GRANT = sa.select(
@@ -82,19 +95,39 @@ async def page_of_holds(
 
 
 async def page_of_ledger(
-    tx: Tx, wallet_id: int, *, limit: int, before_id: int | None
+    tx: Tx,
+    wallet_id: int,
+    *,
+    limit: int,
+    after_id: int | None,
+    wanted: LedgerFilter = EVERY_ENTRY,
 ) -> tuple[list[EntryView], int]:
-    of_wallet = ledger_entry.c.wallet_id == wallet_id
-    rows = await _page(tx, _ENTRY.where(of_wallet), ledger_entry.c.id, limit, before_id)
-    return [EntryView(**row) for row in rows], await _count(tx, ledger_entry, of_wallet)
+    """Those that follow the entry of that id, in the order that is asked for."""
+    given = (
+        ledger_entry.c.wallet_id == wallet_id,
+        None if wanted.kind is None else ledger_entry.c.kind == wanted.kind,
+        None if wanted.from_ms is None else ledger_entry.c.at_ms >= wanted.from_ms,
+        None if wanted.before_ms is None else ledger_entry.c.at_ms < wanted.before_ms,
+    )
+    conditions = sa.and_(*(one for one in given if one is not None))
+    query = _ENTRY.where(conditions)
+    is_upwards = wanted.is_oldest_first
+    rows = await _page(tx, query, ledger_entry.c.id, limit, after_id, is_upwards=is_upwards)
+    return [EntryView(**row) for row in rows], await _count(tx, ledger_entry, conditions)
 
 
 async def _page(
-    tx: Tx, query: sa.Select[Any], key: sa.Column[Any], limit: int, before_id: int | None
+    tx: Tx,
+    query: sa.Select[Any],
+    key: sa.Column[Any],
+    limit: int,
+    after_id: int | None,
+    *,
+    is_upwards: bool = False,
 ) -> list[Any]:
-    if before_id is not None:
-        query = query.where(key < before_id)
-    rows = await tx.execute(query.order_by(key.desc()).limit(limit))
+    if after_id is not None:
+        query = query.where(key > after_id if is_upwards else key < after_id)
+    rows = await tx.execute(query.order_by(key if is_upwards else key.desc()).limit(limit))
     return [row._mapping for row in rows]
 
 

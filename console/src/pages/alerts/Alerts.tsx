@@ -11,6 +11,7 @@ import { PageHead } from '../../ui/PageHead';
 import { Status } from '../../ui/Status';
 import { Time } from '../../ui/Time';
 import { alertTexts } from './texts';
+import { Ways } from './Ways';
 
 type Notice = Schemas['Notice'];
 const source = listOf('/api/notices');
@@ -37,6 +38,7 @@ export default function Alerts() {
   return (
     <div className="page">
       <PageHead title={t.title} lead={t.lead} />
+      <Ways />
       <DataTable
         name="alerts"
         label={t.title}
@@ -101,7 +103,9 @@ function useColumns(): readonly Column<Notice>[] {
 
 function What({ of: notice }: { readonly of: Notice }) {
   const t = useTexts(alertTexts);
-  const kind = Object.entries(KINDS).find(([name]) => name === notice.kind)?.[1];
+  const isAnomaly = notice.kind.startsWith('anomaly.');
+  const known = Object.entries(KINDS).find(([name]) => name === notice.kind)?.[1];
+  const kind = isAnomaly ? 'anomaly' : known;
   return (
     <span className="cell-two">
       <span>{notice.title}</span>

@@ -20,6 +20,7 @@ import { Panel } from '../../ui/Panel';
 import { Points } from '../../ui/Points';
 import { formatMicros } from '../../ui/points';
 import { Tile, Tiles } from '../../ui/Tile';
+import { CheaperModels } from '../usage/CheaperModels';
 import { balanceTexts } from './texts';
 
 const EVERY_MS = 3_000;
@@ -63,6 +64,7 @@ export default function Balance() {
         month={month.data?.balances[0]}
       />
       <Trend />
+      <CheaperModels asked={{ days: TREND_DAYS }} isQuiet />
       <Redeem
         isOpen={isRedeeming}
         onClose={() => {

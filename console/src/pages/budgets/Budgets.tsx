@@ -17,6 +17,7 @@ import { PageHead } from '../../ui/PageHead';
 import { Points } from '../../ui/Points';
 import { plainPoints } from '../../ui/points';
 import { Time } from '../../ui/Time';
+import { RunsOut } from '../usage/RunsOut';
 import { BudgetForm, SPANS } from './BudgetForm';
 import { budgetTexts } from './texts';
 
@@ -74,6 +75,7 @@ export default function Budgets() {
           { kind: 'text', name: 'team_id', label: t.team },
         ]}
         rowKey={(budget) => budget.id}
+        rowName={(budget) => whoseOf(budget)}
         actions={(budget) =>
           mayChange
             ? [
@@ -96,6 +98,7 @@ export default function Budgets() {
         {...(mayChange ? { bulk } : {})}
         empty={<EmptyState title={t.emptyTitle} hint={t.emptyHint} action={create} />}
       />
+      <RunsOut />
       <BudgetForm
         edited={edited}
         onClose={() => {

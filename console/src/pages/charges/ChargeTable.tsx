@@ -53,6 +53,7 @@ export function ChargeTable({ label, common = {}, prefix, bulk, empty }: Props) 
         columns={columns}
         filters={filters}
         rowKey={(charge) => charge.id}
+        rowName={(charge) => `${charge.user_id} · ${charge.model} · ${charge.id}`}
         actions={actions}
         empty={empty}
         {...(prefix ? { prefix } : {})}

@@ -19,6 +19,7 @@ import type { Filter } from '../../ui/TableFilters';
 import { Time } from '../../ui/Time';
 import { CredentialForm } from './CredentialForm';
 import { Figures } from './Figures';
+import { Runs } from './Runs';
 import { credentialTexts } from './texts';
 
 type Credential = Schemas['Credential'];
@@ -60,6 +61,7 @@ export default function Credentials() {
     <div className="page">
       <PageHead title={t.title} lead={t.lead} actions={create} />
       <Figures />
+      <Runs />
       <DataTable
         name="credentials"
         label={t.title}
@@ -67,6 +69,7 @@ export default function Credentials() {
         columns={columns}
         filters={filters}
         rowKey={(credential) => credential.id}
+        rowName={(credential) => credential.name}
         actions={actions}
         everyMs={EVERY_MS}
         {...(bulk.length > 0 ? { bulk } : {})}
@@ -156,7 +159,7 @@ function State({ of: credential }: { readonly of: Credential }) {
   return (
     <span className="cell-two">
       <span>{known ? <Status tone={STATES[known]}>{t[known]}</Status> : credential.state}</span>
-      {note ? <small>{note}</small> : null}
+      {note ? <small className="note-under">{note}</small> : null}
     </span>
   );
 }

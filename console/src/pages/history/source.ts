@@ -26,6 +26,7 @@ export function nextOf(history: Pick<Schemas['History'], 'total' | 'page' | 'pag
 export const historySource: ListSource<Used> = {
   path: '/api/user/points/history',
   values: {},
+  sizeMax: PAGE_MAX,
   load: async (query, signal) => {
     const result = await api.get('/api/user/points/history', {
       query: questionOf(query),

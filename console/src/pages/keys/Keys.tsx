@@ -58,6 +58,7 @@ export default function Keys() {
         columns={columns}
         filters={filters}
         rowKey={(key) => key.id}
+        rowName={(key) => nameOf(key)}
         actions={actions}
         {...(mayChange ? { bulk } : {})}
         empty={<EmptyState title={t.emptyTitle} hint={t.emptyHint} action={create} />}

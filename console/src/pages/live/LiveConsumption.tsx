@@ -8,7 +8,7 @@ import { useLanguage, useTexts } from '../../i18n/language';
 import { useEvents } from '../../live/useEvents';
 import { Chart } from '../../ui/Chart';
 import { EmptyState } from '../../ui/EmptyState';
-import { Live } from '../../ui/Live';
+import { Behind, Live } from '../../ui/Live';
 import { Notice } from '../../ui/Notice';
 import { formatCount, formatDuration, formatShare } from '../../ui/numbers';
 import { PageHead } from '../../ui/PageHead';
@@ -56,7 +56,7 @@ export default function LiveConsumption() {
           </>
         }
       />
-      {isPaused ? <Notice title={t.paused} /> : null}
+      {isPaused ? <Notice title={t.paused} /> : <Behind state={state} heardAt={feed.heardAt} />}
       <Figures of={feed} />
       <Latency samples={feed.samples} />
       <Panel title={t.latest} extra={<Link to={pageUrl('charges')}>{t.all}</Link>}>

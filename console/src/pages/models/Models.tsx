@@ -15,6 +15,7 @@ import { type Column, DataTable } from '../../ui/DataTable';
 import { EmptyState } from '../../ui/EmptyState';
 import { PageHead } from '../../ui/PageHead';
 import type { RowAction } from '../../ui/RowMenu';
+import type { Filter } from '../../ui/TableFilters';
 import { Status } from '../../ui/Status';
 import { formatMoment, Time } from '../../ui/Time';
 import { Aliases } from './Aliases';
@@ -39,6 +40,7 @@ export default function Models() {
   const again = (): Promise<void> =>
     refresh('/api/models', '/api/models/{model_name}', '/api/models/{model_name}/history');
   const columns = useColumns();
+  const filters = useFilters();
   const actions = useActions(again, setEdited, setOpened);
   const bulk = useBulk(again);
   const close = (): void => {
@@ -71,6 +73,7 @@ export default function Models() {
         label={t.title}
         source={source}
         columns={columns}
+        filters={filters}
         rowKey={(model) => model.model_name}
         actions={actions}
         {...(mayChange ? { bulk } : {})}
@@ -89,13 +92,39 @@ export default function Models() {
   );
 }
 
+function useFilters(): readonly Filter[] {
+  const t = useTexts(modelTexts);
+  return [
+    { kind: 'text', name: 'q', label: t.search },
+    {
+      kind: 'choice',
+      name: 'is_active',
+      label: t.state,
+      options: [
+        { value: 'true', label: t.active },
+        { value: 'false', label: t.inactive },
+      ],
+    },
+    {
+      kind: 'choice',
+      name: 'currency',
+      label: t.currency,
+      options: [
+        { value: 'usd', label: t.usdShort },
+        { value: 'points', label: t.points },
+      ],
+    },
+  ];
+}
+
 function useColumns(): readonly Column<Model>[] {
   const t = useTexts(modelTexts);
-  const prices = usePriceColumns<Model>();
+  const prices = usePriceColumns<Model>(['input_token_price', 'output_token_price']);
   return [
     {
       key: 'model_name',
       title: t.name,
+      sort: 'model_name',
       csv: (model) => model.model_name,
       render: (model) => (
         <span className="cell-two">
@@ -123,6 +152,7 @@ function useColumns(): readonly Column<Model>[] {
     {
       key: 'effective_from',
       title: t.since,
+      sort: 'effective_from',
       isHiddenOnPhone: true,
       csv: (model) => model.effective_from,
       render: (model) => <Since of={model} />,

@@ -8,7 +8,10 @@ import { modelTexts } from './texts';
 
 export type Priced = Schemas['PastModel'] | Schemas['ListedModel'];
 
-export function usePriceColumns<T extends Priced>(): readonly Column<T>[] {
+/** `sorted`: those that the list behind the table can be sorted by. */
+export function usePriceColumns<T extends Priced>(
+  sorted: readonly string[] = [],
+): readonly Column<T>[] {
   const t = useTexts(modelTexts);
   const price = (
     key: 'input_token_price' | 'output_token_price' | 'cache_read_token_price',
@@ -17,6 +20,7 @@ export function usePriceColumns<T extends Priced>(): readonly Column<T>[] {
     key,
     title,
     isNumber: true,
+    ...(sorted.includes(key) ? { sort: key } : {}),
     isHiddenOnPhone: key === 'cache_read_token_price',
     csv: (model) => model[key],
     render: (model) => {

@@ -5,6 +5,7 @@ import { defineTexts } from '../../i18n/language';
 export const modelTexts = defineTexts(
   {
     title: 'Models and prices',
+    search: 'Search by name',
     lead: 'What each model costs. A change is a new version: what was charged before keeps the price of its time.',
     create: 'Add model',
     change: 'New version of the price',
@@ -71,6 +72,7 @@ export const modelTexts = defineTexts(
   },
   {
     title: '模型与价格',
+    search: '按名称搜索',
     lead: '每个模型的价格。每次修改都是一个新版本，之前的扣费仍按当时的价格。',
     create: '添加模型',
     change: '新建价格版本',
@@ -135,6 +137,7 @@ export const modelTexts = defineTexts(
   },
   {
     title: '模型與價格',
+    search: '依名稱搜尋',
     lead: '每個模型的價格。每次修改都是一個新版本，之前的扣點仍按當時的價格。',
     create: '新增模型',
     change: '新增價格版本',

@@ -1,15 +1,15 @@
 // The overview: what is going on today, and at once whether something is wrong.
 
+import { useState } from 'react';
 import { Link } from 'react-router';
 import type { Schemas } from '../../api/client';
-import { errorOf } from '../../api/errors';
 import { useRead } from '../../api/queries';
-import { pageUrl } from '../../api/urls';
+import { apiUrl, pageUrl } from '../../api/urls';
 import { useMay } from '../../auth/session';
 import { useLanguage, useTexts } from '../../i18n/language';
+import { useEvents } from '../../live/useEvents';
 import { EmptyState } from '../../ui/EmptyState';
-import { ErrorBanner } from '../../ui/ErrorBanner';
-import { Live } from '../../ui/Live';
+import { Behind, Live } from '../../ui/Live';
 import { Notice } from '../../ui/Notice';
 import { PageHead } from '../../ui/PageHead';
 import { Panel } from '../../ui/Panel';
@@ -20,14 +20,19 @@ import { TodayTiles } from './TodayTiles';
 import { overviewTexts } from './texts';
 
 type Overview = Schemas['Overview'];
-/** A use is in the answer within a second of its end. */
-const EVERY_MS = 3_000;
+interface Heard {
+  readonly at: number;
+  readonly overview: Overview;
+}
 
 export default function OverviewPage() {
   const t = useTexts(overviewTexts);
-  const answer = useRead('/api/usage/overview', { everyMs: EVERY_MS });
-  const { data, error } = answer;
-  const state = error ? 'stale' : data ? 'live' : 'connecting';
+  const [heard, setHeard] = useState<Heard | null>(null);
+  const state = useEvents(apiUrl('/api/usage/overview/live'), (name, data) => {
+    // What the stream is documented to send.
+    if (name === 'overview') setHeard({ at: Date.now(), overview: data as Overview });
+  });
+  const data = heard?.overview;
   return (
     <div className="page">
       <PageHead
@@ -35,9 +40,9 @@ export default function OverviewPage() {
         lead={data ? t.lead(data.zone) : ' '}
         actions={<Live state={state} />}
       />
-      {error ? <ErrorBanner error={errorOf(error)} onRetry={() => void answer.refetch()} /> : null}
+      <Behind state={state} heardAt={heard?.at ?? null} />
       <DemoNotice />
-      {data ? <Shown of={data} /> : <Waiting isIdle={error !== null} />}
+      {data ? <Shown of={data} /> : <Waiting isIdle={state === 'stale'} />}
     </div>
   );
 }

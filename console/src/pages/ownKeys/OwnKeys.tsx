@@ -61,6 +61,7 @@ export default function OwnKeys() {
         source={source}
         columns={columns}
         rowKey={(key) => key.id}
+        rowName={(key) => key.label || key.masked}
         actions={actions}
         bulk={bulk}
         empty={<EmptyState title={t.emptyTitle} hint={t.emptyHint} action={create} />}

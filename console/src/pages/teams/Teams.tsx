@@ -15,6 +15,7 @@ import { EmptyState } from '../../ui/EmptyState';
 import { FormDialog } from '../../ui/FormDialog';
 import { PageHead } from '../../ui/PageHead';
 import type { RowAction } from '../../ui/RowMenu';
+import { SubjectLimits } from '../../ui/SubjectLimits';
 import { Time } from '../../ui/Time';
 import { Members } from './Members';
 import { teamTexts } from './texts';
@@ -27,9 +28,10 @@ export default function Teams() {
   const refresh = useRefresh();
   const mayChange = useMay('operate');
   const [edited, setEdited] = useState<Team | 'new' | null>(null);
+  const [limited, setLimited] = useState<Team | null>(null);
   const [opened, setOpened] = useState<Team | null>(null);
   const again = (): Promise<void> => refresh('/api/teams');
-  const actions = useActions(again, setEdited, setOpened);
+  const actions = useActions(again, setEdited, setOpened, setLimited);
   const columns = useColumns();
   const create = mayChange ? (
     <Button
@@ -53,6 +55,14 @@ export default function Teams() {
         rowKey={(team) => team.id}
         actions={actions}
         empty={<EmptyState title={t.emptyTitle} hint={t.emptyHint} action={create} />}
+      />
+      <SubjectLimits
+        path="/api/teams/{id}/limits"
+        id={limited?.id ?? null}
+        name={limited?.name ?? ''}
+        onClose={() => {
+          setLimited(null);
+        }}
       />
       <TeamForm
         edited={edited}
@@ -103,6 +113,7 @@ function useActions(
   again: () => Promise<void>,
   onEdit: (team: Team) => void,
   onOpen: (team: Team) => void,
+  onLimits: (team: Team) => void,
 ): (team: Team) => readonly RowAction[] {
   const t = useTexts(teamTexts);
   const navigate = useNavigate();
@@ -124,6 +135,13 @@ function useActions(
         label: t.members,
         onPick: () => {
           onOpen(team);
+        },
+      },
+      {
+        key: 'limits',
+        label: t.limits,
+        onPick: () => {
+          onLimits(team);
         },
       },
       {

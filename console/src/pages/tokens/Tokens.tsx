@@ -65,6 +65,7 @@ export default function Tokens() {
         columns={columns}
         filters={filters}
         rowKey={(token) => token.id}
+        rowName={(token) => token.name || token.masked}
         actions={actions}
         {...(mayChange ? { bulk } : {})}
         empty={<EmptyState title={t.emptyTitle} hint={t.emptyHint} action={create} />}

@@ -9,12 +9,15 @@ import { Notice } from '../../ui/Notice';
 import { PageHead } from '../../ui/PageHead';
 import { Panel } from '../../ui/Panel';
 import { type Asked, filterOf, readAsked } from './asked';
+import { CheaperModels } from './CheaperModels';
 import { Durations } from './Durations';
 import { ErrorRates } from './ErrorRates';
 import { Export } from './Export';
 import { Filters } from './Filters';
 import { HeatMap } from './HeatMap';
+import { HotRoutes } from './HotRoutes';
 import { Part } from './Part';
+import { RunsOut } from './RunsOut';
 import { usageTexts } from './texts';
 import { Tops } from './Tops';
 import { Totals } from './Totals';
@@ -43,16 +46,19 @@ export default function Usage() {
             ) : (
               <>
                 <Totals of={data.total} />
+                <HotRoutes asked={asked} />
                 <Trend of={data} />
                 <Tops asked={asked} />
                 <HeatMap asked={asked} />
                 <Durations asked={asked} />
                 <ErrorRates asked={asked} />
+                <CheaperModels asked={asked} />
               </>
             )}
           </>
         )}
       </Part>
+      <RunsOut />
       <UnusedTokens asked={asked} />
       <Export asked={asked} />
     </div>

@@ -18,6 +18,7 @@ import { plainPoints } from '../../ui/points';
 import type { RowAction } from '../../ui/RowMenu';
 import { Status } from '../../ui/Status';
 import type { Filter } from '../../ui/TableFilters';
+import { SubjectLimits } from '../../ui/SubjectLimits';
 import { Time } from '../../ui/Time';
 import { userTexts } from './texts';
 import { ROLES, roleOf, UserForm } from './UserForm';
@@ -30,8 +31,9 @@ export default function Users() {
   const refresh = useRefresh();
   const mayChange = useMay('administer');
   const [edited, setEdited] = useState<User | 'new' | null>(null);
+  const [limited, setLimited] = useState<User | null>(null);
   const again = (): Promise<void> => refresh('/api/users');
-  const actions = useActions(again, setEdited);
+  const actions = useActions(again, setEdited, setLimited);
   const columns = useColumns();
   const filters = useFilters();
   const create = mayChange ? (
@@ -57,6 +59,14 @@ export default function Users() {
         rowKey={(user) => user.id}
         actions={actions}
         empty={<EmptyState title={t.emptyTitle} hint={t.emptyHint} action={create} />}
+      />
+      <SubjectLimits
+        path="/api/users/{id}/limits"
+        id={limited?.id ?? null}
+        name={limited?.name || (limited?.id ?? '')}
+        onClose={() => {
+          setLimited(null);
+        }}
       />
       <UserForm
         edited={edited}
@@ -162,6 +172,7 @@ function SignsIn({ user }: { readonly user: User }) {
 function useActions(
   again: () => Promise<void>,
   onEdit: (user: User) => void,
+  onLimits: (user: User) => void,
 ): (user: User) => readonly RowAction[] {
   const t = useTexts(userTexts);
   const navigate = useNavigate();
@@ -191,6 +202,13 @@ function useActions(
         key: 'wallet',
         label: t.wallet,
         onPick: () => void navigate(pageUrl('wallets', { user: user.id })),
+      },
+      {
+        key: 'limits',
+        label: t.limits,
+        onPick: () => {
+          onLimits(user);
+        },
       },
     ];
     if (!mayChange) return seen;

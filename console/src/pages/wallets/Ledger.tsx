@@ -10,6 +10,7 @@ import { type Column, DataTable } from '../../ui/DataTable';
 import { EmptyState } from '../../ui/EmptyState';
 import { Points } from '../../ui/Points';
 import { plainPoints } from '../../ui/points';
+import type { Filter } from '../../ui/TableFilters';
 import { Time } from '../../ui/Time';
 import { walletTexts } from './texts';
 
@@ -30,6 +31,16 @@ const KINDS = {
 export function Ledger({ userId }: { readonly userId: string }) {
   const t = useTexts(walletTexts);
   const columns = useColumns();
+  const filters: readonly Filter[] = [
+    {
+      kind: 'choice',
+      name: 'kind',
+      label: t.what,
+      options: Object.entries(KINDS).map(([kind, text]) => ({ value: kind, label: t[text] })),
+    },
+    { kind: 'day', name: 'from', label: t.fromDay },
+    { kind: 'day', name: 'to', label: t.toDay },
+  ];
   const source = useMemo(
     () => listOf('/api/users/{user_id}/wallet/ledger', { path: { user_id: userId } }),
     [userId],
@@ -40,6 +51,7 @@ export function Ledger({ userId }: { readonly userId: string }) {
       label={t.ledger}
       source={source}
       columns={columns}
+      filters={filters}
       prefix="ledger_"
       rowKey={(entry) => entry.id}
       empty={<EmptyState title={t.noLedger} hint={t.noLedgerHint} />}
@@ -53,6 +65,7 @@ function useColumns(): readonly Column<Entry>[] {
     {
       key: 'at',
       title: t.when,
+      sort: 'at',
       csv: (entry) => entry.at,
       render: (entry) => <Time at={entry.at} withSeconds />,
     },

@@ -40,6 +40,7 @@ from tallygate.clerk.commands.context import Context, Handler, Handlers, MoneyLe
 from tallygate.clerk.options import Options
 from tallygate.clerk.writer import Writer
 from tallygate.core import commands as known
+from tallygate.core.credential_commands import RunKeeper
 from tallygate.core.dify_commands import TakeBrowserEvents
 from tallygate.core.edge_commands import PublishEdge
 from tallygate.core.errors import Code, Refusal
@@ -89,6 +90,7 @@ _STANDING: tuple[type[known.Arguments], ...] = (
     known.Inspect,
     TakeBrowserEvents,
     PublishEdge,
+    RunKeeper,
 )
 _TYPES = {kind.NAME: kind for kind in (*HANDLERS, *_STANDING)}
 
