@@ -86,6 +86,7 @@ function Figures({ balance, today, month }: FiguresProps) {
     end ? <Points micros={end.spent_micros} /> : '–';
   const isHeld = balance !== undefined && balance.held_micros !== '0';
   const left = month?.days_left ?? null;
+  const daysLeft = useDaysLeft();
   return (
     <Tiles>
       <Tile
@@ -98,11 +99,18 @@ function Figures({ balance, today, month }: FiguresProps) {
       <Tile label={t.month} value={spent(month)} />
       <Tile
         label={t.days}
-        value={left === null ? '–' : t.dayCount(formatCount(Math.floor(left), language))}
+        value={left === null ? '–' : daysLeft(left)}
         note={left === null ? t.noEnd : t.daysNote}
       />
     </Tiles>
   );
+}
+
+/** In words; whole days, and never none of them while there is something left. */
+function useDaysLeft(): (left: number) => string {
+  const t = useTexts(balanceTexts);
+  const { language } = useLanguage();
+  return (left) => (left > 0 && left < 1 ? t.underADay : t.dayCount(formatCount(Math.floor(left), language)));
 }
 
 interface NoticesProps {
@@ -114,13 +122,14 @@ function Notices({ balance, forecast }: NoticesProps) {
   const t = useTexts(balanceTexts);
   const { language } = useLanguage();
   const left = forecast?.balances[0]?.days_left ?? null;
+  const daysLeft = useDaysLeft();
   const isEmpty = balance !== undefined && BigInt(balance.available_micros) <= 0n;
   const isLow = !isEmpty && left !== null && left < FEW_DAYS;
   const budgets = (forecast?.budgets ?? []).filter((one) => percentOf(one) >= 80n);
   return (
     <>
       {isEmpty ? <Notice title={t.empty} hint={t.emptyHint} /> : null}
-      {isLow ? <Notice title={t.low(formatCount(Math.floor(left), language))} /> : null}
+      {isLow ? <Notice title={t.low(daysLeft(left))} /> : null}
       {budgets.map((one) => (
         <Notice
           key={one.budget_id}
