@@ -72,7 +72,7 @@ def test_nothing_is_advised_for_nothing() -> None:
     assert advise({"dear": Mix(0, 0, 0, 0)}, ["cheap"], PRICES, 0) == []
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx", "\rx"])
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "\uff1d1", "\uff20x"])
 def test_a_text_is_never_a_formula(text: str) -> None:
     """A client names its agent; whoever opens the export must not run it."""
     line = csv_lines(("a", "b"), [{"a": text, "b": -1}])

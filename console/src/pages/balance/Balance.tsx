@@ -110,7 +110,8 @@ function Figures({ balance, today, month }: FiguresProps) {
 function useDaysLeft(): (left: number) => string {
   const t = useTexts(balanceTexts);
   const { language } = useLanguage();
-  return (left) => (left > 0 && left < 1 ? t.underADay : t.dayCount(formatCount(Math.floor(left), language)));
+  return (left) =>
+    left > 0 && left < 1 ? t.underADay : t.dayCount(formatCount(Math.floor(left), language));
 }
 
 interface NoticesProps {
