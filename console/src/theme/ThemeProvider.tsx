@@ -88,7 +88,7 @@ function useAntdTheme(isDark: boolean): ThemeConfig {
 }
 
 interface Props {
-  readonly locale: Locale | undefined;
+  readonly locale: Locale;
   readonly children: ReactNode;
 }
 
@@ -117,7 +117,7 @@ export function ThemeProvider({ locale, children }: Props) {
     <ThemeContext value={choice}>
       <ConfigProvider
         theme={antdTheme}
-        {...(locale ? { locale } : {})}
+        locale={locale}
         csp={{ nonce: facts.nonce }}
         wave={{ disabled: true }}
         button={{ autoInsertSpace: false }}
