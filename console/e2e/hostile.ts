@@ -3,7 +3,7 @@
 
 import { DatabaseSync } from 'node:sqlite';
 import { join } from 'node:path';
-import { PASSWORD } from './people.ts';
+import { headersOf, PASSWORD } from './people.ts';
 import type { Server } from './server.ts';
 import { report, WEBHOOK_SETTINGS } from './webhook.ts';
 
@@ -32,6 +32,7 @@ interface Made {
 
 export async function fill(server: Server, member: string): Promise<void> {
   await fillMoney(server, member);
+  await fillBrowserEvents(server, member);
   await fillKeys(server, member);
   fillAnomalies(server);
   await fillTraffic(server); // last: with a provider the demo model is gone
@@ -74,6 +75,18 @@ async function fillMoney(server: Server, member: string): Promise<void> {
   await call('POST', '/api/redeem-batches', { count: 2, points: '1', label: NASTY });
   const { items } = (await server.call('GET', '/api/charges')) as { items: Made[] };
   await call('POST', `/api/charges/${items[0]?.id ?? ''}/refund`, { points: '1', reason: NASTY });
+}
+
+/** What a member's own browser says that it has seen. */
+async function fillBrowserEvents(server: Server, member: string): Promise<void> {
+  const said = { conversation_id: NASTY, message_id: `${NASTY} seen`, model_name: NAME };
+  const data = { ...said, input_tokens: 10, output_tokens: 1, total_tokens: 11 };
+  const answer = await fetch(`${server.url}/api/dify/events`, {
+    method: 'POST',
+    headers: await headersOf(server, member),
+    body: JSON.stringify({ event: 'message_end', data }),
+  });
+  if (!answer.ok) throw new Error(await answer.text());
 }
 
 async function fillKeys(server: Server, member: string): Promise<void> {

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { goWithin, launch, settled, visit } from './browser.ts';
 import { SETTINGS } from './hostile.ts';
 import { registeredPages } from './pages.ts';
-import { makePeople, PASSWORD, signInAs } from './people.ts';
+import { headersOf, makePeople, PASSWORD, signInAs } from './people.ts';
 import { Server } from './server.ts';
 import { report } from './webhook.ts';
 
@@ -117,13 +117,7 @@ function addressOf({ path }: Call): string {
 const QUERIES = ['', `?user_id=${OTHERS}&user=${OTHERS}`, `?q=zzz&limit=1000`];
 
 async function signedIn(id: string): Promise<Caller> {
-  const answer = await fetch(`${server.url}/api/session`, {
-    method: 'POST',
-    body: JSON.stringify({ id, password: PASSWORD }),
-  });
-  const { csrf_token } = (await answer.json()) as { csrf_token: string };
-  const cookie = answer.headers.getSetCookie()[0]?.split(';')[0] ?? '';
-  return { headers: { cookie, 'X-CSRF-Token': csrf_token } };
+  return { headers: await headersOf(server, id) };
 }
 
 /** An answer's status and text; of a stream, what comes at once. */
