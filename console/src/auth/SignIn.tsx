@@ -18,9 +18,15 @@ type Way = 'password' | 'token';
 /** In the address, as `control/oidc_sign_in.py` writes it. */
 const REFUSED = 'sign_in';
 
-export default function SignIn({ hasExpired }: { readonly hasExpired: boolean }) {
+interface Props {
+  readonly hasExpired: boolean;
+  /** What they signed in by before, where that is known. */
+  readonly by?: Way;
+}
+
+export default function SignIn({ hasExpired, by = 'token' }: Props) {
   const t = useTexts(signInTexts);
-  const [way, setWay] = useState<Way>('token');
+  const [way, setWay] = useState<Way>(by);
   const refused = useRefused();
   useEffect(() => {
     const before = document.title;

@@ -20,6 +20,8 @@ const LIGHT: ThemeConfig = {
     ...SHARED,
     colorPrimary: '#0f766e',
     colorInfo: '#0f766e',
+    colorInfoBg: '#e2f0ee', // what is worked out of the colour is a dull grey
+    colorInfoBorder: '#b9e0da',
     colorLink: '#0f766e',
     colorError: '#b42318',
     colorSuccess: '#15803d',

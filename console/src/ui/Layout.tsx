@@ -34,7 +34,7 @@ export function Layout() {
   if (state.is === 'signedIn') return <Frame />;
   const signIn = (
     <Suspense fallback={<Waiting />}>
-      <SignIn hasExpired={state.hasExpired} />
+      <SignIn hasExpired={state.hasExpired} by={state.was?.id ? 'password' : 'token'} />
     </Suspense>
   );
   if (!state.was) return signIn;

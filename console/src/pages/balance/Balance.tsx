@@ -84,6 +84,7 @@ function Figures({ balance, today, month }: FiguresProps) {
   const { language } = useLanguage();
   const spent = (end: Schemas['BalanceEnd'] | undefined) =>
     end ? <Points micros={end.spent_micros} /> : '–';
+  const isEmpty = balance !== undefined && BigInt(balance.available_micros) <= 0n;
   const isHeld = balance !== undefined && balance.held_micros !== '0';
   const left = month?.days_left ?? null;
   const daysLeft = useDaysLeft();
@@ -93,13 +94,13 @@ function Figures({ balance, today, month }: FiguresProps) {
         label={t.balance}
         value={balance ? <Points micros={balance.balance_micros} /> : '–'}
         note={isHeld ? t.held(formatMicros(balance.held_micros, language)) : t.nothingHeld}
-        tone={balance && BigInt(balance.available_micros) <= 0n ? 'bad' : 'plain'}
+        tone={isEmpty ? 'bad' : 'plain'}
       />
       <Tile label={t.today} value={spent(today)} />
       <Tile label={t.month} value={spent(month)} />
       <Tile
         label={t.days}
-        value={left === null ? '–' : daysLeft(left)}
+        value={left === null || isEmpty ? '–' : daysLeft(left)}
         note={left === null ? t.noEnd : t.daysNote}
       />
     </Tiles>
@@ -110,8 +111,7 @@ function Figures({ balance, today, month }: FiguresProps) {
 function useDaysLeft(): (left: number) => string {
   const t = useTexts(balanceTexts);
   const { language } = useLanguage();
-  return (left) =>
-    left > 0 && left < 1 ? t.underADay : t.dayCount(formatCount(Math.floor(left), language));
+  return (left) => (left < 1 ? t.underADay : t.dayCount(formatCount(Math.floor(left), language)));
 }
 
 interface NoticesProps {
