@@ -11,6 +11,7 @@ from typing import Any
 
 from bench.load import (
     anomalies,
+    console,
     keeper,
     latency,
     ledger,
@@ -50,6 +51,7 @@ ROWS: dict[str, Callable[[Options, Path], dict[str, Any]]] = {
     "anomalies": anomalies.measure,
     "questions": questions.measure,
     "usage": usage.measure,
+    "console": console.measure,
 }
 
 

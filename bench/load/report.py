@@ -50,6 +50,7 @@ def as_markdown(result: Result) -> str:
         *store_tables.ledger_table(result),
         *store_tables.questions_table(result),
         *store_tables.usage_table(result),
+        *store_tables.console_table(result),
         *store_tables.keeper_table(result),
         *store_tables.anomalies_table(result),
     ]

@@ -108,7 +108,7 @@ async def _measured(options: Options, address: str) -> dict[str, Any]:
     await database.open()
     try:
         await migrate(database)
-        filled_s = await _fill(database, options.usage_rows)
+        filled_s = await fill(database, options.usage_rows)
         await usage_sums.make(database, options.usage_rows * 9 // 10)
         summed = await _sum_up(database, options.usage_rows)
         answers, slowest = await _ask(database)
@@ -125,7 +125,7 @@ async def _measured(options: Options, address: str) -> dict[str, Any]:
     }
 
 
-async def _fill(database: Database, rows: int) -> float:
+async def fill(database: Database, rows: int) -> float:
     started_s = time.monotonic()
     start_ms = await database.clock_ms() - DAYS * DAY_MS
     async with database.writing(deadline_s=FILL_DEADLINE_S) as tx:

@@ -68,3 +68,17 @@ export async function settled(page: Page): Promise<void> {
     () => !document.querySelector('main[aria-busy="true"], .ant-spin-spinning, .spinner'),
   );
 }
+
+/** To another page of the console without loading it anew, as its links do. */
+export async function goWithin(page: Page, path: string): Promise<void> {
+  const before = await page.title(); // every page's is another
+  await page.evaluate((to) => {
+    history.pushState({}, '', to);
+    dispatchEvent(new PopStateEvent('popstate', { state: {} }));
+  }, path);
+  await page.waitForFunction((title) => document.title !== title, before);
+  // What it asks for is begun by then, and shown as such in the next frame.
+  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)));
+  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)));
+  await settled(page);
+}

@@ -1,23 +1,18 @@
 // Money from the price list to somebody's balance: an operator sets a rate and a price and tops up, a
 // Dify server reports a message, and the person it was for sees what it cost.
 
-import { createHmac } from 'node:crypto';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { enter, launch, settled, visit } from './browser.ts';
 import { makePeople, signInAs } from './people.ts';
 import { Server } from './server.ts';
+import { report, WEBHOOK_SETTINGS } from './webhook.ts';
 
-const WEBHOOK_KEY = 'end-to-end-webhook-key-0123456789';
-const SECRET = 'end-to-end-webhook-secret-0123456789';
 let server: Server;
 let browser: Browser;
 
 beforeAll(async () => {
-  server = await Server.start({
-    TALLYGATE_DIFY_WEBHOOK_KEY: WEBHOOK_KEY,
-    TALLYGATE_DIFY_WEBHOOK_SECRET: SECRET,
-  });
+  server = await Server.start(WEBHOOK_SETTINGS);
   browser = await launch();
   await makePeople(server);
 });
@@ -28,33 +23,18 @@ afterAll(async () => {
 });
 
 /** A message of member-1 that used 1,000 tokens in and 1,000 out, as a Dify server tells it. */
-async function report(id: string): Promise<{ status: number; body: Record<string, unknown> }> {
-  const body = JSON.stringify({
-    event: 'message_end',
-    data: {
-      conversation_id: 'c-1',
-      message_id: id,
-      user_id: 'member-1',
-      model_name: 'gpt-4',
-      input_tokens: 1000,
-      output_tokens: 1000,
-      total_tokens: 2000,
-      timestamp: new Date().toISOString(),
-    },
-    request_id: id,
+async function tell(id: string): Promise<{ status: number; body: Record<string, unknown> }> {
+  const response = await report(server, {
+    conversation_id: 'c-1',
+    message_id: id,
+    user_id: 'member-1',
+    model_name: 'gpt-4',
+    input_tokens: 1000,
+    output_tokens: 1000,
+    total_tokens: 2000,
+    timestamp: new Date().toISOString(),
   });
-  const response = await fetch(`${server.url}/api/dify/webhook`, {
-    method: 'POST',
-    headers: {
-      'X-API-Key': WEBHOOK_KEY,
-      'X-Signature': `sha256=${createHmac('sha256', SECRET).update(body).digest('hex')}`,
-    },
-    body,
-  });
-  return {
-    status: response.status,
-    body: (await response.json()) as Record<string, unknown>,
-  };
+  return { status: response.status, body: (await response.json()) as Record<string, unknown> };
 }
 
 test('a rate, a price, a top-up and a reported message move a balance that its owner sees', async () => {
@@ -92,11 +72,11 @@ test('a rate, a price, a top-up and a reported message move a balance that its o
   await top.getByRole('button', { name: 'Top up' }).click();
   await page.locator('.tile', { hasText: 'Balance' }).getByText('100', { exact: true }).waitFor();
 
-  const charged = await report('m-1');
+  const charged = await tell('m-1');
   expect(charged.status).toBe(200);
   expect(charged.body['data']).toMatchObject({ pointsDeducted: 90, tokensUsed: 2000 });
-  expect((await report('m-1')).body).toEqual(charged.body);
-  expect((await report('m-2')).status).toBe(402);
+  expect((await tell('m-1')).body).toEqual(charged.body);
+  expect((await tell('m-2')).status).toBe(402);
   await page.reload();
   await page.locator('.tile', { hasText: 'Balance' }).getByText('10', { exact: true }).waitFor();
   expect(complaints).toEqual([]);

@@ -19,6 +19,17 @@ export async function makePeople(server: Server): Promise<void> {
   }
 }
 
+/** The headers that a page of ours sends for somebody who is signed in, without a page. */
+export async function headersOf(server: Server, id: string): Promise<Record<string, string>> {
+  const answer = await fetch(`${server.url}/api/session`, {
+    method: 'POST',
+    body: JSON.stringify({ id, password: PASSWORD }),
+  });
+  const { csrf_token } = (await answer.json()) as { csrf_token: string };
+  const cookie = answer.headers.getSetCookie()[0]?.split(';')[0] ?? '';
+  return { cookie, 'X-CSRF-Token': csrf_token };
+}
+
 /** Through the sign-in form, by the account's id. */
 export async function signInAs(page: Page, role: Role, path = '/'): Promise<void> {
   await page.goto(path);

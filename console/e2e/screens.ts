@@ -7,7 +7,9 @@ import { enter, launch, type Look, settled, visit } from './browser.ts';
 import { registeredPages } from './pages.ts';
 import { makePeople, signInAs } from './people.ts';
 import { history, seed } from './seed.ts';
+import { seedMoney } from './seedMoney.ts';
 import { Server } from './server.ts';
+import { WEBHOOK_SETTINGS } from './webhook.ts';
 
 const [folder = 'screens', ...names] = process.argv.slice(2);
 const THEMES = ['light', 'dark'] as const;
@@ -35,12 +37,16 @@ async function render(browser: Browser, url: string, look: Look): Promise<void> 
 }
 
 await mkdir(folder, { recursive: true });
-const server = await Server.start();
+const server = await Server.start({
+  ...WEBHOOK_SETTINGS,
+  TALLYGATE_ENABLE_DIFY_INTEGRATION: 'true',
+});
 const browser = await launch();
 try {
   await makePeople(server);
   await seed(server);
   await history(server);
+  await seedMoney(server);
   for (const theme of THEMES) {
     for (const language of LANGUAGES) {
       for (const isPhone of [false, true]) {

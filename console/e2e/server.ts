@@ -16,12 +16,13 @@ export const ADMIN_TOKEN = 'end-to-end-admin-token-0123456789';
 export class Server {
   readonly url: string;
   readonly #child: ChildProcess;
-  readonly #data: string;
+  /** Its data folder. */
+  readonly data: string;
 
   private constructor(url: string, child: ChildProcess, data: string) {
     this.url = url;
     this.#child = child;
-    this.#data = data;
+    this.data = data;
   }
 
   static async start(settings: Readonly<Record<string, string>> = {}): Promise<Server> {
@@ -50,7 +51,7 @@ export class Server {
       this.#child.kill('SIGTERM');
       await ended;
     }
-    await rm(this.#data, { recursive: true, force: true });
+    await rm(this.data, { recursive: true, force: true });
   }
 
   /** A call as an operator's script makes it. */
@@ -66,10 +67,14 @@ export class Server {
   }
 
   /** A call through the gate with a key; the status. */
-  async chat(secret: string, text = 'Hello'): Promise<number> {
+  async chat(secret: string, text = 'Hello', agent = 'end-to-end'): Promise<number> {
     const response = await fetch(`${this.url}/v1/chat/completions`, {
       method: 'POST',
-      headers: { Authorization: `Bearer ${secret}`, 'Content-Type': 'application/json' },
+      headers: {
+        Authorization: `Bearer ${secret}`,
+        'Content-Type': 'application/json',
+        'User-Agent': agent,
+      },
       body: JSON.stringify({ model: 'demo/echo', messages: [{ role: 'user', content: text }] }),
     });
     await response.arrayBuffer();

@@ -89,6 +89,27 @@ async def test_the_login_page_is_told_how_one_can_sign_in(
     assert (await stranger.get("/api/session/oidc/callback")).status_code == 404
 
 
+async def test_a_person_who_is_refused_is_led_back_to_their_page_and_a_program_is_told(
+    browser: httpx.AsyncClient, stranger: httpx.AsyncClient, issuer: Issuer
+) -> None:
+    """Nobody should be left before a line of JSON; what was refused is not signed in, either."""
+    page = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    refusals = {"error": "access_denied", "code": ""}
+    for name, value in refusals.items():
+        back = await go(browser, issuer, next="/console/usage?days=7")
+        sent = {**back, name: value}
+        shown = await browser.get("/api/session/oidc/callback", params=sent, headers=page)
+        where = "/console/usage?days=7&sign_in=unauthorized"
+        assert (shown.status_code, shown.headers["location"]) == (303, where)
+        assert "tallygate_session" not in shown.headers.get("set-cookie", "")
+        assert "did not sign you in" in await refused(browser, sent)
+    lost = await stranger.get("/api/session/oidc/callback", headers=page)
+    assert (lost.status_code, lost.headers["location"]) == (303, "/?sign_in=not_found")
+    query = {"next": "//evil.example.com"}
+    evil = await stranger.get("/api/session/oidc", params=query, headers=page)
+    assert evil.headers["location"] == "/?sign_in=not_found"
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

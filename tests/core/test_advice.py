@@ -108,7 +108,7 @@ def test_what_is_not_looked_at_could_not_have_saved_more(limit: int) -> None:
     assert limit > 3 or len(looked_at) < 40
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx", "\rx"])
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "\uff1d1", "\uff20x"])
 def test_a_text_is_never_a_formula(text: str) -> None:
     """A client names its agent; whoever opens the export must not run it."""
     line = csv_lines(("a", "b"), [{"a": text, "b": -1}])

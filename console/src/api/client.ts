@@ -38,11 +38,14 @@ export interface CallOptions<B = unknown> {
   readonly idempotencyKey?: string;
 }
 
+const SESSION = '/api/session';
+
 /** What every call bears, and who hears that the session has ended. */
 export const caller = {
   adminToken: '',
   csrfToken: '',
-  onSignedOut: (): void => undefined,
+  /** Whether the same person has signed in again; meanwhile the call that asks this waits. */
+  onSignedOut: (): Promise<boolean> => Promise.resolve(false),
 };
 
 export const api = {
@@ -58,12 +61,30 @@ export const api = {
     call<Answer<P, 'delete'>>('delete', path, options),
 };
 
-/** One call by its path as the contract writes it. Pages use `api`, which knows the types. */
+/**
+ * One call by its path as the contract writes it. Pages use `api`, which knows the types. Where the
+ * session has ended, it is made again once its owner is back: nothing that was typed is lost.
+ */
 export async function call<T>(
   method: Method,
   path: string,
   options: CallOptions = {},
 ): Promise<Result<T>> {
+  const key = options.idempotencyKey ?? randomName(); // the same for a second try
+  for (;;) {
+    const result = await callOnce<T>(method, path, { ...options, idempotencyKey: key });
+    if (result.ok || result.error.status !== 401 || path.startsWith(SESSION)) return result;
+    if (!(await hasEnded()) || !(await caller.onSignedOut())) return result;
+  }
+}
+
+/** A wrong password is answered 401, too, while the session goes on. */
+async function hasEnded(): Promise<boolean> {
+  const result = await callOnce('get', SESSION, {});
+  return !result.ok && result.error.status === 401;
+}
+
+async function callOnce<T>(method: Method, path: string, options: CallOptions): Promise<Result<T>> {
   let response: Response;
   let text: string;
   try {
@@ -79,7 +100,6 @@ export async function call<T>(
     if (options.signal?.aborted) throw thrown;
     return { ok: false, error: unreachable() };
   }
-  if (response.status === 401 && path !== '/api/session') caller.onSignedOut();
   return resultOf<T>(response, text);
 }
 

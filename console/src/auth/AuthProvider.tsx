@@ -1,8 +1,9 @@
 // Signs in and out. A session is a cookie that no script can read; the admin token is kept in this
-// tab only and forgotten with it.
+// tab only and forgotten with it. Where a session ends by itself the page stays as it is, behind the
+// sign-in, until its owner is back.
 
 import { useQueryClient } from '@tanstack/react-query';
-import { type ReactNode, useCallback, useEffect, useMemo, useState } from 'react';
+import { type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { api, caller } from '../api/client';
 import type { Result } from '../api/errors';
 import { facts } from '../facts';
@@ -31,7 +32,7 @@ function keepToken(token: string): void {
 function begin(): AuthState {
   caller.adminToken = tokenOfTab();
   const maySignIn = caller.adminToken !== '' || facts.hasSession;
-  return maySignIn ? { is: 'asking' } : { is: 'signedOut', hasExpired: false };
+  return maySignIn ? { is: 'asking' } : { is: 'signedOut', hasExpired: false, was: null };
 }
 
 /** What the server says about us, as a state. */
@@ -43,7 +44,7 @@ async function ask(): Promise<AuthState> {
   }
   if (result.error.status !== 401) return { is: 'unreachable' };
   keepToken('');
-  return { is: 'signedOut', hasExpired: facts.hasSession };
+  return { is: 'signedOut', hasExpired: facts.hasSession, was: null };
 }
 
 export function AuthProvider({ children }: { readonly children: ReactNode }) {
@@ -53,22 +54,37 @@ export function AuthProvider({ children }: { readonly children: ReactNode }) {
   const askAgain = useCallback(() => {
     void ask().then(setState);
   }, []);
-  const enter = useCallback((result: Result<SignedIn>) => {
-    if (result.ok) {
+  const waiting = useRef<(() => void)[]>([]);
+  const was = state.is === 'signedOut' ? state.was : null;
+  const enter = useCallback(
+    (result: Result<SignedIn>) => {
+      if (!result.ok) return result;
+      if (was && was.id !== result.value.id) {
+        location.reload(); // somebody else: what stands there is not theirs
+        return result;
+      }
       caller.csrfToken = result.value.csrf_token ?? '';
       setState({ is: 'signedIn', who: result.value });
-    }
-    return result;
-  }, []);
+      for (const goOn of waiting.current.splice(0)) goOn();
+      return result;
+    },
+    [was],
+  );
 
   useEffect(() => {
     caller.onSignedOut = () => {
       keepToken('');
       caller.csrfToken = '';
-      cache.clear();
-      setState({ is: 'signedOut', hasExpired: true });
+      setState((before) =>
+        before.is === 'signedIn' ? { is: 'signedOut', hasExpired: true, was: before.who } : before,
+      );
+      return new Promise((resolve) => {
+        waiting.current.push(() => {
+          resolve(true);
+        });
+      });
     };
-  }, [cache]);
+  }, []);
   useEffect(() => {
     if (state.is === 'asking') askAgain();
   }, [state.is, askAgain]);
@@ -92,7 +108,7 @@ export function AuthProvider({ children }: { readonly children: ReactNode }) {
         keepToken('');
         caller.csrfToken = '';
         cache.clear();
-        setState({ is: 'signedOut', hasExpired: false });
+        setState({ is: 'signedOut', hasExpired: false, was: null });
       },
     }),
     [state, askAgain, enter, cache],

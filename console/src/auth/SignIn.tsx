@@ -3,6 +3,7 @@
 
 import { Alert, Button, Input, Segmented } from 'antd';
 import { type SyntheticEvent, useEffect, useId, useState } from 'react';
+import { useSearchParams } from 'react-router';
 import { type ApiError } from '../api/errors';
 import { useRead } from '../api/queries';
 import { apiUrl } from '../api/urls';
@@ -14,12 +15,25 @@ import { useAuth } from './session';
 import { signInTexts } from './texts';
 
 type Way = 'password' | 'token';
+/** In the address, as `control/oidc_sign_in.py` writes it. */
+const REFUSED = 'sign_in';
 
-export default function SignIn({ hasExpired }: { readonly hasExpired: boolean }) {
+interface Props {
+  readonly hasExpired: boolean;
+  /** What they signed in by before, where that is known. */
+  readonly by?: Way;
+}
+
+export default function SignIn({ hasExpired, by = 'token' }: Props) {
   const t = useTexts(signInTexts);
-  const [way, setWay] = useState<Way>('token');
+  const [way, setWay] = useState<Way>(by);
+  const refused = useRefused();
   useEffect(() => {
+    const before = document.title;
     document.title = `${t.title} · Tallygate`;
+    return () => {
+      document.title = before;
+    };
   }, [t.title]);
   return (
     <main className="sign-in">
@@ -27,7 +41,8 @@ export default function SignIn({ hasExpired }: { readonly hasExpired: boolean })
         <Mark />
         <h1>{t.title}</h1>
         <p className="muted">{t.lead}</p>
-        {hasExpired ? <Alert type="info" title={t.expired} showIcon /> : null}
+        {hasExpired && !refused ? <Alert type="info" title={t.expired} showIcon /> : null}
+        {refused ? <Alert type="error" role="alert" title={refused} showIcon /> : null}
         <Segmented<Way>
           block
           value={way}
@@ -45,12 +60,24 @@ export default function SignIn({ hasExpired }: { readonly hasExpired: boolean })
   );
 }
 
+/** Why the provider's sign-in came to nothing: the server leads back here with its code. */
+function useRefused(): string {
+  const t = useTexts(signInTexts);
+  const [search] = useSearchParams();
+  const code = search.get(REFUSED);
+  if (!code) return '';
+  return code === 'forbidden' ? t.notAllowed : t.notSignedIn;
+}
+
 function Provider() {
   const t = useTexts(signInTexts);
   const methods = useRead('/api/session/methods');
+  const [search] = useSearchParams();
   const address = methods.data?.oidc;
   if (!address) return null;
-  const next = window.location.pathname + window.location.search;
+  const wanted = new URLSearchParams(search);
+  wanted.delete(REFUSED);
+  const next = window.location.pathname + (wanted.size > 0 ? `?${wanted}` : '');
   return (
     <Button block href={apiUrl(address, {}, { next })}>
       {t.withProvider}

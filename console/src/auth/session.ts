@@ -25,7 +25,8 @@ export function may(who: SignedIn, need: Need): boolean {
 export type AuthState =
   | { readonly is: 'asking' }
   | { readonly is: 'unreachable' }
-  | { readonly is: 'signedOut'; readonly hasExpired: boolean }
+  /** `was`: whose page stands there still, with all that they have typed. */
+  | { readonly is: 'signedOut'; readonly hasExpired: boolean; readonly was: SignedIn | null }
   | { readonly is: 'signedIn'; readonly who: SignedIn };
 
 export interface Auth {
@@ -44,14 +45,20 @@ export function useAuth(): Auth {
   return auth;
 }
 
+/** Whose page it is: whoever is signed in, or was until their session ended. */
+export function whoseOf(state: AuthState): SignedIn | null {
+  if (state.is === 'signedIn') return state.who;
+  return state.is === 'signedOut' ? state.was : null;
+}
+
 /** Whoever is signed in; only for what is shown to them. */
 export function useWho(): SignedIn {
-  const { state } = useAuth();
-  if (state.is !== 'signedIn') throw new Error('shown to somebody who is not signed in');
-  return state.who;
+  const who = whoseOf(useAuth().state);
+  if (!who) throw new Error('shown to somebody who is not signed in');
+  return who;
 }
 
 export function useMay(need: Need): boolean {
-  const { state } = useAuth();
-  return state.is === 'signedIn' && may(state.who, need);
+  const who = whoseOf(useAuth().state);
+  return who !== null && may(who, need);
 }

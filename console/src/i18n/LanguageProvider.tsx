@@ -1,12 +1,13 @@
 // Holds the chosen language, remembers it, and brings Ant Design's own texts in it.
 
 import type { Locale } from 'antd/es/locale';
+import english from 'antd/es/locale/en_US';
 import { type ReactNode, useEffect, useMemo, useState } from 'react';
 import { kept, keep } from '../theme/kept';
 import { type Language, LanguageContext, LANGUAGES, nearest } from './language';
 
 const ANTD: Readonly<Record<Language, () => Promise<{ default: Locale }>>> = {
-  en: () => import('antd/es/locale/en_US'),
+  en: () => Promise.resolve({ default: english }),
   'zh-CN': () => import('antd/es/locale/zh_CN'),
   'zh-TW': () => import('antd/es/locale/zh_TW'),
 };
@@ -17,12 +18,13 @@ function chosen(): Language {
 }
 
 interface Props {
-  readonly children: (locale: Locale | undefined) => ReactNode;
+  readonly children: (locale: Locale) => ReactNode;
 }
 
 export function LanguageProvider({ children }: Props) {
   const [language, setLanguage] = useState(chosen);
-  const [locale, setLocale] = useState<Locale>();
+  // Never none: with its first locale Ant Design would make the whole page anew.
+  const [locale, setLocale] = useState<Locale>(english);
   useEffect(() => {
     document.documentElement.lang = language;
     let isCurrent = true;

@@ -83,8 +83,8 @@ async function readOnce(
       credentials: 'same-origin',
       signal: AbortSignal.any([signal, silence.signal]),
     });
-    if (response.status === 401) caller.onSignedOut();
-    if (response.status === 401 || response.status === 403) return 'refused';
+    if (response.status === 401) return (await caller.onSignedOut()) ? 'ended' : 'refused';
+    if (response.status === 403) return 'refused';
     if (!response.ok || !response.body) return 'failed';
     tell('live');
     const read = makeEventReader(({ name, data }) => {

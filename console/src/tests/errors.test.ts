@@ -28,6 +28,7 @@ test('a name that is a formula reaches a spreadsheet as text', () => {
   expect(csvOf(['a'], [['=1+1'], ['@x'], ['-1.5'], ['say "hi", you'], [null], [3]])).toBe(
     'a\r\n\'=1+1\r\n\'@x\r\n-1.5\r\n"say ""hi"", you"\r\n\r\n3\r\n',
   );
+  expect(csvOf(['a'], [['\uff1d1+1'], ['\n=1']])).toBe('a\r\n\'\uff1d1+1\r\n"\'\n=1"\r\n');
 });
 
 test('a browser gets the nearest of our languages', () => {

@@ -20,6 +20,8 @@ const LIGHT: ThemeConfig = {
     ...SHARED,
     colorPrimary: '#0f766e',
     colorInfo: '#0f766e',
+    colorInfoBg: '#e2f0ee', // what is worked out of the colour is a dull grey
+    colorInfoBorder: '#b9e0da',
     colorLink: '#0f766e',
     colorError: '#b42318',
     colorSuccess: '#15803d',
@@ -91,7 +93,7 @@ function useAntdTheme(isDark: boolean): ThemeConfig {
 }
 
 interface Props {
-  readonly locale: Locale | undefined;
+  readonly locale: Locale;
   readonly children: ReactNode;
 }
 
@@ -120,7 +122,7 @@ export function ThemeProvider({ locale, children }: Props) {
     <ThemeContext value={choice}>
       <ConfigProvider
         theme={antdTheme}
-        {...(locale ? { locale } : {})}
+        locale={locale}
         csp={{ nonce: facts.nonce }}
         wave={{ disabled: true }}
         button={{ autoInsertSpace: false }}

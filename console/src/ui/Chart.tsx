@@ -1,10 +1,14 @@
-// A chart, fetched only where one is shown. `label` says in words what it shows, for those who do
+// A chart, fetched only for pages that have one. `label` says in words what it shows, for those who do
 // not see it.
 
 import type { EChartsCoreOption } from 'echarts/core';
 import { lazy, Suspense } from 'react';
 
-const Canvas = lazy(() => import('./chart/Canvas'));
+// Asked for with the page that has charts, not after its numbers: on a first visit that is the
+// longest wait of all.
+const loading = import('./chart/Canvas');
+loading.catch(() => undefined); // told where a chart is shown
+const Canvas = lazy(() => loading);
 
 export interface ChartProps {
   readonly option: EChartsCoreOption;

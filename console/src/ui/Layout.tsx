@@ -1,7 +1,8 @@
-// The frame around every page: sidebar, choices, and the page itself. Signed out, the sign-in page.
+// The frame around every page: sidebar, choices, and the page itself. Signed out, the sign-in page;
+// where a session has ended by itself, the sign-in in front of the page.
 
 import { useIsFetching } from '@tanstack/react-query';
-import { lazy, Suspense, useEffect, useState } from 'react';
+import { lazy, type ReactNode, Suspense, useEffect, useRef, useState } from 'react';
 import { Outlet, useLocation } from 'react-router';
 import { useAuth } from '../auth/session';
 import { useTexts } from '../i18n/language';
@@ -30,14 +31,38 @@ export function Layout() {
       </p>
     );
   if (state.is === 'asking') return <Waiting />;
-  if (state.is === 'signedOut') {
-    return (
-      <Suspense fallback={<Waiting />}>
-        <SignIn hasExpired={state.hasExpired} />
-      </Suspense>
-    );
-  }
-  return <Frame />;
+  if (state.is === 'signedIn') return <Frame />;
+  const signIn = (
+    <Suspense fallback={<Waiting />}>
+      <SignIn hasExpired={state.hasExpired} by={state.was?.id ? 'password' : 'token'} />
+    </Suspense>
+  );
+  if (!state.was) return signIn;
+  return <Frame before={<InFront>{signIn}</InFront>} />;
+}
+
+/** Over everything, dialogs and their focus included, so that the page behind may stay as it is. */
+function InFront({ children }: { readonly children: ReactNode }) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const show = (): void => {
+    if (!dialog.current?.open) dialog.current?.showModal();
+  };
+  useEffect(show, []);
+  return (
+    <dialog
+      ref={dialog}
+      className="in-front"
+      onCancel={(event) => {
+        event.preventDefault();
+      }}
+      onClose={show}
+      onKeyDown={(event) => {
+        if (event.key === 'Escape') event.stopPropagation(); // not the form behind it
+      }}
+    >
+      {children}
+    </dialog>
+  );
 }
 
 function Waiting() {
@@ -49,7 +74,7 @@ function Waiting() {
   );
 }
 
-function Frame() {
+function Frame({ before }: { readonly before?: ReactNode }) {
   const t = useTexts(frameTexts);
   const { pathname } = useLocation();
   const [openedAt, setOpenedAt] = useState<string | null>(null);
@@ -83,6 +108,7 @@ function Frame() {
       <main id="content" className="content" tabIndex={-1} aria-busy={isBusy}>
         <Outlet />
       </main>
+      {before}
     </div>
   );
 }

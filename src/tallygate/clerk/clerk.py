@@ -107,10 +107,8 @@ class Clerk:
             lambda: self.barrier.has_other_nodes,
             self._publish_recall,
         )
-        self.billing = Billing(
-            self.writer, self.clock, options, Shelf(self.book, options), self._recall_money
-        )
         shelf = Shelf(self.book, options)
+        self.billing = Billing(self.writer, self.clock, options, shelf, self._recall_money)
         self.dify = DifyBilling(
             self.db, self.writer, self.clock, options, shelf, self._recall_money
         )

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 
 import msgspec
+import structlog
 from fastapi import APIRouter, Request, Response
 
 from tallygate.control.callers import client_address
@@ -33,6 +34,8 @@ TIME_S = 600
 NEXT_LENGTH_MAX = 512
 _PURPOSE = "oidc.sign_in"
 
+log = structlog.get_logger("tallygate.control")
+
 
 class Begun(msgspec.Struct, array_like=True):
     """A sign-in that is under way; `next` is where the browser goes afterwards."""
@@ -50,48 +53,79 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.get("")
     async def begin(request: Request) -> Response:
-        oidc = _oidc(parts)
-        draw = parts.sign_in.entropy
-        begun = Begun(
-            state=encoded(draw(SECRET_BYTES)),
-            nonce=encoded(draw(SECRET_BYTES)),
-            verifier=encoded(draw(SECRET_BYTES)),
-            next=_local(request.query_params.get("next", "/")),
-            redirect_uri=_redirect_uri(parts, request),
-            until_ms=parts.database.system_clock_ms() + TIME_S * 1000,
-        )
-        address = await oidc.address(begun.redirect_uri, begun.state, begun.nonce, begun.verifier)
-        return _redirect(address, _kept(parts, request, _seal(parts, begun), TIME_S))
+        try:
+            return await _begin(parts, request)
+        except Refusal as refusal:
+            return _told(request, refusal, _local(request.query_params.get("next", "/")))
 
     @router.get("/callback")
     async def come_back(request: Request) -> Response:
-        oidc, query = _oidc(parts), request.query_params
-        begun = _unseal(parts, cookie_of(request, COOKIE))
-        if not hmac.compare_digest(begun.state.encode(), query.get("state", "").encode()):
-            raise Refusal(Code.UNAUTHORIZED, "this is not the sign-in that this browser began")
-        if "error" in query or not query.get("code"):
-            raise Refusal(Code.UNAUTHORIZED, "the provider did not sign you in; begin again")
-        person = await oidc.person(query["code"], begun.verifier, begun.redirect_uri, begun.nonce)
-        cookie = encoded(parts.sign_in.entropy(SECRET_BYTES))
-        default = oidc.options.default_role
-        change = SignInSubject(
-            state=hashlib.sha256(begun.state.encode()).digest(),
-            subject=person.subject,
-            name=person.name,
-            email=person.email,
-            role=None if person.role is None else person.role.value,
-            default_role=None if default is None else default.value,
-            hash=hash_of(cookie),
-            expires_ms=parts.database.system_clock_ms() + parts.sign_in.max_ms,
-            agent=request.headers.get("user-agent", ""),
-        )
-        request_id = request.state.request_id
-        await parts.clerk.command(change, Actor("oidc", client_address(request), request_id))
-        answer = _redirect(begun.next, session_cookie(parts, request, cookie))
-        answer.headers.append("set-cookie", _kept(parts, request, "", 0)["set-cookie"])
-        return answer
+        try:
+            return await _come_back(parts, request)
+        except Refusal as refusal:
+            return _told(request, refusal, _wanted(parts, request))
 
     return router
+
+
+async def _begin(parts: Parts, request: Request) -> Response:
+    oidc = _oidc(parts)
+    draw = parts.sign_in.entropy
+    begun = Begun(
+        state=encoded(draw(SECRET_BYTES)),
+        nonce=encoded(draw(SECRET_BYTES)),
+        verifier=encoded(draw(SECRET_BYTES)),
+        next=_local(request.query_params.get("next", "/")),
+        redirect_uri=_redirect_uri(parts, request),
+        until_ms=parts.database.system_clock_ms() + TIME_S * 1000,
+    )
+    address = await oidc.address(begun.redirect_uri, begun.state, begun.nonce, begun.verifier)
+    return _redirect(address, _kept(parts, request, _seal(parts, begun), TIME_S))
+
+
+async def _come_back(parts: Parts, request: Request) -> Response:
+    oidc, query = _oidc(parts), request.query_params
+    begun = _unseal(parts, cookie_of(request, COOKIE))
+    if not hmac.compare_digest(begun.state.encode(), query.get("state", "").encode()):
+        raise Refusal(Code.UNAUTHORIZED, "this is not the sign-in that this browser began")
+    if "error" in query or not query.get("code"):
+        raise Refusal(Code.UNAUTHORIZED, "the provider did not sign you in; begin again")
+    person = await oidc.person(query["code"], begun.verifier, begun.redirect_uri, begun.nonce)
+    cookie = encoded(parts.sign_in.entropy(SECRET_BYTES))
+    default = oidc.options.default_role
+    change = SignInSubject(
+        state=hashlib.sha256(begun.state.encode()).digest(),
+        subject=person.subject,
+        name=person.name,
+        email=person.email,
+        role=None if person.role is None else person.role.value,
+        default_role=None if default is None else default.value,
+        hash=hash_of(cookie),
+        expires_ms=parts.database.system_clock_ms() + parts.sign_in.max_ms,
+        agent=request.headers.get("user-agent", ""),
+    )
+    request_id = request.state.request_id
+    await parts.clerk.command(change, Actor("oidc", client_address(request), request_id))
+    answer = _redirect(begun.next, session_cookie(parts, request, cookie))
+    answer.headers.append("set-cookie", _kept(parts, request, "", 0)["set-cookie"])
+    return answer
+
+
+def _told(request: Request, refusal: Refusal, path: str) -> Response:
+    """A person is led back to the page that they wanted, which says what happened in their own
+    language; a program gets the refusal. Only its code is in the address: words would be anybody's.
+    """
+    if "text/html" not in request.headers.get("accept", ""):
+        raise refusal
+    log.warning("sign_in_refused", code=refusal.code.value, reason=str(refusal))
+    return _redirect(f"{path}{'&' if '?' in path else '?'}sign_in={refusal.code.value}", {})
+
+
+def _wanted(parts: Parts, request: Request) -> str:
+    try:
+        return _unseal(parts, cookie_of(request, COOKIE)).next
+    except Refusal:
+        return "/"
 
 
 def _oidc(parts: Parts) -> Oidc:

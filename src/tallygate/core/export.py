@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 # What spreadsheets begin a formula with: https://owasp.org/www-community/attacks/CSV_Injection
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
+# The last four are the full-width forms, which some read as the others where people write Chinese.
+_FORMULAS = (*"=+-@\t\r\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 _QUOTED = re.compile(r'[",\r\n]')
 

@@ -86,25 +86,34 @@ function Figures({ balance, today, month }: FiguresProps) {
   const { language } = useLanguage();
   const spent = (end: Schemas['BalanceEnd'] | undefined) =>
     end ? <Points micros={end.spent_micros} /> : '–';
+  const isEmpty = balance !== undefined && BigInt(balance.available_micros) <= 0n;
   const isHeld = balance !== undefined && balance.held_micros !== '0';
   const left = month?.days_left ?? null;
+  const daysLeft = useDaysLeft();
   return (
     <Tiles>
       <Tile
         label={t.balance}
         value={balance ? <Points micros={balance.balance_micros} /> : '–'}
         note={isHeld ? t.held(formatMicros(balance.held_micros, language)) : t.nothingHeld}
-        tone={balance && BigInt(balance.available_micros) <= 0n ? 'bad' : 'plain'}
+        tone={isEmpty ? 'bad' : 'plain'}
       />
       <Tile label={t.today} value={spent(today)} />
       <Tile label={t.month} value={spent(month)} />
       <Tile
         label={t.days}
-        value={left === null ? '–' : t.dayCount(formatCount(Math.floor(left), language))}
+        value={left === null || isEmpty ? '–' : daysLeft(left)}
         note={left === null ? t.noEnd : t.daysNote}
       />
     </Tiles>
   );
+}
+
+/** In words; whole days, and never none of them while there is something left. */
+function useDaysLeft(): (left: number) => string {
+  const t = useTexts(balanceTexts);
+  const { language } = useLanguage();
+  return (left) => (left < 1 ? t.underADay : t.dayCount(formatCount(Math.floor(left), language)));
 }
 
 interface NoticesProps {
@@ -116,13 +125,14 @@ function Notices({ balance, forecast }: NoticesProps) {
   const t = useTexts(balanceTexts);
   const { language } = useLanguage();
   const left = forecast?.balances[0]?.days_left ?? null;
+  const daysLeft = useDaysLeft();
   const isEmpty = balance !== undefined && BigInt(balance.available_micros) <= 0n;
   const isLow = !isEmpty && left !== null && left < FEW_DAYS;
   const budgets = (forecast?.budgets ?? []).filter((one) => percentOf(one) >= 80n);
   return (
     <>
       {isEmpty ? <Notice title={t.empty} hint={t.emptyHint} /> : null}
-      {isLow ? <Notice title={t.low(formatCount(Math.floor(left), language))} /> : null}
+      {isLow ? <Notice title={t.low(daysLeft(left))} /> : null}
       {budgets.map((one) => (
         <Notice
           key={one.budget_id}

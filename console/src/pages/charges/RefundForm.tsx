@@ -4,6 +4,7 @@ import { App, Form, Input } from 'antd';
 import { api } from '../../api/client';
 import { useTexts } from '../../i18n/language';
 import { FormDialog } from '../../ui/FormDialog';
+import { Points } from '../../ui/Points';
 import { PointsField } from '../../ui/PointsField';
 import { partTexts } from '../../ui/texts';
 import type { Charge } from './columns';
@@ -38,6 +39,9 @@ export function RefundForm({ charge, onClose, onDone }: Props) {
         return result;
       }}
     >
+      <p>
+        {charge?.user_id} · {charge?.model} · <Points micros={charge?.points_micros ?? '0'} />
+      </p>
       <p className="muted">{t.refundNote}</p>
       <PointsField name="points" label={t.refundPoints} extra={t.refundHint} isOptional autoFocus />
       <Form.Item name="reason" label={shared.reason} extra={shared.reasonHint}>
