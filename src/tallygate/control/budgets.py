@@ -11,6 +11,7 @@ from tallygate.control.openapi import described
 from tallygate.control.orders import order
 from tallygate.control.parts import Parts
 from tallygate.control.wallets import read_id
+from tallygate.core.budget import OF_MEMBERS
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.wallet_commands import BudgetView, CreateBudget, DeleteBudget, PatchBudget
 from tallygate.core.windows import Span, window_at
@@ -96,11 +97,16 @@ def _reading(router: APIRouter, parts: Parts) -> None:
     async def list_notices(
         limit: str | None = None, cursor: str | None = None, user_id: str | None = None
     ) -> Response:
-        """What somebody was to hear of, the newest first."""
+        """What somebody was to hear of, the newest first. What members of teams hear of their
+        teams' budgets is among it only for who asks for one of them."""
         size, before_id = lists.read_limit(limit), lists.read_cursor(cursor)
         async with parts.database.reading() as tx:
             rows, total = await notices.page(
-                tx, limit=size + 1, before_id=before_id, account_id=user_id
+                tx,
+                limit=size + 1,
+                before_id=before_id,
+                account_id=user_id,
+                without=OF_MEMBERS if user_id is None else (),
             )
         items = [_notice(row) for row in rows[:size]]
         following = items[-1].id if len(rows) > size else None
