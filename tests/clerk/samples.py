@@ -238,11 +238,13 @@ class Worker:
                 self._heard.clear()
                 await self._heard.wait()
 
-    def _ask(self, counter: tuple[int, int], need: int, is_closing: bool = False) -> Ask:
+    def _ask(
+        self, counter: tuple[int, int], need: int, is_closing: bool = False, least: int = 0
+    ) -> Ask:
         held = self.holdings.get(counter)
         if held is None:
-            return Ask(*counter, 0, need, 0, 0)
-        return Ask(*counter, held.lease_id, need, held.granted, held.returned, is_closing)
+            return Ask(*counter, 0, need, 0, 0, least=least)
+        return Ask(*counter, held.lease_id, need, held.granted, held.returned, is_closing, least)
 
     def _give_back(self, counters: list[tuple[int, int]]) -> None:
         asks = []
@@ -252,11 +254,13 @@ class Worker:
             asks.append(self._ask(counter, 0))
         self.channel.send(Sync(next(self._ids), asks))
 
-    async def sync(self, counter: tuple[int, int], need: int, is_closing: bool = False) -> Synced:
+    async def sync(
+        self, counter: tuple[int, int], need: int, is_closing: bool = False, least: int = 0
+    ) -> Synced:
         number = next(self._ids)
         waiter = asyncio.get_running_loop().create_future()
         self._answers[number] = waiter
-        self.channel.send(Sync(number, [self._ask(counter, need, is_closing)]))
+        self.channel.send(Sync(number, [self._ask(counter, need, is_closing, least)]))
         async with asyncio.timeout(WAIT_S):
             synced = await waiter
         for answer in synced.answers:

@@ -83,6 +83,18 @@ async def test_short_workers_share_one_recall(node: Node):
     assert holder.recalls < len(askers)
 
 
+async def test_the_rest_of_a_limit_is_for_one_last_request_alone(node: Node):
+    """Who is short of tokens or points takes what is left: two parts would let through two."""
+    _, limit = await node.make_limit(10)
+    counter = (limit.id, 0)
+    busy, *askers = [await node.worker(slot) for slot in range(3)]
+    await busy.sync(counter, 8)
+    busy.holdings[counter].reserve(8)
+    await asyncio.gather(*(worker.sync(counter, 5, least=5) for worker in askers))
+    held = [worker.holdings.get(counter) for worker in askers]
+    assert sorted(one.available if one is not None else 0 for one in held) == [0, 2]
+
+
 async def test_an_exhausted_limit_says_that_it_stays_so(node: Node):
     """Nothing is leased elsewhere: gateways need not ask again in this window."""
     _, limit = await node.make_limit(1)

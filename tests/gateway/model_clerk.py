@@ -80,8 +80,8 @@ class Books:
         }
 
     def sync(self, boot: int, ask: Ask) -> Answer:
-        if ask.limit_id < 0:
-            return self._sync_wallet(boot, ask)
+        if ask.limit_id < 0 or ask.least:
+            return self._sync_divisible(boot, ask)
         counter = (ask.limit_id, ask.window_s)
         current = self.current(counter)
         lease_id, row = ask.lease_id, current.get(ask.lease_id)
@@ -126,28 +126,41 @@ class Books:
         rows = [row for row in self.rows.values() if row.limit_id == limit_id]
         return sum(max(0, row.outstanding) for row in rows)
 
-    def _sync_wallet(self, boot: int, ask: Ask) -> Answer:
+    def _sync_divisible(self, boot: int, ask: Ask) -> Answer:
         """By the store's own decision: its rules are not simple enough to be written twice."""
-        balance = self.balances.get(-ask.limit_id, 0)
+        counter = (ask.limit_id, ask.window_s)
         rows = [
             lease_decision.Row(
-                *(lease_id, row.boot, 1, row.granted, row.returned, row.spent, row.spent, False)
+                *(lease_id, row.boot, row.generation),
+                *(row.granted, row.returned, row.spent, row.spent, False),
             )
-            for lease_id, row in self.rows.items()
-            if row.limit_id == ask.limit_id
+            for lease_id, row in self.current(counter).items()
         ]
-        source = lease_decision.Source(1, 0, self.leased(ask.limit_id), balance, balance)
+        source = self._source(ask.limit_id, counter)
         decision = lease_decision.decide(source, rows, boot, ask)
         lease_id = decision.row.id if decision.row is not None else 0
         if not lease_id and decision.grant:
             self.last_id += 1
             lease_id = self.last_id
-            self.rows[lease_id] = Row(boot, ask.limit_id, ask.window_s, 1)
-        row = self.rows.get(lease_id, Row(boot, ask.limit_id, ask.window_s, 1))
+            self.rows[lease_id] = Row(boot, *counter, source.generation)
+        row = self.rows.get(lease_id, Row(boot, *counter, source.generation))
         row.granted += decision.grant
         row.returned += decision.returned
         is_short = decision.shortage > 0
-        return Answer(lease_id, 1, row.granted, is_short, False, decision.outstanding - balance)
+        is_final = is_short and source.balance is None and not decision.leased_elsewhere
+        used = self.used(counter)
+        if source.balance is not None:
+            used = decision.outstanding - source.balance
+        return Answer(lease_id, source.generation, row.granted, is_short, is_final, used)
+
+    def _source(self, limit_id: int, counter: tuple[int, int]) -> lease_decision.Source:
+        if limit_id < 0:
+            balance = self.balances.get(-limit_id, 0)
+            return lease_decision.Source(1, 0, self.leased(limit_id), balance, balance)
+        spent = self.spent.get(counter, 0)
+        leased = self.used(counter) - spent
+        generation = self.generation(counter)
+        return lease_decision.Source(generation, spent, leased, self.amounts[limit_id])
 
     def _close(self, lease_id: int, row: Row | None, ask: Ask) -> Answer:
         counter = (ask.limit_id, ask.window_s)

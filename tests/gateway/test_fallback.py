@@ -83,6 +83,30 @@ def asked_now(rig: Rig) -> list[str]:
     return [host.partition(b".test")[0].decode() for host in hosts]
 
 
+def test_nobody_waits_for_a_connection_to_who_is_ill_while_another_is_well() -> None:
+    """One that swallows connections would take a client's connect time-out at every trial."""
+    with rigged(MANY, provider("first"), provider("second", priority=1)) as rig:
+        fall(rig)
+        client = rig.client()
+        client.send(chat())
+        rig.upstream.send(reply())  # its connection is kept
+        rig.connects = "held"
+        rig.pass_time(PAUSE_MS / 1000)
+        for _ in range(3):
+            client.send(chat())
+            assert asked_now(rig) == ["second"]
+            rig.upstream.send(reply())
+        rig.connects = "refused"
+        rig.settle()
+        rig.connects = "at once"
+        rig.pass_time(PAUSE_MS / 1000)
+        client.send(chat())
+        assert asked_now(rig) == ["second"], "that was a trial, and the next one comes later"
+        rig.upstream.send(reply())
+        rig.pass_time(PAUSE_MS / 1000)
+        assert asked(rig, 200) == ["first"]
+
+
 def test_a_trial_that_fails_costs_its_client_nothing() -> None:
     with rigged(MANY, provider("first"), provider("second", priority=1)) as rig:
         fall(rig)

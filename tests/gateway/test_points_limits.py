@@ -66,8 +66,10 @@ def test_a_last_call_may_take_what_is_left_and_nothing_after_it() -> None:
     """Nothing is admitted while what is spent and reserved reaches the limit."""
     with rigged(points(400_000)) as rig:
         fund(rig, 0)
-        first, last = begun(rig), begun(rig)
-        assert reserved(rig) == 400_000
+        first = begun(rig)
+        held = reserved(rig)
+        last = begun(rig)
+        assert reserved(rig) == 2 * held > 400_000
         refusal = refused(rig, max_tokens=1)
         assert (refusal.status, refusal.code) == (429, "insufficient_quota")
         assert refusal.headers["x-ratelimit-limit-points"] == "0.4"

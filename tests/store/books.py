@@ -45,10 +45,12 @@ async def ask(
     granted: int = 0,
     returned: int = 0,
     is_closing: bool = False,
+    least: int = 0,
+    is_last: bool = False,
 ) -> leases.LeaseState:
     async with db.writing() as tx:
-        message = Ask(limit_id, WINDOW_S, lease_id, need, granted, returned, is_closing)
-        return await leases.sync(tx, boot_id, message, NOW_MS)
+        message = Ask(limit_id, WINDOW_S, lease_id, need, granted, returned, is_closing, least)
+        return await leases.sync(tx, boot_id, message, NOW_MS, is_last=is_last)
 
 
 def entry(*uses: Use, key_id: int = 1, number: int = 0, at_ms: int = NOW_MS) -> Entry:

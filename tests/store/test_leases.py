@@ -88,6 +88,27 @@ async def test_what_is_short_is_named_with_what_others_hold(store: Database) -> 
     assert (later.granted, later.shortage) == (7, 0)
 
 
+async def test_the_rest_of_a_limit_is_for_one_last_request_alone(store: Database) -> None:
+    """Two who were given a part each would both be let through as the last."""
+    _, limit_id = await make_key(store, 10, dimension="tokens")
+    first, second = await make_boot(store), await make_boot(store, slot=1)
+    busy = await ask(store, await make_boot(store, slot=2), limit_id, 8, least=8)
+    assert busy.granted == 8
+    for boot in (first, second):
+        state = await ask(store, boot, limit_id, 5, least=5)
+        assert (state.granted, state.shortage, state.rest) == (0, 5, 2)
+    last = await ask(store, first, limit_id, 5, least=5, is_last=True)
+    assert (last.granted, last.shortage, last.rest) == (2, 3, 0)
+    after = await ask(store, second, limit_id, 5, least=5, is_last=True)
+    assert (after.granted, after.shortage, after.rest) == (0, 5, 0)
+
+
+async def test_what_serves_some_of_those_who_wait_is_granted_to_them(store: Database) -> None:
+    _, limit_id = await make_key(store, 10, dimension="points")
+    state = await ask(store, await make_boot(store), limit_id, 30, least=3)
+    assert (state.granted, state.shortage) == (10, 0)
+
+
 async def test_nothing_is_granted_of_a_limit_of_zero(store: Database) -> None:
     """`daily_limit` 0 lets nothing through, and no row is kept for it."""
     _, limit_id = await make_key(store, 0)

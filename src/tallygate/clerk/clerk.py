@@ -27,7 +27,7 @@ from tallygate.clerk.edge_publish import EdgePublisher
 from tallygate.clerk.expiries import Expiries
 from tallygate.clerk.feed import Feed
 from tallygate.clerk.keeper_starts import KeeperStarts
-from tallygate.clerk.leases import Counter, Leases
+from tallygate.clerk.leases import Leases
 from tallygate.clerk.lives import Life
 from tallygate.clerk.lookups import LookUps
 from tallygate.clerk.notice_mail import all_channels
@@ -40,6 +40,7 @@ from tallygate.clerk.rollup import Roller
 from tallygate.clerk.settle import Settler
 from tallygate.clerk.shelf import Shelf
 from tallygate.clerk.upkeep import Upkeep
+from tallygate.clerk.waiting_syncs import Counter
 from tallygate.clerk.writer import Writer
 from tallygate.core.commands import CleanUsage, Inspect, Settle
 from tallygate.core.dify_commands import TakeBrowserEvents

@@ -11,57 +11,24 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from tallygate.clerk.peers import Peer
+from tallygate.clerk.waiting_syncs import Counter, Waiting, turn
 from tallygate.clerk.writer import Rank, Writer
-from tallygate.core.ports import Answer, Ask, Recall, Sync, Synced
+from tallygate.core.ports import Recall, Sync, Synced
 from tallygate.store import leases
-from tallygate.store.counters import lock_order
 from tallygate.store.database import Tx
 from tallygate.store.leases import BootEnded, LeaseState
 
 RECALL_S = 0.25
 RETRY_S = 0.05  # other nodes return units without telling us
 
-Counter = tuple[int, int]  # limit_id, window_s
 Register = Callable[[Tx, int, Peer], Awaitable[int]]
-
-
-@dataclass(slots=True, eq=False)
-class _Waiting:
-    """A Sync that is not answered yet. `open`: the places of asks that are still to be tried."""
-
-    peer: Peer
-    sync: Sync
-    order: int
-    deadline_s: float
-    open: set[int]
-    states: dict[int, LeaseState] = field(default_factory=dict)
-
-    def ask_at(self, place: int) -> Ask:
-        """The ask as it stands after what was granted of it already."""
-        ask = self.sync.asks[place]
-        state = self.states.get(place)
-        if state is None:
-            return ask
-        return Ask(
-            limit_id=ask.limit_id,
-            window_s=ask.window_s,
-            lease_id=state.lease_id,
-            need=state.shortage,
-            granted=state.granted,
-            returned=ask.returned if ask.lease_id == state.lease_id else 0,
-            least=ask.least,
-        )
-
-    def counter_at(self, place: int) -> Counter:
-        ask = self.sync.asks[place]
-        return ask.limit_id, ask.window_s
 
 
 @dataclass(slots=True, eq=False)
 class _Round:
     """One recall of one counter, shared by everyone who is short of it."""
 
-    waiting: set[_Waiting] = field(default_factory=set)
+    waiting: set[Waiting] = field(default_factory=set)
     asked: set[Peer] = field(default_factory=set)  # and have not answered
     answered: set[Peer] = field(default_factory=set)  # and were granted nothing since
     is_published: bool = False
@@ -72,8 +39,8 @@ class _Done:
     """What a committed transaction did. Empty: it did nothing."""
 
     boot_ids: dict[Peer, int] = field(default_factory=dict)
-    states: list[tuple[_Waiting, int, LeaseState]] = field(default_factory=list)
-    refused: set[_Waiting] = field(default_factory=set)
+    states: list[tuple[Waiting, int, LeaseState]] = field(default_factory=list)
+    refused: set[Waiting] = field(default_factory=set)
 
 
 class Leases:
@@ -88,7 +55,7 @@ class Leases:
         self._register = register
         self._has_other_nodes = has_other_nodes
         self._publish_recall = publish_recall
-        self._incoming: set[_Waiting] = set()
+        self._incoming: set[Waiting] = set()
         self._rounds: dict[Counter, _Round] = {}
         self._holders: dict[Counter, set[Peer]] = {}
         self._wake = asyncio.Event()
@@ -100,7 +67,7 @@ class Leases:
         """A worker's state and needs; answered once all is granted or nothing more can come."""
         deadline_s = asyncio.get_running_loop().time() + RECALL_S
         places = set(range(len(sync.asks)))
-        self._incoming.add(_Waiting(peer, sync, next(self._orders), deadline_s, places))
+        self._incoming.add(Waiting(peer, sync, next(self._orders), deadline_s, places))
         for ask in sync.asks:
             self._heard_of(peer, (ask.limit_id, ask.window_s), is_in_need=ask.need > 0)
         self._wake.set()
@@ -160,7 +127,7 @@ class Leases:
             if self._incoming:
                 await self._serve(self._incoming)
 
-    async def _serve(self, batch: set[_Waiting]) -> None:
+    async def _serve(self, batch: set[Waiting]) -> None:
         self._incoming = set()
         now_s = asyncio.get_running_loop().time()
         try:
@@ -186,42 +153,49 @@ class Leases:
             else:
                 self._settle_down(waiting, is_over=waiting.deadline_s <= now_s)
 
-    async def _sync_all(self, tx: Tx, now_ms: int, batch: set[_Waiting]) -> "_Done":
+    async def _sync_all(self, tx: Tx, now_ms: int, batch: set[Waiting]) -> "_Done":
         """Counters in order; of one counter, who gives back comes before who needs.
 
         Nothing is changed but the store: the transaction may yet fail, and be tried again.
         """
         done = _Done()
         work = [(waiting, place) for waiting in batch for place in waiting.open]
-        for waiting, place in sorted(work, key=_turn):
+        for waiting, place in sorted(work, key=turn):
             peer = waiting.peer
             boot_id = peer.boot_id or done.boot_ids.get(peer, 0)
             if not boot_id:
                 boot_id = done.boot_ids[peer] = await self._register(tx, now_ms, peer)
             try:
-                state = await leases.sync(tx, boot_id, waiting.ask_at(place), now_ms)
+                state = await leases.sync(
+                    tx, boot_id, waiting.ask_at(place), now_ms, is_last=waiting.is_last
+                )
             except BootEnded:
                 done.refused.add(waiting)
                 continue
             done.states.append((waiting, place, state))
         return done
 
-    def _settle_down(self, waiting: _Waiting, *, is_over: bool) -> None:
+    def _settle_down(self, waiting: Waiting, *, is_over: bool) -> None:
         """Answer what is complete, park what is short and may still get something."""
         self._note_holder(waiting)
         self._unpark(waiting)
         states = waiting.states
         short = {n for n in waiting.open if states[n].shortage and states[n].leased_elsewhere}
         waiting.open = short
-        if short and not is_over and waiting.peer.is_open:
-            hopeful = [place for place in short if self._park(waiting, waiting.counter_at(place))]
-            if hopeful:
+        if short and not waiting.is_last and waiting.peer.is_open:
+            if not is_over:
+                hopeful = [n for n in short if self._park(waiting, waiting.counter_at(n))]
+                if hopeful:
+                    return
+                self._unpark(waiting)
+            if any(states[place].rest for place in short):
+                waiting.is_last = True
+                self._incoming.add(waiting)
+                self._wake.set()
                 return
-            self._unpark(waiting)
-        answers = [_answer(waiting.states[place]) for place in range(len(waiting.sync.asks))]
-        waiting.peer.send(Synced(waiting.sync.id, True, answers))
+        waiting.peer.send(Synced(waiting.sync.id, True, waiting.answers()))
 
-    def _park(self, waiting: _Waiting, counter: Counter) -> bool:
+    def _park(self, waiting: Waiting, counter: Counter) -> bool:
         """Recall from all holders; False when everybody has answered already.
 
         A holder that is short of the same counter itself has nothing to spare.
@@ -239,7 +213,7 @@ class Leases:
             return True
         return bool(round_.asked - short)
 
-    def _unpark(self, waiting: _Waiting) -> None:
+    def _unpark(self, waiting: Waiting) -> None:
         for place in range(len(waiting.sync.asks)):
             counter = waiting.counter_at(place)
             round_ = self._rounds.get(counter)
@@ -261,7 +235,7 @@ class Leases:
                 round_.answered.add(peer)
             self._incoming |= round_.waiting
 
-    def _note_holder(self, waiting: _Waiting) -> None:
+    def _note_holder(self, waiting: Waiting) -> None:
         for place in waiting.open:
             counter, ask = waiting.counter_at(place), waiting.sync.asks[place]
             state = waiting.states[place]
@@ -279,20 +253,3 @@ class Leases:
     def _ask_back(self, peer: Peer, counter: Counter) -> None:
         self.recalls += 1
         peer.send(Recall([counter]))
-
-
-def _turn(work: tuple[_Waiting, int]) -> tuple[tuple[bool, int, int], bool, int, int]:
-    waiting, place = work
-    need = waiting.sync.asks[place].need
-    return lock_order(waiting.counter_at(place)), need > 0, waiting.order, place
-
-
-def _answer(state: LeaseState) -> Answer:
-    return Answer(
-        lease_id=state.lease_id,
-        generation=state.generation,
-        granted=state.granted,
-        is_short=state.shortage > 0,
-        is_final=state.is_final,
-        used=state.used,
-    )

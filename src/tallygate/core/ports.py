@@ -54,7 +54,8 @@ class Ask(msgspec.Struct, array_like=True, gc=False):
 
     `limit_id` is minus a wallet's id where micro-points are leased. `lease_id` 0 opens a lease.
     `need` is what must be available beyond what the worker already holds, of it `least` what the
-    most modest of those who wait needs; less than that is of no use (wallets only, 0: as `need`).
+    most modest of those who wait needs (0 where each needs one): less than that is of no use, but
+    for a last request of a limit.
     `is_closing`: nothing is reserved any more and nothing will be.
     """
 

@@ -58,7 +58,8 @@ def admit(
             if lease is concluded or lease.is_final:
                 if lease.available < 1 or kind not in _MAY_TAKE_THE_REST:
                     raise OverLimit(allowance, lease, need)
-                need = lease.available  # a last request may take what is left
+                # A last request may take what is left; what it needs beyond that is owed, so that
+                # nobody is let through until it turns out that it was not needed.
             elif short is None:
                 short = (lease, need)
             else:

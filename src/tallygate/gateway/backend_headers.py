@@ -20,7 +20,7 @@ Field = tuple[bytes, bytes]  # lower-case name, and the whole line with its end
 
 def request_lines(head: RequestHead, rules: HeaderRules) -> bytes:
     """The fields that go on to the backend, each with its line end."""
-    named = head.connection_tokens()
+    named = head.named
     fields: list[Field] = []
     for name, value, line in head.fields:
         if name in HOP_BY_HOP or name in REWRITTEN or name in _WITHHELD or name in named:

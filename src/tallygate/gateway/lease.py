@@ -42,6 +42,7 @@ class Lease(Holding):
         "end_ms",
         "is_asking",
         "is_closing",
+        "is_divisible",
         "is_final",
         "last_used_ms",
         "least",
@@ -54,9 +55,18 @@ class Lease(Holding):
         "window_s",
     )
 
-    def __init__(self, limit_id: int, amount: int | None, window_s: int, end_ms: int) -> None:
+    def __init__(
+        self,
+        limit_id: int,
+        amount: int | None,
+        window_s: int,
+        end_ms: int,
+        *,
+        is_divisible: bool = False,
+    ) -> None:
         super().__init__(UNLEASED, 0)
         self.limit_id = limit_id
+        self.is_divisible = is_divisible  # needs differ: tokens, points, a wallet's money
         self.amount = amount
         self.window_s = window_s
         self.end_ms = end_ms
@@ -75,7 +85,8 @@ class Lease(Holding):
     @classmethod
     def like(cls, other: "Lease") -> "Lease":
         """Of the same counter, with nothing leased yet."""
-        return cls(other.limit_id, other.amount, other.window_s, other.end_ms)
+        place = (other.limit_id, other.amount, other.window_s, other.end_ms)
+        return cls(*place, is_divisible=other.is_divisible)
 
     @property
     def has_returned_since(self) -> bool:
@@ -93,10 +104,11 @@ class Lease(Holding):
     def ask(self) -> Ask:
         """Its state for the clerk, and what those who wait need beyond it; a debt is paid first.
 
-        Whoever is short of money gives back what it has, and asks for all that it needs: two
-        workers that kept a half each would both refuse what one of them could serve.
+        Whoever is short of what can be divided gives back what it has, and asks for all that it
+        needs: two workers that kept a half each would both refuse what one of them could serve, or
+        both take their half for the last of the limit.
         """
-        if self.is_wallet and self.need:
+        if self.is_divisible and self.need:
             self.give_back()
         self.told = self.returned
         return Ask(
@@ -107,7 +119,7 @@ class Lease(Holding):
             self.granted,
             self.returned,
             self.is_closing,
-            max(0, self.least - self.available) if self.is_wallet and self.need else 0,
+            max(0, self.least - self.available) if self.is_divisible and self.need else 0,
         )
 
     def everyone(self) -> list[Parked]:
@@ -135,6 +147,11 @@ class Allowance:
 # What a request holds of one lease (or, unlimited, only tallies): with the window, and how much.
 # A plain tuple: there are three of them in each request.
 Taken = tuple[Allowance, Lease | None, int, int]
+
+
+def is_divisible(limit: Limit) -> bool:
+    """Whether a request may need more of it than one."""
+    return kind_of(limit) != REQUESTS
 
 
 def kind_of(limit: Limit) -> int:

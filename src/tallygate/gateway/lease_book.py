@@ -11,7 +11,7 @@ from collections.abc import Callable
 from tallygate.core.limits import Limit
 from tallygate.core.ports import Answer, Sync, Synced
 from tallygate.core.windows import window_at
-from tallygate.gateway.lease import UNLEASED, Allowance, Lease, Parked, Taken, kind_of
+from tallygate.gateway.lease import UNLEASED, Allowance, Lease, Parked, Taken, is_divisible, kind_of
 from tallygate.journal.slab import Slab
 
 IDLE_RETURN_MS = 1_000
@@ -182,7 +182,7 @@ class LeaseBook:
         lease = self._leases.get((limit.id, window_s))
         if lease is None:
             lease = self._leases[limit.id, window_s] = Lease(
-                limit.id, limit.amount, window_s, end_ms
+                limit.id, limit.amount, window_s, end_ms, is_divisible=is_divisible(limit)
             )
         return lease
 

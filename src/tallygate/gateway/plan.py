@@ -79,7 +79,9 @@ class Plan:
         self, head: RequestHead, version: int, via: bytes, backends: Backends | None = None
     ) -> None:
         self.version = version
-        self.is_loop = any(via in value for name, value, _ in head.fields if name == b"via")
+        self.is_loop = b"via" in head.values and any(
+            via in value for name, value, _ in head.fields if name == b"via"
+        )
         self.route = head.path.decode("ascii")
         self.service = _service_of(head)
         self.dialect = _METERED.get(head.path)

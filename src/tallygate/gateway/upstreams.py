@@ -40,6 +40,10 @@ class Upstream:
     def __repr__(self) -> str:
         return f"<Upstream {self.provider.name} {self.breaker}>"
 
+    def is_out_of_reach(self) -> None:
+        """No connection for a trial could be made: that was the trial."""
+        self.breaker.failed(self.pool.now_ms)
+
     def request_prefix(self, head: RequestHead) -> bytes:
         """The head that goes upstream, up to where the length of the body follows."""
         target = self._base_path + head.target.removeprefix(b"/v1")
@@ -106,8 +110,9 @@ class Upstreams:
     ) -> tuple[Upstream, str] | None:
         """The next to try: the best priority first, those in good health first, then by weight.
 
-        Who is ill takes part as if it were well when a trial of it is due, but only while somebody
-        well is left to answer should the trial fail; never so when this try `is_last`.
+        Who is ill takes part as if it were well when a trial of it is due and a connection to it
+        stands, but only while somebody well is left to answer should the trial fail; never so when
+        this try `is_last`.
         """
         if len(candidates) == 1 and not tried:
             provider, name = candidates[0]
@@ -130,12 +135,22 @@ class Upstreams:
         well = [one for one in left if self.of(one[0]).breaker.is_closed]
         if len(well) == len(left) or (well and is_last):
             return well
-        fit = [one for one in left if self.of(one[0]).breaker.admits(now_ms)]
+        fit = [one for one in left if self._admits(self.of(one[0]), now_ms, is_needed=not well)]
         return fit or left
+
+    def _admits(self, upstream: Upstream, now_ms: int, *, is_needed: bool) -> bool:
+        breaker = upstream.breaker
+        if breaker.is_closed:
+            return True
+        # Nobody waits for the connection of a trial while others answer at once.
+        return breaker.admits(now_ms) and (is_needed or upstream.pool.has_idle)
 
     def sweep(self, now_ms: int) -> None:
         for pool in self._pools.values():
             pool.sweep(now_ms)
+        for upstream in self._by_name.values():
+            if not upstream.breaker.is_closed and upstream.breaker.admits(now_ms):
+                upstream.pool.warm(upstream.is_out_of_reach)
 
     def close(self) -> None:
         for pool in self._pools.values():

@@ -56,6 +56,7 @@ class Decision:
     change: int  # of what is leased of the source
     shortage: int
     leased_elsewhere: int
+    rest: int = 0  # too little for anybody, kept for a last request
 
     @property
     def outstanding(self) -> int:
@@ -64,40 +65,48 @@ class Decision:
         return before + self.grant - self.returned
 
 
-def decide(found: Source, rows: list[Row], boot_id: int, ask: Ask) -> Decision:
+def decide(
+    found: Source, rows: list[Row], boot_id: int, ask: Ask, *, is_last: bool = False
+) -> Decision:
+    """`is_last`: units leased elsewhere have been asked back, and no more will come."""
     current = [row for row in rows if row.generation == found.generation]
     row, abandoned = _lease_of(current, boot_id, ask)
     is_known = row is not None and row.id == ask.lease_id
     more = max(0, ask.returned - row.returned) if row and is_known else 0
     unseen = row.granted - (ask.granted if is_known else 0) if row else 0
     need = 0 if ask.is_closing else max(0, ask.need - max(0, unseen))
-    if unseen > 0 and found.balance is not None:
+    if unseen > 0 and (ask.least or found.balance is not None):
         need = 0  # who waits may fit in what was granted already, and asks again if not
     outstanding = row.outstanding if row else 0
-    # A closing worker will never hear of what it has not seen: that comes back too.
-    grant = -max(0, unseen) if ask.is_closing else 0
-    change = positive_part_change(outstanding, grant - more)
-    shortage = 0
-    if need:
-        others = sum(1 for other in current if not other.is_closing and other != row)
-        used = found.spent + found.leased + change
-        remaining = need if found.amount is None else max(0, found.amount - used)
-        paid = min(need, max(0, more - outstanding))  # a debt's units are paid for already
-        if found.balance is None:
-            grant = paid
-            if need > paid:
-                grant += chunk(need - paid, remaining, others + 1)
-            shortage = max(0, need - grant)
-        else:
-            grant = _wallet_grant(need, min(ask.least or need, need), paid, remaining, others + 1)
-            shortage = 0 if grant else need
-        change = positive_part_change(outstanding, grant - more)
     elsewhere = sum(
         max(0, other.outstanding)
         for other in current
         if not other.is_closing and other != row and other.boot_id != boot_id
     )
-    return Decision(row, abandoned, more, grant, change, shortage, elsewhere)
+    # A closing worker will never hear of what it has not seen: that comes back too.
+    grant = -max(0, unseen) if ask.is_closing else 0
+    change = positive_part_change(outstanding, grant - more)
+    shortage = rest = 0
+    if need:
+        others = sum(1 for other in current if not other.is_closing and other != row)
+        used = found.spent + found.leased + change
+        remaining = need if found.amount is None else max(0, found.amount - used)
+        paid = min(need, max(0, more - outstanding))  # a debt's units are paid for already
+        holders, least = others + 1, min(ask.least or need, need)
+        if found.balance is not None:
+            grant = _wallet_grant(need, least, paid, remaining, holders)
+            shortage = 0 if grant else need
+        elif ask.least and paid + remaining < least:
+            # Only one may be the last, and has all that is left: two parts would let through two.
+            rest = 0 if is_last or not elsewhere else remaining
+            grant = paid + remaining - rest
+            shortage = need - grant
+        else:
+            grant = paid + (chunk(need - paid, remaining, holders) if need > paid else 0)
+            # Of what can be divided, who still waits asks for the rest.
+            shortage = 0 if ask.least else max(0, need - grant)
+        change = positive_part_change(outstanding, grant - more)
+    return Decision(row, abandoned, more, grant, change, shortage, elsewhere, rest)
 
 
 def _wallet_grant(need: int, least: int, paid: int, remaining: int, holders: int) -> int:

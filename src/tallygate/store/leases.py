@@ -40,6 +40,7 @@ class LeaseState:
     amount: int | None
     is_limit_missing: bool = False  # the store never had such a limit; nothing can be granted
     may_grow: bool = False  # a wallet: it may be topped up any time
+    rest: int = 0  # of the shortage, what a last request may have
 
     @property
     def is_final(self) -> bool:
@@ -98,8 +99,11 @@ _DROP_LEASE = sa.delete(lease).where(lease.c.id == sa.bindparam("lease"))
 _NEW_LEASE = sa.insert(lease).returning(lease.c.id)
 
 
-async def sync(tx: Tx, boot_id: int, ask: Ask, now_ms: int) -> LeaseState:
-    """Bring the store and one worker to one view of one lease, and grant what it needs."""
+async def sync(tx: Tx, boot_id: int, ask: Ask, now_ms: int, *, is_last: bool = False) -> LeaseState:
+    """Bring the store and one worker to one view of one lease, and grant what it needs.
+
+    `is_last`: nothing more is waited for, so whoever is short gets what is left.
+    """
     if not ask.lease_id and ask.need:
         await _require_live(tx, boot_id)
     found = await _lock_source(tx, ask, now_ms)
@@ -107,7 +111,7 @@ async def sync(tx: Tx, boot_id: int, ask: Ask, now_ms: int) -> LeaseState:
         return LeaseState(0, 0, 0, ask.need, 0, 0, 0, is_limit_missing=True)
     place = {"limit": ask.limit_id, "window": ask.window_s}
     rows = [Row(*list(row)) for row in await tx.execute(_LEASES, place)]
-    decision = decide(found, rows, boot_id, ask)
+    decision = decide(found, rows, boot_id, ask, is_last=is_last)
     if decision.change:
         await _change_source(tx, ask, found, decision.change)
     lease_id = await _write_lease(tx, boot_id, ask, found.generation, decision)
@@ -122,6 +126,7 @@ async def sync(tx: Tx, boot_id: int, ask: Ask, now_ms: int) -> LeaseState:
         leased_elsewhere=decision.leased_elsewhere,
         amount=found.amount,
         may_grow=found.balance is not None,
+        rest=decision.rest,
     )
 
 

@@ -51,8 +51,8 @@ CREDENTIALS = frozenset(
 )
 _SINGLE = frozenset((b"authorization", b"content-length", b"content-type", b"host", b"expect"))
 
-_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
-_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*\Z")
+# A line of the head with its name and value; the lines found must be all that there are.
+_FIELD = re.compile(rb"\r\n(([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t\x20-\x7e\x80-\xff]*))")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])?(?::[0-9]*)?\Z")
 _TARGET = re.compile(rb"/[\x21\x22\x24-\x5b\x5d-\x7e]*\Z")  # no space, control, `#`, `\`, non-ASCII
 _AMBIGUOUS = re.compile(AMBIGUOUS.encode())
@@ -62,6 +62,8 @@ _LENGTH = re.compile(
 _METHODS = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"))
 _VERSIONS = frozenset((b"HTTP/1.1", b"HTTP/1.0"))
 LENGTH_DIGITS_MAX = 15
+
+_NOTHING: frozenset[bytes] = frozenset()
 
 
 class RequestHead:
@@ -77,8 +79,10 @@ class RequestHead:
         "keep_alive",
         "memo",
         "method",
+        "named",
         "path",
         "target",
+        "values",
     )
 
     def __init__(self, method: bytes, target: bytes, *, is_http_10: bool) -> None:
@@ -92,6 +96,8 @@ class RequestHead:
         self.expects_continue = False
         self.is_websocket = False
         self.fields: list[tuple[bytes, bytes, bytes]] = []  # lower-case name, value, whole line
+        self.values: dict[bytes, bytes] = {}  # the first of each name
+        self.named: frozenset[bytes] = _NOTHING  # what Connection fields name, in lower case
         self.memo: Any = None  # whatever the application derives from the head; wire never looks
 
     def __repr__(self) -> str:
@@ -99,23 +105,11 @@ class RequestHead:
 
     def value(self, name: bytes) -> bytes:
         """The first value of a field, or nothing."""
-        for field_name, value, _ in self.fields:
-            if field_name == name:
-                return value
-        return b""
-
-    def connection_tokens(self) -> set[bytes]:
-        """What all Connection fields name, in lower case."""
-        return {
-            token.strip().lower()
-            for name, value, _ in self.fields
-            if name == b"connection"
-            for token in value.split(b",")
-        }
+        return self.values.get(name, b"")
 
     def lines_to_forward(self, withheld: frozenset[bytes] = frozenset()) -> bytes:
         """The field lines that may go on to an upstream, each with its line end."""
-        named = self.connection_tokens()
+        named = self.named
         lines = [
             line
             for name, _, line in self.fields
@@ -143,8 +137,8 @@ class _Sink:
 def parse_request_head(raw: bytes) -> RequestHead:
     """Parse a head with its closing empty line; Refusal says what is wrong with it."""
     _validate(raw)
-    lines = raw[:-4].split(b"\r\n")
-    start = lines[0].split(b" ")
+    start_line = raw[: raw.index(b"\r\n")]
+    start = start_line.split(b" ")
     if len(start) != 3:
         raise _bad("The request line is a method, a target and a version, a space between each.")
     method, target, version = start
@@ -156,11 +150,7 @@ def parse_request_head(raw: bytes) -> RequestHead:
     head = RequestHead(method, target, is_http_10=version == b"HTTP/1.0")
     if not _TARGET.match(target) or _AMBIGUOUS.search(head.path):
         raise _bad("Send a plain path: no dot-segments, no `//`, no encoded letters or separators.")
-    for line in lines[1:]:
-        name, _, value = line.partition(b":")
-        if not _NAME.match(name) or not _VALUE.match(value):
-            raise _bad("A header field is malformed.")
-        head.fields.append((name.lower(), value.strip(b" \t"), line))
+    _read_fields(head, raw, len(start_line))
     _check_host(head, host)
     _read_framing(head)
     _read_connection(head)
@@ -188,30 +178,46 @@ def _origin_form(target: bytes) -> tuple[bytes | None, bytes]:
     return host.lower(), slash + rest
 
 
+def _read_fields(head: RequestHead, raw: bytes, at: int) -> None:
+    """All lines after the first one, in a single pass of the pattern."""
+    found = _FIELD.findall(raw, at)
+    size = at + sum([len(line) + 2 for line, _, _ in found]) + len(HEAD_END)
+    if size != len(raw):
+        raise _bad("A header field is malformed.")
+    head.fields = [(name.lower(), value.strip(b" \t"), line) for line, name, value in found]
+    # Backwards, so that of several the first stays.
+    head.values = {name: value for name, value, _ in reversed(head.fields)}
+
+
 def _check_host(head: RequestHead, host: bytes | None) -> None:
-    counts: dict[bytes, int] = {}
-    for name, _, _ in head.fields:
-        if name in _SINGLE:
-            counts[name] = counts.get(name, 0) + 1
-    if counts.get(b"host", 0) != 1:
+    values = head.values
+    if len(values) != len(head.fields):
+        _check_single([name for name, _, _ in head.fields])
+    if b"host" not in values:
         raise _bad("Send exactly one Host field.")
-    if not _HOST.match(head.value(b"host")):
+    if not _HOST.match(values[b"host"]):
         raise _bad("The Host field is a name or an address, and perhaps a port.")
-    for name, count in counts.items():
-        if count > 1:
-            raise _bad(f"Send at most one {name.decode()} field.")
-    if host is not None and host != head.value(b"host").lower():
+    if host is not None and host != values[b"host"].lower():
         raise _bad("The target names another host than the Host field.")
 
 
+def _check_single(names: list[bytes]) -> None:
+    if names.count(b"host") > 1:
+        raise _bad("Send exactly one Host field.")
+    for name in names:
+        if name in _SINGLE and names.count(name) > 1:
+            raise _bad(f"Send at most one {name.decode()} field.")
+
+
 def _read_framing(head: RequestHead) -> None:
-    codings = [value for name, value, _ in head.fields if name == b"transfer-encoding"]
-    length = head.value(b"content-length")
-    head.has_length = any(name == b"content-length" for name, _, _ in head.fields)
-    if head.has_length and (not length.isdigit() or len(length) > LENGTH_DIGITS_MAX):
-        raise _bad("Content-Length is not a number.")
-    if not codings:
+    length = head.values.pop(b"content-length", None)  # heads are remembered without it
+    if length is not None:
+        head.has_length = True
+        if not length.isdigit() or len(length) > LENGTH_DIGITS_MAX:
+            raise _bad("Content-Length is not a number.")
+    if b"transfer-encoding" not in head.values:
         return
+    codings = [value for name, value, _ in head.fields if name == b"transfer-encoding"]
     if head.has_length:
         raise _bad("Send either Content-Length or Transfer-Encoding, not both.")
     if len(codings) > 1 or codings[0].lower() != b"chunked" or head.is_http_10:
@@ -220,18 +226,21 @@ def _read_framing(head: RequestHead) -> None:
 
 
 def _read_connection(head: RequestHead) -> None:
-    tokens = head.connection_tokens()
-    if b"close" in tokens:
-        head.keep_alive = False
-    elif b"keep-alive" in tokens:
-        head.keep_alive = True
+    values = head.values
+    if b"connection" in values:
+        lists = [value for name, value, _ in head.fields if name == b"connection"]
+        head.named = frozenset([one.strip().lower() for one in b",".join(lists).split(b",")])
+        if b"close" in head.named:
+            head.keep_alive = False
+        elif b"keep-alive" in head.named:
+            head.keep_alive = True
     expectation = head.value(b"expect").lower()
     if expectation not in (b"", b"100-continue"):
         raise Refusal(Code.BAD_REQUEST, "The only expectation known is 100-continue.")
     head.expects_continue = bool(expectation) and not head.is_http_10
     head.is_websocket = (
         head.method == b"GET"
-        and b"upgrade" in tokens
+        and b"upgrade" in head.named
         and head.value(b"upgrade").lower() == b"websocket"
     )
 

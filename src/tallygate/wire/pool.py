@@ -77,6 +77,7 @@ class Pool:
         self._waiting: deque[Waiting] = deque()
         self._connections: set[UpstreamConnection] = set()
         self._connecting = 0
+        self._on_failed: Callable[[], None] | None = None  # of the connection that nobody waits for
         self._addresses: list[str] = []
         self._addresses_until_ms = 0
         self.now_ms = 0
@@ -123,6 +124,17 @@ class Pool:
     def cancel(self, waiting: Waiting) -> None:
         waiting.is_cancelled = True
         self._waiting = deque(one for one in self._waiting if not one.is_cancelled)
+
+    @property
+    def has_idle(self) -> bool:
+        return any(connection.is_usable for connection in self._idle)
+
+    def warm(self, on_failed: Callable[[], None]) -> None:
+        """See to it that a connection is idle, or that somebody hears that none can be made."""
+        if not self._connecting and not self.has_idle and not self.is_closed:
+            self._on_failed = on_failed
+            self._connecting += 1
+            self._tasks.start(self._connect(), f"connect to {self.origin.host}")
 
     def sweep(self, now_ms: int) -> None:
         """Close what has been idle for too long, the longest idle first."""
@@ -220,6 +232,7 @@ class Pool:
 
     def _give(self, connection: UpstreamConnection) -> None:
         """Hand a connection to whoever has waited longest, or keep it idle."""
+        self._on_failed = None
         while self._waiting:
             waiting = self._waiting.popleft()
             if waiting.is_cancelled:
@@ -249,6 +262,9 @@ class Pool:
         self._connect_if_needed()
 
     def _fail_one(self, loss: Loss) -> None:
+        on_failed, self._on_failed = self._on_failed, None
+        if on_failed is not None:
+            on_failed()
         while self._waiting:
             waiting = self._waiting.popleft()
             if not waiting.is_cancelled:
