@@ -39,6 +39,7 @@ from tallygate.clerk.recover import Recovery
 from tallygate.clerk.rollup import Roller
 from tallygate.clerk.settle import Settler
 from tallygate.clerk.shelf import Shelf
+from tallygate.clerk.traces import Traces
 from tallygate.clerk.upkeep import Upkeep
 from tallygate.clerk.waiting_syncs import Counter
 from tallygate.clerk.writer import Writer
@@ -61,6 +62,7 @@ PARTS = (
     *("recovery", "feed", "leases", "lookups", "providers", "book", "claims"),
     *("upkeep", "expiries", "notices", "billing", "dify", "keepers", "edge", "roller"),
     "anomalies",
+    "traces",
 )
 
 log = structlog.get_logger("tallygate.clerk")
@@ -85,6 +87,7 @@ class Clerk:
         self.writer = Writer(self.db, self.clock)
         self.settler = Settler(self.db, self.clock, self.writer.poke, self._life_closed)
         self.providers = Providers(self.db, options, self._providers_changed)
+        self.traces = Traces(self.db, options, lambda: self.providers.snapshot)
         self.book = BookKeeper(self.db, self.clock.now_ms, self.peers)
         self.claims = Claims(self.writer, options)
         self.barrier = Barrier(
@@ -155,6 +158,7 @@ class Clerk:
             options, self.store_uuid, self.writer, self.settler, self.peers.is_connected
         )
         self.writer.settle = self.settler.step
+        self.settler.settled = self.traces.settled if self.traces.is_on else None
         await self.providers.load()
         await self.book.load()
         await self.feed.start()
@@ -170,8 +174,7 @@ class Clerk:
     async def close(self) -> None:
         self.peers.close_all()
         await self.tasks.close()
-        if self.store_uuid:
-            self.recovery.close()
+        self.settler.close()
         await self.db.close()
 
     @property

@@ -1,6 +1,7 @@
 """Transactions on PostgreSQL: each statement is awaited, each is one round trip or two."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -193,11 +194,12 @@ class PostgresqlConnections(Connections):
             self._room.release()
 
     async def close(self) -> None:
-        async with asyncio.timeout(ROLLBACK_DEADLINE_S):
-            while self._at_hand:
-                connection, _ = self._at_hand.pop()
-                await connection.close()
-            await self._engine.dispose()
+        with contextlib.suppress(TimeoutError):  # nothing is lost with a connection that is idle
+            async with asyncio.timeout(ROLLBACK_DEADLINE_S):
+                while self._at_hand:
+                    connection, _ = self._at_hand.pop()
+                    await connection.close()
+                await self._engine.dispose()
 
 
 async def _end(connection: AsyncConnection) -> None:
