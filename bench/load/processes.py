@@ -49,6 +49,13 @@ def ticks_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) * _TICK_S
 
 
+def family_s(pid: int) -> float:
+    """User and system time of a process and all its children, those that have ended included."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    ended_s = (int(fields[13]) + int(fields[14])) * _TICK_S
+    return ended_s + cpu_s(pid) + sum(map(cpu_s, children_of(pid)))
+
+
 def rss_bytes(pid: int) -> int:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):

@@ -91,6 +91,13 @@ def webhook_table(result: Result) -> Iterator[str]:
         yield f"| {store} | {shown} | {row['floor_us']} | {row['to_floor']} |"
     yield f"| bar | | | | | | | {FLOOR_BAR} |"
     yield ""
+    yield "| with the store's server | its CPU µs | its floor µs | × floor, both together |"
+    yield "|---|--:|--:|--:|"
+    for store, row in result["webhook"].items():
+        if "floor_server_us" in row:
+            figures = (row["store_server_us"], row["floor_server_us"], row["to_floor_with_server"])
+            yield f"| {store} | {' | '.join(map(str, figures))} |"
+    yield ""
 
 
 def usage_log_table(result: Result) -> Iterator[str]:

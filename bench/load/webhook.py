@@ -3,8 +3,9 @@ CPU time they cost beside the floor: the same rows written by bare batched INSER
 """
 
 import asyncio
+import functools
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import sqlalchemy as sa
 
 from bench.load import floor, gate, wrk
 from bench.load.options import Options
-from bench.load.processes import BenchFailed, CpuReading, wait_until_quiet
+from bench.load.processes import BenchFailed, CpuReading, family_s, wait_until_quiet
 from tallygate.store import wallets
 from tallygate.store.database import Database
 from tallygate.store.money_schema import charge, price, wallet
@@ -31,33 +32,50 @@ WARM_UP_S = 1
 
 def measure(options: Options, folder: Path) -> Row:
     """SQLite, then PostgreSQL; each beside its own floor."""
-    rows: Row = {"sqlite": _measured(options, folder / "sqlite", "")}
-    with _postgresql() as url:
-        rows["postgresql"] = _measured(options, folder / "postgresql", url)
+    rows: Row = {"sqlite": _measured(options, folder / "sqlite", "", lambda: 0.0)}
+    with _postgresql() as (url, pid):
+        server_s = functools.partial(family_s, pid)
+        rows["postgresql"] = _measured(options, folder / "postgresql", url, server_s)
     return rows
 
 
 @contextmanager
-def _postgresql() -> Iterator[str]:
+def _postgresql() -> Iterator[tuple[str, int]]:
     server = Server(f"bench-{uuid.uuid4().hex}")
     server.create_database("bench")
-    yield server.url("bench")
+    yield server.url("bench"), server.pid
     server.drop_database("bench")
 
 
-def _measured(options: Options, folder: Path, url: str) -> Row:
+def _measured(options: Options, folder: Path, url: str, server_s: Callable[[], float]) -> Row:
+    """`server_s`: the CPU that the store's own processes have used so far."""
     settings = {"TALLYGATE_DIFY_WEBHOOK_KEY": KEY} | ({"DATABASE_URL": url} if url else {})
     with gate.running(folder, options.workers, "http://127.0.0.1:9/v1", **settings) as running:
         store_url = url or f"sqlite:///{running.data / 'tallygate.db'}"
         asyncio.run(_furnish(store_url))
-        row = _driven(options, running, folder)
+        row = _driven(options, running, folder, server_s)
     asyncio.run(_check(store_url, row.pop("answered")))
     wanted = min(row["charges"], options.floor_rows)
-    cost_us = asyncio.run(floor.measure(store_url, folder, wanted, row["charges_in_a_batch"]))
-    return row | {"floor_us": cost_us, "to_floor": round(row["all_us"] / cost_us, 2)}
+    size = row["charges_in_a_batch"]
+    least = asyncio.run(floor.measure(store_url, folder, wanted, size, server_s))
+    return row | _beside(row, least.own_s / wanted * 1e6, least.server_s / wanted * 1e6)
 
 
-def _driven(options: Options, running: gate.Gate, folder: Path) -> Row:
+def _beside(row: Row, own_us: float, server_us: float) -> Row:
+    """SQLite works in our processes; what PostgreSQL uses is shown apart, then with ours."""
+    return {
+        "floor_us": round(own_us, 2),
+        "to_floor": round(row["all_us"] / own_us, 2),
+        "floor_server_us": round(server_us, 2),
+        "to_floor_with_server": round(
+            (row["all_us"] + row["store_server_us"]) / (own_us + server_us), 2
+        ),
+    }
+
+
+def _driven(
+    options: Options, running: gate.Gate, folder: Path, server_s: Callable[[], float]
+) -> Row:
     groups = running.groups()
     everyone = [pid for pids in groups.values() for pid in pids]
     head = (
@@ -66,13 +84,15 @@ def _driven(options: Options, running: gate.Gate, folder: Path) -> Row:
     ).encode()
     warm = _wrk(running.port, head, folder, WARM_UP_S)
     wait_until_quiet(everyone)
-    batches, before = _batches(running), CpuReading.take(groups)
+    batches, before, server_before_s = _batches(running), CpuReading.take(groups), server_s()
     load = _wrk(running.port, head, folder, options.seconds_for(options.events, warm.per_second))
     wait_until_quiet(everyone)
+    server_us = (server_s() - server_before_s) / load.requests * 1e6
     used_us = {name: s / load.requests * 1e6 for name, s in before.since().items()}
     return {
         **{f"{name}_us": round(us, 2) for name, us in used_us.items()},
         "all_us": round(sum(used_us.values()), 2),
+        "store_server_us": round(server_us, 2),
         "charges": load.requests,
         "per_second": round(load.per_second),
         "p50_ms": load.p50_ms,

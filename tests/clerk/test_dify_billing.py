@@ -237,6 +237,23 @@ async def test_a_letter_of_a_call_without_a_model_is_charged_as_its_app_says_by_
     assert (row.model, row.micros) == ("m", 300 * POINT)
 
 
+async def test_a_use_that_nobody_told_of_is_charged_as_its_input_once_an_operator_says_so(
+    node: Node,
+) -> None:
+    await prepare(node)
+    part = ("m", {"input_tokens": 40, "output_tokens": 0})
+    await proxied(node, aliases=(), message_id="", model="m", parts=(part,), is_unknown=True)
+    letter = await letter_of(node)
+    assert (letter.code, letter.app) == ("usage_missing", "a")
+    assert (await rows(node, charge), await balance(node)) == ([], BALANCE)
+    await node.command(ReplayLetter(letter_id=letter.id))
+    [row] = await rows(node, charge)
+    assert (row.micros, row.state, row.request_id) == (40 * POINT, "charged", "req_1")
+    with pytest.raises(Refusal):
+        await node.command(ReplayLetter(letter_id=letter.id))
+    assert await balance(node) == BALANCE - 40 * POINT
+
+
 async def test_a_letter_of_a_trace_is_charged_when_its_cause_is_mended(
     make_node: MakeNode,
 ) -> None:

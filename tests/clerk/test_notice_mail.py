@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tallygate.core.account_commands import CreateUser, PatchUser
+from tallygate.core.account_commands import AddMember, CreateTeam, CreateUser, PatchUser
 from tallygate.core.wallet_commands import (
     AdjustWallet,
     ConfigureWallet,
@@ -106,6 +106,31 @@ async def test_a_budget_is_told_to_whose_it_is_and_other_news_to_operators_alone
     body = message.get_body()
     assert body is not None
     assert "You have spent 0.8 of 1 points this month." in body.get_content()
+
+
+async def test_a_teams_budget_is_mailed_to_its_members_and_told_to_operators_once(
+    make_node: MakeNode, mailbox: Mailbox
+) -> None:
+    """Each in their own language; the operators' channels do not repeat it for every member."""
+    operators = f"mailto://127.0.0.1:{mailbox.port}?from=gate@x.example&to=ops@x.example"
+    node = await a_node(make_node, mailbox, notify_urls=f"{operators}&mode=insecure")
+    await node.command(CreateTeam(name="Reds", id="red"))
+    for id_, language in (("ann", "en"), ("bob", "zh-TW")):
+        await node.command(CreateUser(id=id_, email=f"{id_}@x.example"))
+        await node.command(PatchUser(id=id_, language=language))
+        await node.command(AddMember(team_id="red", account_id=id_))
+    budget = CreateBudget(subject_kind="team", subject_id="red", span="day", micros=POINT)
+    await node.command(budget)
+    async with node.db.writing() as tx:
+        await budgets.note_spent(tx, {"ann": POINT * 8 // 10}, node.clerk.clock.now_ms())
+    await node.clerk.notices.deliver()
+    heard = {receivers[0]: str(message["subject"]) for receivers, message in mailbox.received}
+    assert len(mailbox.received) == 3
+    assert heard == {
+        "ops@x.example": "Budget of team red: 80 % spent",
+        "ann@x.example": "80 % of the budget of your team Reds is spent",
+        "bob@x.example": "團隊 Reds 的預算已使用 80%",
+    }
 
 
 async def test_a_mail_server_that_refuses_is_tried_again(

@@ -74,9 +74,61 @@ def test_teams_are_kept_from_the_command_line(shell: Shell) -> None:  # noqa: F8
     assert shell.run("teams", "list")[1].startswith("no teams yet")
 
 
+@pytest.mark.parametrize("group", ["users", "teams"])
+def test_limits_are_shown_and_changed_one_by_one(shell: Shell, group: str) -> None:  # noqa: F811
+    """What is not named stays: an operator changes one number, not the whole list."""
+    shell.run("users", "create", "--id", "ann")
+    shell.run("teams", "create", "Blue", "--id", "blue")
+    words = (group, "limits", "ann" if group == "users" else "blue")
+    assert shell.json(*words) == {"limits": []}
+    assert "has no limits" in shell.run(*words)[1]
+    first = shell.json(*words, "--set", "requests/minute=60", "--set", "points/month=12.5")
+    assert [(one["dimension"], one["span"], one["amount"]) for one in first["limits"]] == [
+        ("requests", "minute", 60),
+        ("points", "month", 12.5),
+    ]
+    assert first["limits"][1]["amount_micros"] == 12_500_000
+    again = shell.json(*words, "--set", "requests/minute=90", "--zone", "Asia/Shanghai")
+    assert {one["dimension"]: (one["amount"], one["zone"]) for one in again["limits"]} == {
+        "requests": (90, "Asia/Shanghai"),
+        "points": (12.5, "UTC"),
+    }
+    assert shell.json(*words) == again
+    words_of_change = ("--set", "tokens/day=unlimited", "--set", "requests/minute=91")
+    last = shell.json(*words, "--remove", "points/month", *words_of_change)
+    assert {one["dimension"]: (one["amount"], one["zone"]) for one in last["limits"]} == {
+        "requests": (91, "Asia/Shanghai"),
+        "tokens": (None, "UTC"),
+    }
+    status, out, _ = shell.run(*words)
+    assert status == 0 and "unlimited" in out and "91" in out
+    assert len(stored(shell, "SELECT 1 FROM audit WHERE action LIKE '%.limits'")) == 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *("requests/minute", "requests/week=1", "words/day=1", "requests/day=-1"),
+        *("requests/day=1.5", "points/day=much", "tokens/day=" + "9" * 30),
+    ],
+)
+def test_a_limit_that_is_not_understood_changes_nothing(
+    shell: Shell,  # noqa: F811
+    change: str,
+) -> None:
+    shell.run("users", "create", "--id", "ann")
+    status, out, err = shell.run("users", "limits", "ann", "--set", change)
+    assert (status, out) == (2, "") and err.count("\n") == 1
+    assert stored(shell, "SELECT 1 FROM audit WHERE action LIKE '%.limits'") == []
+
+
 @pytest.mark.parametrize(
     ("words", "status"),
     [
+        (("users", "limits", "nobody"), 1),
+        (("users", "limits", "ann", "--remove", "tokens/day"), 1),
+        (("users", "limits", "ann", "--set", "tokens/day=1", "--zone", "Mars/Base"), 2),
+        (("teams", "limits", "ann"), 1),
         (("users", "create", "--id", "ann"), 1),
         (("users", "create", "--id", "a/b"), 1),
         (("users", "create", "--role", "owner"), 2),

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from tallygate.core.accounts import LANGUAGES
-from tallygate.core.budget import low_balance, reached_notice
+from tallygate.core.budget import low_balance, member_notice, reached_notice
 from tallygate.core.notice_wording import KINDS, worded
 from tallygate.core.wallet_commands import BudgetView
 from tallygate.core.windows import Span
@@ -31,6 +31,9 @@ def test_every_kind_is_worded_in_every_language(language: str) -> None:
     made = [low_balance("ann", -1, 5)]
     for span in Span:
         made.append(reached_notice(msgspec.structs.replace(BUDGET, span=span.value), 50))
+    for told in list(made[1:]):
+        of_team = msgspec.structs.replace(told, data={**told.data, "user_id": "ann"})
+        made.append(member_notice(of_team, "the reds", "ann"))
     assert {one.kind for one in made} == set(KINDS)
     texts = []
     for one in made:
@@ -41,6 +44,7 @@ def test_every_kind_is_worded_in_every_language(language: str) -> None:
     assert len(set(texts)) == len(texts)
     assert "-0.000001" in texts[0][1] and "0.000005" in texts[0][1]
     assert "50" in texts[1][0] and "1.5" in texts[1][1]
+    assert all("the reds" in text for text in texts[-1])
 
 
 def test_what_is_no_business_of_the_owners_is_not_worded() -> None:

@@ -331,6 +331,52 @@ def test_a_client_that_leaves_is_charged_for_what_dify_reports() -> None:
         assert entry.counts == {"input_tokens": 1033, "output_tokens": 128}
 
 
+BLOCKING = request("POST", "/dify/v1/chat-messages", json.dumps(CHAT).encode())
+HALF = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 900\r\n\r\n{"
+
+
+@pytest.mark.parametrize("seen", ["nothing", "half an answer", "a stream without text"])
+def test_a_client_that_leaves_for_longer_than_we_wait_leaves_it_to_the_operator(seen: str) -> None:
+    """No name or count of it need have come by then; that must not make it free."""
+    with rigged(KEYS, apps=[msgspec.structs.replace(APP, model="small")]) as rig:
+        client = rig.client()
+        client.send(chat() if seen == "a stream without text" else BLOCKING)
+        if seen == "half an answer":
+            rig.upstream.send(HALF)
+        elif seen == "a stream without text":
+            rig.upstream.send(STREAM_HEAD + chunked(next(iter(says.chatflow(Ids(1))))))
+        client.hang_up()
+        rig.pass_time(rig.gateway.client_gone_drain_ms / 1000 + 2)
+        [entry] = rig.entries()
+        assert entry.outcome == "client_gone"
+        event = entry.event
+        assert event.is_unknown and event.is_charged and event.model == "small"
+        [(model, counts)] = event.parts
+        assert model == "small" and counts["input_tokens"] > 0 and not counts["output_tokens"]
+        assert bool(event.aliases) is (seen == "a stream without text")
+
+
+@pytest.mark.parametrize("status", [b"400 Bad Request", b"500 Internal Server Error"])
+def test_what_dify_refused_is_free_though_its_client_has_left(status: bytes) -> None:
+    with rigged(KEYS, apps=[APP]) as rig:
+        client = rig.client()
+        client.send(BLOCKING)
+        client.hang_up()
+        rig.upstream.send(b"HTTP/1.1 %b\r\nContent-Length: 0\r\n\r\n" % status)
+        [entry] = rig.entries()
+        assert entry.event is None
+
+
+def test_what_is_charged_elsewhere_needs_no_decision_when_its_client_leaves() -> None:
+    with rigged(KEYS, apps=[msgspec.structs.replace(APP, billed_by=BilledBy.GATEWAY)]) as rig:
+        client = rig.client()
+        client.send(BLOCKING)
+        client.hang_up()
+        rig.pass_time(rig.gateway.client_gone_drain_ms / 1000 + 2)
+        [entry] = rig.entries()
+        assert entry.event is None
+
+
 def test_an_app_that_is_changed_is_called_as_it_is_now() -> None:
     """Heads are remembered; the app's key in them must not be."""
     with rigged(KEYS, apps=[APP]) as rig:

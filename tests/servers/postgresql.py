@@ -25,6 +25,11 @@ class Server:
         parts = urlsplit(self._server.get_uri())
         return urlunsplit(parts._replace(path=f"/{database}"))
 
+    @property
+    def pid(self) -> int:
+        """The process that all others of the server are children of."""
+        return int((self.folder / "postmaster.pid").read_text().split()[0])
+
     def create_database(self, name: str) -> None:
         self._server.psql(f'CREATE DATABASE "{name}"')
 

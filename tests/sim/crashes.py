@@ -7,7 +7,7 @@ from typing import Any
 from tallygate.store.database import Database, Tx
 
 STATEMENTS_MAX = 24  # of one command; a crash further on is one before its commit
-_COUNTED = {"execute", "read_all", "scalar", "later", "insert_many", "update_all"}
+_COUNTED = {"execute", "read_all", "scalar", "later", "insert_many", "update_all", "write_all"}
 
 
 class Crash(Exception):

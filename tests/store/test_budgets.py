@@ -6,10 +6,12 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
+from tallygate.core.budget import OF_MEMBERS
 from tallygate.core.wallet import EntryKind
 from tallygate.store import budgets, notices, wallets
 from tallygate.store.database import Database, Tx
 from tallygate.store.notices import Notice
+from tallygate.store.people_schema import account
 from tests.store.purse import NOW_MS, POINT, make_account, make_charge, make_team
 
 pytestmark = pytest.mark.anyio
@@ -94,10 +96,31 @@ async def test_a_teams_budget_sums_what_its_members_spend(store: Database) -> No
     await make_budget(store, 100, kind="team", of="red")
     await make_budget(store, 10, kind="user", of="red")  # a user of that name is somebody else
     await spend(store, alice=30, bob=25, eve=1000)
-    (one,) = await told(store)
+    one, *of_members = await told(store)
     data = msgspec.json.decode(one.data)
     assert (data["team_id"], data["percent"], data["spent_micros"]) == ("red", 50, 55 * POINT)
-    assert one.account_id is None
+    assert (one.kind, one.account_id) == ("budget.reached", None)
+    assert len(of_members) == 2
+
+
+async def test_each_member_hears_of_the_teams_budget_once_in_a_window(store: Database) -> None:
+    """Whoever is in it then, and has an account that still works."""
+    for name in ("alice", "bob", "eve"):
+        await make_account(store, name)
+    await make_team(store, "red", "alice", "bob", "eve")
+    async with store.writing() as tx:
+        await tx.execute(sa.update(account).where(account.c.id == "eve").values(is_active=False))
+    await make_budget(store, 100, kind="team", of="red")
+    for points in (50, 10, 20, 5):
+        await spend(store, alice=points)
+    of_members = [one for one in await told(store) if one.kind == "team_budget.reached"]
+    heard = [(one.account_id, msgspec.json.decode(one.data)["percent"]) for one in of_members]
+    assert heard == [("alice", 50), ("bob", 50), ("alice", 80), ("bob", 80)]
+    async with store.reading() as tx:
+        own, total = await notices.page(tx, limit=9, account_id="bob")
+        rest, others = await notices.page(tx, limit=9, without=OF_MEMBERS)
+    assert (len(own), total) == (2, 2)
+    assert ([one.kind for one in rest], others) == (["budget.reached"] * 2, 2)
 
 
 async def test_a_refund_makes_room_only_where_its_charge_was_counted(store: Database) -> None:

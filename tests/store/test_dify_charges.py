@@ -289,6 +289,27 @@ async def test_what_has_no_price_is_a_dead_letter_and_settles_all_the_same(
     assert [row.message_id for row in await charges(store)] == ["m-2", MESSAGE]
 
 
+async def test_a_use_that_nobody_told_of_waits_for_an_operator_and_is_never_free(
+    store: Database,
+) -> None:
+    """It names nothing by which tracing's word of it could be known: an estimate charged at once
+    might be charged twice."""
+    await prepare(store)
+    counts = {"input_tokens": 700, "output_tokens": 0}
+    left = proxied(1, aliases=(), message_id="", parts=(("small", counts),), is_unknown=True)
+    left.counts = {}
+    other = proxied(3000, aliases=(("message", "m-2"),), message_id="m-2")
+    async with store.writing() as tx:
+        book = Prices(await prices.read_book(tx, NOW_MS))
+        await dify_charges.charge_entries(tx, [left, other], book, POLICY, NOW_MS)
+    assert [row.message_id for row in await charges(store)] == ["m-2"]
+    [letter] = await letters(store)
+    assert (letter.source, letter.code, letter.state) == ("proxy", "usage_missing", "open")
+    kept = dify_charges.event_of_letter(letter.payload)
+    assert (kept.account_id, kept.model, kept.counts) == ("ann", "small", counts)
+    assert kept.is_estimated and not kept.aliases
+
+
 async def test_budgets_hear_of_it(store: Database) -> None:
     await prepare(store)
     async with store.writing() as tx:

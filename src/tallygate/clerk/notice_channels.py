@@ -11,7 +11,8 @@ from typing import Any, Protocol
 import aiohttp
 import msgspec
 
-from tallygate.clerk.notices import Channel, Undelivered
+from tallygate.clerk.notices import Channel, NotMeant, Undelivered
+from tallygate.core.budget import OF_MEMBERS
 from tallygate.core.operator_wording import worded_for_operators
 from tallygate.core.signatures import key_of, sign
 from tallygate.store.notices import Notice
@@ -69,6 +70,7 @@ class Webhook:
         self._system_clock_ms = system_clock_ms
 
     async def __call__(self, notice: Notice) -> None:
+        _require_operators(notice)
         body = payload_of(notice)
         webhook_id, now_s = f"notice_{notice.id}", self._system_clock_ms() // 1000
         headers = {
@@ -93,6 +95,12 @@ class Webhook:
             raise Undelivered(f"answered {status}")
 
 
+def _require_operators(notice: Notice) -> None:
+    """They heard of a team's budget once; each of its members has a notice besides."""
+    if notice.kind in OF_MEMBERS:
+        raise NotMeant
+
+
 def payload_of(notice: Notice) -> bytes:
     created = datetime.datetime.fromtimestamp(notice.created_ms / 1000, datetime.UTC)
     return msgspec.json.encode(
@@ -114,6 +122,7 @@ class Chat:
         self._is_busy = asyncio.Lock()
 
     async def __call__(self, notice: Notice) -> None:
+        _require_operators(notice)
         await self.tell(notice.title, notice.body)
 
     async def tell(self, title: str, body: str) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tallygate.cli import options, output
+from tallygate.cli import limits, options, output
 from tallygate.cli.failures import as_faults
 from tallygate.cli.session import Session, open_session
 from tallygate.control.teams import Member, team
@@ -114,6 +114,19 @@ async def _members(session: Session, id_: str) -> list[Member]:
             raise Refusal(Code.NOT_FOUND, "there is no such team")
         rows = await teams.members(tx, id_)
     return [Member(user_id=one[0], name=one[1], email=one[2]) for one in rows]
+
+
+@app.command("limits")
+def show_limits(
+    id_: Id,
+    wanted: limits.Set = None,
+    unwanted: limits.Remove = None,
+    zone: limits.Zone = None,
+    data: options.Data = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show what all keys of a team may use together, or change it."""
+    limits.run("team", id_, wanted, unwanted, zone, data, as_json)
 
 
 def _order(change: Arguments, data: options.Data, as_json: bool) -> None:

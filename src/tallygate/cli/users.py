@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tallygate.cli import options, output
+from tallygate.cli import limits, options, output
 from tallygate.cli.failures import USAGE, Fault, as_faults
 from tallygate.cli.session import Session, open_session
 from tallygate.control.passwords import Passwords
@@ -134,6 +134,19 @@ def sign_out(id_: Id, data: options.Data = None, as_json: options.Json = False) 
         output.print_json(closed)
     else:
         output.print_line(f"{closed['closed']} sessions ended")
+
+
+@app.command("limits")
+def show_limits(
+    id_: Id,
+    wanted: limits.Set = None,
+    unwanted: limits.Remove = None,
+    zone: limits.Zone = None,
+    data: options.Data = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show what all keys of an account may use together, or change it."""
+    limits.run("user", id_, wanted, unwanted, zone, data, as_json)
 
 
 def _order(change: PatchUser, data: options.Data, as_json: bool) -> None:

@@ -13,6 +13,7 @@ from tallygate.control.orders import order
 from tallygate.control.parts import Parts
 from tallygate.control.users import Language
 from tallygate.control.wallets import read_id
+from tallygate.core.budget import OF_MEMBERS
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.operator_wording import worded_for_operators
 from tallygate.core.wallet_commands import BudgetView, CreateBudget, DeleteBudget, PatchBudget
@@ -104,12 +105,16 @@ def _reading(router: APIRouter, parts: Parts) -> None:
         language: Language | None = None,
     ) -> Response:
         """What somebody was to hear of, the newest first; in the language that is asked for, or in
-        the caller's own."""
+        the caller's own. What members hear of their teams' budgets is shown by `user_id` only."""
         size, before_id = lists.read_limit(limit), lists.read_cursor(cursor)
         account_id = caller_of(request).account_id
         async with parts.database.reading() as tx:
             rows, total = await notices.page(
-                tx, limit=size + 1, before_id=before_id, account_id=user_id
+                tx,
+                limit=size + 1,
+                before_id=before_id,
+                account_id=user_id,
+                without=OF_MEMBERS if user_id is None else (),
             )
             if language is None and account_id is not None:
                 caller = await accounts.find(tx, account_id)

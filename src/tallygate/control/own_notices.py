@@ -35,8 +35,8 @@ def routes(parts: Parts) -> APIRouter:
         cursor: str | None = None,
         language: Language | None = None,
     ) -> Response:
-        """Warnings about one's own balance and budgets, the newest first; in one's own language,
-        or in the one that is asked for."""
+        """Warnings about one's own balance and budgets, and budgets of one's teams, the newest
+        first; in one's own language, or in the one that is asked for."""
         account_id = own_id(request)
         size, before_id = lists.read_limit(limit), lists.read_cursor(cursor)
         async with parts.database.reading() as tx:

@@ -11,6 +11,8 @@ from tallygate.core.wallet_commands import BudgetView
 PERCENTS: Final = (100, 80, 50)
 LOW_BALANCE: Final = "wallet.low"
 BUDGET_REACHED: Final = "budget.reached"
+TEAM_BUDGET_REACHED: Final = "team_budget.reached"  # the same, for one of its members
+OF_MEMBERS: Final = (TEAM_BUDGET_REACHED,)  # operators have heard of it by a notice of their own
 
 
 class NewNotice(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +64,12 @@ def reached_notice(budget: BudgetView, percent: int) -> NewNotice:
             **points("amount", budget.amount_micros),
         },
     )
+
+
+def member_notice(told: NewNotice, team_name: str, account_id: str) -> NewNotice:
+    """What a member of the team hears of the budget that operators were told of."""
+    data = {**told.data, "user_id": account_id, "team_name": team_name}
+    return msgspec.structs.replace(told, kind=TEAM_BUDGET_REACHED, account_id=account_id, data=data)
 
 
 def points(name: str, micros: int) -> dict[str, object]:

@@ -49,6 +49,7 @@ class DifyUse(msgspec.Struct, array_like=True, gc=False):
     model: str  # the one that counted most; "" if nobody named one
     parts: tuple[tuple[str, dict[str, int]], ...]
     is_charged: bool  # else its models are called through this gateway, and charged there
+    is_unknown: bool = False  # nobody said what it used: the parts are its input, as we count it
 
 
 class Charge(msgspec.Struct, array_like=True, gc=False):

@@ -1,4 +1,4 @@
-"""What the owner of an account is told of their own money, in their own language.
+"""What the owner of an account is told of their own or their team's money, in their own language.
 
 These are worded anew from a notice's data; core/operator_wording.py does so for operators.
 """
@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from tallygate.core.accounts import ENGLISH, SIMPLIFIED, TRADITIONAL
-from tallygate.core.budget import BUDGET_REACHED, LOW_BALANCE
+from tallygate.core.budget import BUDGET_REACHED, LOW_BALANCE, TEAM_BUDGET_REACHED
 from tallygate.core.money import format_points
 
 _COLUMNS: Final = {ENGLISH: 0, SIMPLIFIED: 1, TRADITIONAL: 2}
@@ -23,6 +23,11 @@ _TITLES: Final = {
         "您的预算已使用 {percent}%",
         "您的預算已使用 {percent}%",
     ),
+    TEAM_BUDGET_REACHED: (
+        "{percent} % of the budget of your team {team_name} is spent",
+        "团队 {team_name} 的预算已使用 {percent}%",
+        "團隊 {team_name} 的預算已使用 {percent}%",
+    ),
 }
 _BODIES: Final = {
     LOW_BALANCE: (
@@ -34,6 +39,11 @@ _BODIES: Final = {
         "You have spent {spent} of {amount} points {span}.",
         "{span}已使用 {spent} 点，预算为 {amount} 点。",
         "{span}已使用 {spent} 點，預算為 {amount} 點。",
+    ),
+    TEAM_BUDGET_REACHED: (
+        "The team {team_name} has spent {spent} of {amount} points {span}.",
+        "团队 {team_name} {span}已使用 {spent} 点，预算为 {amount} 点。",
+        "團隊 {team_name} {span}已使用 {spent} 點，預算為 {amount} 點。",
     ),
 }
 _SPANS: Final = {
@@ -52,7 +62,7 @@ def worded(kind: str, data: str, language: str) -> tuple[str, str] | None:
         return None
     column = _COLUMNS.get(language, 0)
     told = msgspec.json.decode(data, type=dict[str, object])
-    values: dict[str, object] = {"percent": told.get("percent")}
+    values = {name: told.get(name) for name in ("percent", "team_name")}
     for name, value in told.items():
         if name.endswith("_micros") and isinstance(value, int):
             values[name.removesuffix("_micros")] = format_points(value)

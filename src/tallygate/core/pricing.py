@@ -153,6 +153,8 @@ def picos_of(counts: Mapping[str, int], price: Price) -> int:
         + counts.get(OUTPUT_TOKENS, 0) * price.output_picos
         + price.request_picos
     )
+    if CACHE_READ_TOKENS not in counts and CACHE_WRITE_TOKENS not in counts:
+        return cost
     read, written = cached(counts)
     if read and price.cache_read_picos is not None:
         cost += read * (price.cache_read_picos - price.input_picos)
@@ -178,13 +180,16 @@ def micros_of(picos: int, currency: Currency, micros_per_usd: int) -> int:
 
 def cost(counts: Mapping[str, int], price: Price, rate: Rate | None) -> Cost:
     """What this use costs under these versions."""
-    per_usd = 0 if rate is None else rate.micros_per_usd
-    assert price.currency is _POINTS or per_usd, "a price in US dollars needs a rate"
-    micros = micros_of(picos_of(counts, price), price.currency, per_usd)
-    # Output is rounded down, so that what is shown for input and output adds up.
+    picos = picos_of(counts, price)
     output = output_picos_of(counts, price)
-    output = output // _PICOS_PER_MICRO if price.currency is _POINTS else output * per_usd // PICOS
-    return Cost(micros, min(output, micros))
+    # Output is rounded down, so that what is shown for input and output adds up.
+    if price.currency is _POINTS:
+        micros, of_output = -(-picos // _PICOS_PER_MICRO), output // _PICOS_PER_MICRO
+    else:
+        assert rate is not None and rate.micros_per_usd, "a price in US dollars needs a rate"
+        micros = -(-picos * rate.micros_per_usd // PICOS)
+        of_output = output * rate.micros_per_usd // PICOS
+    return Cost(micros, of_output if of_output < micros else micros)
 
 
 def cost_of_parts(parts: Iterable[tuple[Mapping[str, int], Price]], rate: Rate | None) -> Cost:

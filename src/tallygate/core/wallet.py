@@ -9,6 +9,8 @@ balance is an `overage`, so that nothing else ever makes a balance negative.
 import enum
 from dataclasses import dataclass, field
 
+import msgspec
+
 
 class EntryKind(enum.StrEnum):
     """What an entry is for."""
@@ -24,8 +26,7 @@ class EntryKind(enum.StrEnum):
     RELEASE = "release"
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(msgspec.Struct, gc=False):
     """One line of the ledger. `amount_micros` is what it does to the balance."""
 
     kind: EntryKind
@@ -114,7 +115,8 @@ class Wallet:
     ) -> None:
         """Take what was used. What there is no money for becomes an entry of its own."""
         assert micros >= 0, "a charge takes"
-        self._draw(min(micros, max(0, self.balance_micros)))
+        if self.lots:
+            self._draw(min(micros, max(0, self.balance_micros)))
         self._take(EntryKind.CHARGE, micros, at_ms, reason, actor, charge_id=charge_id)
 
     def hold(
@@ -147,18 +149,20 @@ class Wallet:
     def _take(
         self, kind: EntryKind, micros: int, at_ms: int, reason: str, actor: str, **ids: int
     ) -> None:
-        covered = min(micros, max(0, self.balance_micros))
+        covered = micros
+        if micros > self.balance_micros:
+            covered = max(0, self.balance_micros)
         if covered or not micros:
             self._enter(kind, -covered, 0, at_ms, reason, actor, **ids)
         if micros > covered:
             self._enter(EntryKind.OVERAGE, covered - micros, 0, at_ms, reason, actor, **ids)
-        self._cut_grants()
+        if self.lots:
+            self._cut_grants()
 
     def _cut_grants(self) -> None:
         """Grants are never worth more than there is."""
-        if self.lots:
-            granted = sum(lot.left_micros for lot in self.lots)
-            self._draw(granted - max(0, self.balance_micros))
+        granted = sum(lot.left_micros for lot in self.lots)
+        self._draw(granted - max(0, self.balance_micros))
 
     def _draw(self, micros: int) -> None:
         """Spend grants before other money: by priority, then the one that ends first."""

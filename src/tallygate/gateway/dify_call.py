@@ -9,9 +9,10 @@ from tallygate.core.entry import DifyUse
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.meters import Meter
 from tallygate.core.meters.dify import DifyBody, DifyStream
-from tallygate.core.meters.dify_reading import Part
+from tallygate.core.meters.dify_reading import Part, Said
 from tallygate.core.ports import Key
 from tallygate.core.request import BadRequest, MeteredRequest
+from tallygate.core.usage import INPUT_TOKENS, OUTPUT_TOKENS, Source
 from tallygate.gateway.dify_path import DifyPath
 from tallygate.gateway.upstreams import Candidate, Upstream
 from tallygate.gateway.verdicts import is_model_allowed
@@ -100,15 +101,24 @@ class DifyCall:
         except BadRequest as error:
             raise Refusal(Code.BAD_REQUEST, error.message) from None
 
-    def event(self) -> DifyUse | None:
-        """Which event the answer was; None if no answer began, or none that used anything."""
+    def event(self, left_after_input: int | None = None) -> DifyUse | None:
+        """Which event the answer was; None if no answer began, or none that used anything.
+
+        `left_after_input`: the client left, and the app may have worked on so many tokens for it
+        whether or not it has said so by now.
+        """
         meter = self.answer
-        if not isinstance(meter, DifyStream | DifyBody):
+        said, is_unknown = _NOTHING_SAID, False
+        if isinstance(meter, DifyStream | DifyBody):
+            said = meter.said()
+            if meter.saw_error or _is_told(meter):
+                left_after_input = None
+        parts = said.parts
+        if left_after_input is not None and self.app.billed_by is BilledBy.DIFY:
+            parts, is_unknown = (("", {INPUT_TOKENS: left_after_input, OUTPUT_TOKENS: 0}),), True
+        if not parts:
             return None
-        said = meter.said()
-        if not said.parts:
-            return None
-        parts = _with_model(said.parts, self.app.model)
+        parts = _with_model(parts, self.app.model)
         most = max(parts, key=lambda part: (bool(part[0]), sum(part[1].values())))
         return DifyUse(
             self.app.instance,
@@ -118,7 +128,17 @@ class DifyCall:
             most[0],
             parts,
             self.app.billed_by is BilledBy.DIFY,
+            is_unknown,
         )
+
+
+def _is_told(meter: Meter) -> bool:
+    """Whether there is a count to go by: one that the app said, or text to count."""
+    usage = meter.usage()
+    return usage.source is Source.REPORTED or any(usage.counts.values())
+
+
+_NOTHING_SAID = Said("", "", "", ())
 
 
 def _with_model(parts: tuple[Part, ...], model: str) -> tuple[Part, ...]:

@@ -2,11 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from tallygate.core.entry import Attempt, Entry, Outcome
+from tallygate.core.entry import Attempt, DifyUse, Entry, Outcome
 from tallygate.core.meters import Meter
 from tallygate.core.usage import INPUT_TOKENS, OUTPUT_TOKENS
 from tallygate.gateway.admit import settle
 from tallygate.gateway.bill import bill_of, measure, micros_of_event
+from tallygate.gateway.dify_call import DifyCall
 from tallygate.gateway.verdicts import is_given_back
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def entry_of(
     assert known is not None
     key = known.key
     is_counted = 200 <= status < 300 or not is_given_back(status)
-    event = exchange.dify.event() if exchange.dify is not None else None
+    event = _event_of(exchange, exchange.dify, status, outcome) if exchange.dify else None
     charge, micros = None, 0
     if exchange.tariff is None:
         counts, source = measure(exchange, status, meter)
@@ -75,6 +76,18 @@ def entry_of(
         event,
         plan.traceparent,
     )
+
+
+def _event_of(
+    exchange: "MeteredExchange", call: DifyCall, status: int, outcome: Outcome
+) -> DifyUse | None:
+    """Which event of Dify's it was. Hanging up before the end makes no use free: where nothing was
+    read of it by then, an operator decides.
+    """
+    may_have_worked = not status or 200 <= status < 300
+    if outcome is Outcome.CLIENT_GONE and may_have_worked and exchange.request is not None:
+        return call.event(exchange.request.input_tokens_estimate)
+    return call.event()
 
 
 def _attempts(exchange: "MeteredExchange", status: int, duration_ms: int) -> list[Attempt]:

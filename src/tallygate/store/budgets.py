@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tallygate.core.budget import NewNotice, low_balance, reached, reached_notice
+from tallygate.core.budget import NewNotice, low_balance, member_notice, reached, reached_notice
 from tallygate.core.wallet_commands import BudgetView
 from tallygate.core.windows import Span, window_at
 from tallygate.store import notices
@@ -109,7 +109,25 @@ async def _spend(tx: Tx, budget_id: int, micros: int, window_s: int) -> Iterable
     if percent <= now.told_percent:
         return ()
     await _set(tx, budget_id, told_percent=percent)
-    return (reached_notice(now, percent),)
+    told = reached_notice(now, percent)
+    return (told, *await _for_members(tx, told, now))
+
+
+_MEMBERS = (
+    sa.select(team.c.name, member.c.account_id)
+    .join(member, member.c.team_id == team.c.id)
+    .join(account, account.c.id == member.c.account_id)
+    .where(team.c.id == sa.bindparam("of_team"), account.c.is_active)
+    .order_by(member.c.account_id)
+)
+
+
+async def _for_members(tx: Tx, told: NewNotice, of: BudgetView) -> list[NewNotice]:
+    """Each of those who are in the team by now, if it is a team's."""
+    if of.subject_kind != TEAM:
+        return []
+    rows = await tx.execute(_MEMBERS, {"of_team": of.subject_id})
+    return [member_notice(told, row.name, row.account_id) for row in rows]
 
 
 async def note_refunded(tx: Tx, account_id: str, micros: int, charged_ms: int, now_ms: int) -> None:

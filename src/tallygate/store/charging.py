@@ -126,10 +126,11 @@ class _Batch:
 
     async def write(self, tx: Tx) -> None:
         new_ids = {row.id for row in self._new}
-        await charge_rows.insert(tx, self._new, list(self._aliases.items()))
+        new = charge_rows.inserting(self._new, list(self._aliases.items()))
+        with charge_rows.racing():
+            await wallets.write(tx, self._wallets.values(), beside=new)
         await charge_rows.move(tx, self._moved)
         await charge_rows.update(tx, [r for r in self._changed.values() if r.id not in new_ids])
-        await wallets.write(tx, self._wallets.values())
 
     # --- one event ---
 
@@ -165,7 +166,7 @@ class _Batch:
         row.state = _STATES[verdict]
         row.balance_micros = wallet.balance_micros
         self._new.append(row)
-        if event.reporter != event.source.value:
+        if event.is_run or event.is_estimated:
             row.report(event.reporter, event.told)
         self._learn_names(event, row)
         return Outcome(verdict, row)

@@ -13,7 +13,7 @@ from tallygate.core.charging import Event, Policy, Source
 from tallygate.core.dify import ROUTE_PREFIX, BilledBy
 from tallygate.core.dify_commands import DifyAppView, Observation
 from tallygate.core.entry import Entry
-from tallygate.core.errors import Refusal
+from tallygate.core.errors import Code, Refusal
 from tallygate.core.pricing import Prices
 from tallygate.core.usage import INPUT_TOKENS, OUTPUT_TOKENS
 from tallygate.core.usage import Source as Measured
@@ -36,7 +36,9 @@ async def charge_entries(
     if not some:
         return
     events = [event_of_entry(one) for one in some]
-    outcomes = await charge_batch(tx, events, prices, owed(policy), now_ms)
+    known = [event for one, event in zip(some, events, strict=True) if not _is_unknown(one)]
+    charged = iter(await charge_batch(tx, known, prices, owed(policy), now_ms))
+    outcomes = [_UNDECIDED if _is_unknown(one) else next(charged) for one in some]
     apps = [one.provider.removeprefix(ROUTE_PREFIX) for one in some]
     await note(tx, zip(events, outcomes, apps, strict=True), now_ms)
     costs = [
@@ -47,6 +49,20 @@ async def charge_entries(
     if costs:
         await tx.execute(_COST, costs)
 
+
+def _is_unknown(entry: Entry) -> bool:
+    return entry.event is not None and entry.event.is_unknown
+
+
+# No name of it may be known either, and so tracing's word of the same use could not be told from
+# another one: charging an estimate at once might charge it twice. Replayed, it is charged so.
+_UNDECIDED = Outcome(
+    None,
+    refusal=Refusal(
+        Code.USAGE_MISSING,
+        "the client left, and the app had said nothing of its use by then; this is its input",
+    ),
+)
 
 # Of the rows that this transaction has made; `at_ms` is what there is an index for.
 _COST = (
@@ -88,14 +104,14 @@ def event_of_entry(entry: Entry) -> Event:
         aliases=used.aliases,
         account_id=entry.user_id,
         model=used.model,
-        counts=entry.counts,
+        counts=_sum(used.parts) if used.is_unknown else entry.counts,
         event_ms=entry.admitted_ms,
         key_id=entry.key_id,
         request_id=entry.request_id,
         conversation_id=used.conversation_id,
         message_id=used.message_id,
         parts=_several(used.parts),
-        is_estimated=entry.source == Measured.ESTIMATED,
+        is_estimated=used.is_unknown or entry.source == Measured.ESTIMATED,
         is_billed_elsewhere=not used.is_charged,
     )
 

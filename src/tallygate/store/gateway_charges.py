@@ -45,8 +45,7 @@ async def settle(
         paying.charge(cost.micros, now_ms, id_)
         rows.append(_row(id_, entry, cost, paying, now_ms))
         spent[paying.account_id] = spent.get(paying.account_id, 0) + cost.micros
-    await charge_rows.insert(tx, rows, [])
-    await wallets.write(tx, found.values())
+    await wallets.write(tx, found.values(), beside=charge_rows.inserting(rows, []))
     return spent
 
 

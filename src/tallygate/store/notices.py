@@ -79,6 +79,7 @@ async def page(
     before_id: int | None = None,
     account_id: str | None = None,
     kinds: Collection[str] | None = None,
+    without: Collection[str] = (),
 ) -> tuple[list[Notice], int]:
     """Newest first, and how many there are in all."""
     query, counted = _NOTICE, sa.select(sa.func.count()).select_from(notice)
@@ -88,6 +89,9 @@ async def page(
     if kinds is not None:
         query = query.where(notice.c.kind.in_(kinds))
         counted = counted.where(notice.c.kind.in_(kinds))
+    if without:
+        query = query.where(notice.c.kind.not_in(without))
+        counted = counted.where(notice.c.kind.not_in(without))
     if before_id is not None:
         query = query.where(notice.c.id < before_id)
     rows = await tx.execute(query.order_by(notice.c.id.desc()).limit(limit))

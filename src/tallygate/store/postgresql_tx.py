@@ -8,7 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from tallygate.store import postgresql
+from tallygate.core.errors import StoreUnavailable
+from tallygate.store import postgresql, postgresql_bulk
 from tallygate.store.guard import Guard
 from tallygate.store.tx import (
     ROLLBACK_DEADLINE_S,
@@ -17,23 +18,29 @@ from tallygate.store.tx import (
     Parameters,
     Read,
     Tx,
+    Write,
     require_all,
 )
+
+# With asyncpg's own connection, which SQLAlchemy hands out untyped.
+Held = tuple[AsyncConnection, Any]
 
 COPY_ROWS_MIN = 64  # below, COPY's own round trips cost more than they save
 
 
 class PostgresqlTx(Tx):
-    __slots__ = ("_begin", "_connection", "_driver")
+    __slots__ = ("_begin", "_connection", "_connections", "_driver")
 
     def __init__(
         self,
+        connections: "PostgresqlConnections",
         connection: AsyncConnection,
         driver: Any,  # asyncpg's connection, which SQLAlchemy hands out untyped
         begin: str,
         deadline_s: float,
     ) -> None:
         super().__init__("postgresql", deadline_s)
+        self._connections = connections
         self._connection = connection
         self._driver = driver
         self._begin = begin
@@ -46,9 +53,9 @@ class PostgresqlTx(Tx):
 
     async def read_all(self, reads: Sequence[Read]) -> list[list[Sequence[Any]]]:
         found: list[list[Sequence[Any]]] = []
-        for read, values in reads:
+        for group in postgresql_bulk.grouped(reads):
             async with Guard(self._deadline_s):
-                found.append(await self._driver.fetch(read.postgresql, *values))
+                found += await postgresql_bulk.read(self._driver, group)
         return found
 
     async def later(self, statement: sa.Executable, parameters: Parameters = None) -> None:
@@ -68,6 +75,12 @@ class PostgresqlTx(Tx):
             changed = await postgresql.update_many(self._driver, change.postgresql, rows)
         require_all(changed, rows)
 
+    async def _write(self, writes: Sequence[Write]) -> None:
+        async with Guard(self._deadline_s):
+            counts = await postgresql_bulk.write(self._driver, writes)
+        for changed, (_, rows) in zip(counts, writes, strict=True):
+            require_all(changed, rows)
+
     async def run_sync(self, function: Callable[[sa.Connection], Any]) -> Any:
         async with Guard(self._deadline_s):
             return await self._connection.run_sync(function)
@@ -75,7 +88,7 @@ class PostgresqlTx(Tx):
     async def _control(self, text: str) -> None:
         """A statement of the transaction's own; nothing from outside is ever in it."""
         async with Guard(self._deadline_s):
-            await self._connection.exec_driver_sql(text)
+            await self._driver.execute(text)
 
     async def _set_savepoint(self, name: str) -> None:
         await self._control(f"SAVEPOINT {name}")
@@ -95,26 +108,31 @@ class PostgresqlTx(Tx):
         await self._control("COMMIT")
 
     async def give_back(self) -> None:
-        await self._connection.close()
+        await self._connections.give(self._connection, self._driver)
 
     async def roll_back(self) -> None:
-        connection = self._connection
         try:
             async with asyncio.timeout(ROLLBACK_DEADLINE_S):
-                if not connection.invalidated:
-                    await connection.exec_driver_sql("ROLLBACK")
+                if not self._connection.invalidated:
+                    await self._driver.execute("ROLLBACK")
         except Exception:  # whatever it was, the connection is not fit for another transaction
-            await connection.invalidate()
+            await self._connection.invalidate()
         finally:
-            await connection.close()
+            await self._connections.give(self._connection, self._driver)
 
 
 class PostgresqlConnections(Connections):
-    """One pool, for readers and writers alike."""
+    """One pool, for readers and writers alike.
+
+    A connection that only the driver was asked of stays at hand: taking it from SQLAlchemy and
+    giving it back costs more than several round trips.
+    """
 
     def __init__(self, url: str, deadline_s: float) -> None:
         self._deadline_s = deadline_s
         self._engine: AsyncEngine = postgresql.make_engine(url)
+        self._room = asyncio.Semaphore(postgresql.CONNECTIONS_MAX)
+        self._at_hand: list[Held] = []
 
     async def open(self, *, may_create: bool) -> None:
         async with Guard(self._deadline_s):
@@ -129,10 +147,33 @@ class PostgresqlConnections(Connections):
         mode = "" if is_writing else postgresql.ONE_STATE
         begin = postgresql.begin(deadline_s, mode)
         connection, driver = await self._connect()
-        return PostgresqlTx(connection, driver, begin, deadline_s or self._deadline_s)
+        return PostgresqlTx(self, connection, driver, begin, deadline_s or self._deadline_s)
 
-    async def _connect(self) -> tuple[AsyncConnection, Any]:
+    async def _connect(self) -> Held:
         """A connection that, as far as its driver has noticed, is alive."""
+        await self._have_room()
+        try:
+            while self._at_hand:
+                connection, driver = self._at_hand.pop()
+                if not driver.is_closed():
+                    return connection, driver
+                await _end(connection)
+            return await self._connected()
+        except BaseException:
+            self._room.release()
+            raise
+
+    async def _have_room(self) -> None:
+        if not self._room.locked():
+            await self._room.acquire()  # at once
+            return
+        try:
+            async with asyncio.timeout(postgresql.CONNECT_DEADLINE_S):
+                await self._room.acquire()
+        except TimeoutError as late:
+            raise StoreUnavailable("every connection to the store is busy") from late
+
+    async def _connected(self) -> Held:
         async with Guard(self._deadline_s):
             while True:
                 connection = await self._engine.connect()
@@ -140,10 +181,27 @@ class PostgresqlConnections(Connections):
                 assert driver is not None
                 if not driver.is_closed():
                     return connection, driver
-                await connection.invalidate()
+                await _end(connection)
+
+    async def give(self, connection: AsyncConnection, driver: Any) -> None:
+        """Its transaction has ended."""
+        try:
+            if connection.in_transaction() or connection.invalidated:  # as SQLAlchemy counts them
                 await connection.close()
+            else:
+                self._at_hand.append((connection, driver))
+        finally:
+            self._room.release()
 
     async def close(self) -> None:
         with contextlib.suppress(TimeoutError):  # nothing is lost with a connection that is idle
             async with asyncio.timeout(ROLLBACK_DEADLINE_S):
+                while self._at_hand:
+                    connection, _ = self._at_hand.pop()
+                    await connection.close()
                 await self._engine.dispose()
+
+
+async def _end(connection: AsyncConnection) -> None:
+    await connection.invalidate()
+    await connection.close()

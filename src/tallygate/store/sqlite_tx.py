@@ -6,6 +6,7 @@ along with the next hop, the last of them with COMMIT.
 
 import asyncio
 import contextlib
+import functools
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -27,6 +28,7 @@ from tallygate.store.tx import (
     Parameters,
     Read,
     Tx,
+    Write,
     require_all,
 )
 
@@ -110,6 +112,11 @@ class SqliteTx(Tx):
             lambda: require_all(driver.executemany(change.sqlite, rows).rowcount, rows)
         )
 
+    async def _write(self, writes: Sequence[Write]) -> None:
+        driver = self._thread.driver
+        for write, rows in writes:
+            self._waiting.append(functools.partial(_write, driver, write.sqlite, rows))
+
     async def run_sync(self, function: Callable[[sa.Connection], Any]) -> Any:
         connection = self._thread.connection
         return await self._hop(lambda: function(connection))
@@ -163,6 +170,10 @@ class SqliteTx(Tx):
     def _undo(self) -> None:
         if self._thread.driver.in_transaction:
             self._thread.driver.execute("ROLLBACK")
+
+
+def _write(driver: sqlite3.Connection, text: str, rows: Sequence[Sequence[Any]]) -> None:
+    require_all(driver.executemany(text, rows).rowcount, rows)
 
 
 def _parameter(value: Any) -> Any:

@@ -24,11 +24,13 @@ Rows = Sequence[Mapping[str, Any]] | Sequence[Sequence[Any]]
 class BulkRead:
     """A read as each store takes it. A list of names is a JSON array to one, an array to the other:
 
-    `IN (SELECT value FROM json_each(?))`, and `= ANY ($1)`.
+    `IN (SELECT value FROM json_each(?))`, and `= ANY ($1)`. `is_locking`: reads after it are to see
+    what others did before they let go of the rows.
     """
 
     sqlite: str
     postgresql: str
+    is_locking: bool = False
 
 
 Read = tuple[BulkRead, tuple[Any, ...]]  # with its parameters
@@ -44,6 +46,42 @@ class BulkChange:
 
     sqlite: str
     postgresql: str
+
+
+@dataclass(frozen=True, slots=True)
+class BulkWrite:
+    """A write of many rows as each store takes it when it is done together with others.
+
+    SQLite has parameters of one row; PostgreSQL a JSON array of rows, each an array, as `$1`.
+    """
+
+    sqlite: str
+    postgresql: str
+
+
+def inserting(table: sa.Table, columns: Sequence[str]) -> BulkWrite:
+    """Rows of numbers, texts and truth values, as tuples of these columns."""
+    names = ", ".join(columns)
+    marks = ", ".join("?" * len(columns))
+    values = json_columns([(table.c[name].type, None) for name in columns])
+    return BulkWrite(
+        f"INSERT INTO {table.name} ({names}) VALUES ({marks})",  # noqa: S608 - names of our schema
+        f"INSERT INTO {table.name} ({names}) SELECT {values} FROM {JSON_ROWS}",  # noqa: S608
+    )
+
+
+JSON_ROWS = "jsonb_array_elements($1::jsonb) AS one_row"
+
+
+def json_columns(columns: Sequence[tuple[sa.types.TypeEngine[Any], str | None]]) -> str:
+    """The values of a row of `JSON_ROWS`, of these types and by these names."""
+    return ", ".join(
+        f"(one_row->>{number})::{kind.compile()}" + (f" AS {name}" if name else "")
+        for number, (kind, name) in enumerate(columns)
+    )
+
+
+Write = tuple[BulkWrite, Sequence[Sequence[Any]]]  # with its rows
 
 
 class Tx(ABC):
@@ -100,6 +138,16 @@ class Tx(ABC):
 
     @abstractmethod
     async def _update(self, change: BulkChange, rows: Sequence[Sequence[Any]]) -> None: ...
+
+    async def write_all(self, writes: Sequence[Write]) -> None:
+        """Several of them that do not depend on each other. Each row must be written, as those of
+        `update_all` must, and so they may be written together with what comes next.
+        """
+        if some := [one for one in writes if one[1]]:
+            await self._write(some)
+
+    @abstractmethod
+    async def _write(self, writes: Sequence[Write]) -> None: ...
 
     @abstractmethod
     async def run_sync(self, function: Callable[[sa.Connection], Any]) -> Any:

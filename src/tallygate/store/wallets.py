@@ -13,7 +13,16 @@ import sqlalchemy as sa
 
 from tallygate.core.wallet import Lot, Wallet
 from tallygate.store.money_schema import credit_grant, hold, ledger_entry, wallet
-from tallygate.store.tx import BulkChange, BulkRead, Read, Tx
+from tallygate.store.tx import (
+    JSON_ROWS,
+    BulkRead,
+    BulkWrite,
+    Read,
+    Tx,
+    Write,
+    inserting,
+    json_columns,
+)
 
 NAMES_MAX = 500  # in one IN list
 
@@ -28,12 +37,14 @@ _OF_ACCOUNTS = BulkRead(
     " WHERE account_id IN (SELECT value FROM json_each(?)) ORDER BY id",
     "SELECT id, tenant_id, account_id, balance_micros, held_micros, leased_micros, floor_micros,"
     " granted_micros FROM wallet WHERE account_id = ANY ($1) ORDER BY id FOR UPDATE",
+    is_locking=True,
 )
 _OF_IDS = BulkRead(
     "SELECT id, tenant_id, account_id, balance_micros, held_micros, leased_micros, floor_micros,"
     " granted_micros FROM wallet WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
     "SELECT id, tenant_id, account_id, balance_micros, held_micros, leased_micros, floor_micros,"
     " granted_micros FROM wallet WHERE id = ANY ($1) ORDER BY id FOR UPDATE",
+    is_locking=True,
 )
 _ENTRY_COLUMNS = tuple(column.name for column in ledger_entry.columns if column.name != "id")
 
@@ -113,17 +124,21 @@ async def _read_lots(tx: Tx, wallets: dict[int, Wallet], now_ms: int) -> None:
         one.expire(now_ms)
 
 
-_WRITE = BulkChange(
+_WRITE_COLUMNS = (
+    *("to_balance", "to_held", "more_granted"),
+    *("of_wallet", "from_balance", "from_held"),
+)
+_WANTED = json_columns([(sa.BigInteger(), name) for name in _WRITE_COLUMNS])
+_WRITE = BulkWrite(
     "UPDATE wallet SET balance_micros = ?, held_micros = ?, granted_micros = granted_micros + ?"
     " WHERE id = ? AND balance_micros = ? AND held_micros = ?",
-    "UPDATE wallet AS one SET balance_micros = to_balance, held_micros = to_held,"
+    "UPDATE wallet AS one SET balance_micros = to_balance, held_micros = to_held,"  # noqa: S608
     " granted_micros = one.granted_micros + more_granted"
-    " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],"
-    " $6::bigint[])"
-    " AS wanted (to_balance, to_held, more_granted, of_wallet, from_balance, from_held)"
+    f" FROM (SELECT {_WANTED} FROM {JSON_ROWS}) AS wanted"
     " WHERE one.id = of_wallet AND one.balance_micros = from_balance"
     " AND one.held_micros = from_held",
 )
+_ENTER = inserting(ledger_entry, _ENTRY_COLUMNS)
 _WRITE_LOT = (
     sa.update(credit_grant)
     .where(credit_grant.c.id == sa.bindparam("of_grant"))
@@ -133,19 +148,20 @@ _WRITE_LOT = (
 _LAPSE_HOLD = sa.update(hold).where(hold.c.id == sa.bindparam("of_hold")).values(state="expired")
 
 
-async def write(tx: Tx, wallets: Iterable[Wallet]) -> None:
-    """Put changed wallets back, with their entries; they stay locked until the transaction ends."""
+async def write(tx: Tx, wallets: Iterable[Wallet], *, beside: Sequence[Write] = ()) -> None:
+    """Put changed wallets back, with their entries; they stay locked until the transaction ends.
+
+    `beside` is written together with them.
+    """
     changed = [one for one in wallets if one.entries]
-    if not changed:
-        return
-    await tx.insert_many(
-        ledger_entry, [row for one in changed for row in _entry_rows(one)], _ENTRY_COLUMNS
+    entries = [row for one in changed for row in _entry_rows(one)]
+    await tx.write_all(
+        [*beside, (_ENTER, entries), (_WRITE, [_wallet_row(one) for one in changed])]
     )
     lots = [
         (lot.grant_id, lot.left_micros) for one in changed for lot in one.lots if lot.is_changed
     ]
     lapsed = [hold_id for one in changed for hold_id in one.lapsed_holds]
-    await tx.update_all(_WRITE, [_wallet_row(one) for one in changed])
     for one in changed:
         one.written()
     if lots:
