@@ -15,6 +15,7 @@ from tallygate.clerk.clock import NodeClock
 from tallygate.clerk.notice_channels import channels_of
 from tallygate.clerk.notices import ATTEMPTS_MAX, Channel, Notifier, Undelivered, pause_ms
 from tallygate.clerk.writer import Writer
+from tallygate.core import credential_notices
 from tallygate.core.budget import NewNotice
 from tallygate.store import notices
 from tallygate.store.database import Database
@@ -93,6 +94,20 @@ async def test_a_notice_is_posted_once_and_signed_over_its_very_bytes(
     said = json.loads(body)
     assert (said["type"], said["title"], said["data"]) == ("wallet.low", "低", {"balance": 1})
     assert said["timestamp"] == "2026-02-11T08:53:20.000Z"
+
+
+async def test_operators_are_told_in_the_language_of_the_settings(
+    store: Database, make_notifier: MakeNotifier, receiver: Receiver
+) -> None:
+    """The words are the reader's; what is in the store, and what programs read, are the same."""
+    async with store.writing() as tx:
+        await notices.insert(tx, [credential_notices.died(7, "k", "统一", "", "HTTP 401")], NOW_MS)
+    await make_notifier(webhook(receiver, notice_language="zh-TW")).deliver()
+    ((_, body),) = receiver.received
+    said = json.loads(body)
+    assert said["title"] == "憑證 统一（k）已失效" and "HTTP 401" in said["body"]
+    assert (said["type"], said["data"]["id"]) == ("credential.died", 7)
+    assert (await only(store)).title == "Credential 统一 (k) is no longer valid"
 
 
 async def test_a_receiver_that_fails_is_tried_again_under_the_same_id(

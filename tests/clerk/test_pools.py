@@ -53,6 +53,31 @@ async def test_a_routes_backend_is_shown_the_pool_as_it_is_now(any_node: Node) -
     assert await use() is None
 
 
+async def test_only_what_can_be_renewed_is_said_to_be(any_node: Node) -> None:
+    """Gateways wait for those: a kind without a way to a new secret is not worth a second."""
+    node = any_node
+    for name in ("routes", "providers"):
+        change: SaveProvider | SaveRoute
+        if name == "providers":
+            change = SaveProvider(
+                name="p",
+                is_new=True,
+                base_url="http://127.0.0.1:9/v1",
+                models=["m"],
+                credentials="cards",
+            )
+        else:
+            change = SaveRoute(id=None, path="/s", backend_url="http://b", credentials="cards")
+        await node.command(change)
+    await add(node, "openai-key", secret="sk-1")
+    lasting = await add(node, "oauth2", refresh_token="r", access_token="a")
+    await node.clerk.providers.load()
+    snapshot = node.clerk.providers.snapshot
+    assert [one.credential_id for one in snapshot.providers if one.is_renewable] == [lasting]
+    use = snapshot.routes[0].credentials
+    assert use is not None and use.renewable == (lasting,) and len(use.members) == 2
+
+
 async def test_each_living_credential_stands_for_its_provider(any_node: Node) -> None:
     """Fresh secrets after each renewal; none of who is quarantined, or has none to show yet."""
     node = any_node

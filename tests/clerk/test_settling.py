@@ -16,7 +16,7 @@ from tallygate.clerk.local import LocalClerk
 from tallygate.core.claims import Claim, Claimed, Fulfil, Fulfilled
 from tallygate.core.commands import CreateKey, DeleteKey, Inspect, Settle
 from tallygate.core.ports import Changes
-from tallygate.journal.folder import segment_path
+from tallygate.journal.folder import boot_folders, segment_path
 from tallygate.store import limits, usage
 from tallygate.store.database import Database, Tx
 from tests.clerk.samples import ACTOR, Node, until
@@ -40,6 +40,16 @@ async def test_the_barrier_settles_all_that_was_answered_before(any_node: Node):
             worker.finish(limit, f"{worker.slot}-{number}")
     assert await any_node.command(Settle()) == {"stale": []}
     assert await rows(any_node) == 150
+
+
+async def test_a_journal_that_two_looks_find_at_once_has_one_life(node: Node):
+    """A barrier looks for new journals beside the clerk's own round; the second life would not know
+    how far the first has settled, and its figures would begin anew."""
+    worker = await node.worker(0)
+    recovery = node.clerk.recovery
+    (folder,) = boot_folders(node.options.journals)
+    first, second = await asyncio.gather(recovery._begin(folder), recovery._begin(folder))
+    assert first is second is node.clerk.settler.lives[worker.slot, worker.boot]
 
 
 async def test_a_barrier_waits_for_what_was_written_during_a_running_step(node: Node):

@@ -4,16 +4,20 @@ import asyncio
 import json
 import socket
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
 
+from tallygate.clerk.clock import NodeClock
 from tallygate.cli import main
 from tallygate.cli.imports import KEYS_PER_PORTION
 from tallygate.core.commands import SaveProvider
-from tallygate.store import providers
+from tallygate.core.errors import StoreUnavailable
+from tallygate.store import providers, sqlite_tx
 from tallygate.store.database import Database
 from tallygate.store.quota_proxy import NO_LONGER_THERE
+from tallygate.store.threads import ConnectionThread
 from tests.store.test_quota_proxy_file import KEY, path  # noqa: F401 - a fixture
 
 
@@ -238,3 +242,39 @@ def test_verify_reports_a_server_that_is_not_there(shell: Shell) -> None:
         assert status == 1 and "does not answer" in out
         status, out, _ = shell.run("verify", "--url", url, "--dry-run")
         assert status == 0 and "nothing was sent" in out
+
+
+def test_a_clerk_that_can_not_start_says_why(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy store is named in one line, also when it fails half way through the start."""
+    assert shell.run("keys", "create")[0] == 0
+
+    async def fail(_: NodeClock) -> None:
+        raise StoreUnavailable("the store did not answer in time")
+
+    monkeypatch.setattr(NodeClock, "adjust", fail)
+    status, out, err = shell.run("rate", "set", "5")
+    assert (status, out) == (3, "")
+    assert "did not answer in time" in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [("keys", "list"), ("rate", "set", "5")], ids=" ".join)
+def test_what_is_done_is_done_however_long_the_store_takes_to_close(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    """The log is written home by the last one that closes, and a disk may be busy then."""
+    assert shell.run("keys", "create")[0] == 0
+    close, may_go_on, is_over = ConnectionThread._disconnect, threading.Event(), threading.Event()
+
+    def close_late(thread: ConnectionThread) -> None:
+        may_go_on.wait()
+        close(thread)
+        is_over.set()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ConnectionThread, "_disconnect", close_late)
+        patched.setattr(sqlite_tx, "CLOSE_WAIT_S", 0.01)
+        status, _, err = shell.run(*words)
+    may_go_on.set()
+    assert status == 0, err
+    assert is_over.wait(60)
+    assert shell.run("keys", "list")[0] == 0

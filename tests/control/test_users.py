@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from tallygate.control.parts import Parts
-from tallygate.core import budget
+from tallygate.core import budget, credential_notices
 from tallygate.store import accounts, notices
 from tallygate.store.database import Database
 from tests.control.clerk import StoreClerk
@@ -287,6 +287,24 @@ async def test_people_see_warnings_about_their_own_money_in_their_language(
     assert simplified.json()["items"][0]["title"] == "余额不足提醒：剩余 5 点"
     assert (await api.get("/api/user/notices")).status_code == 400
     assert (await api.get("/api/users/ann")).json()["language"] == "zh-TW"
+
+
+async def test_operators_read_notices_in_their_own_language_or_in_the_one_asked_for(
+    api: httpx.AsyncClient, operator: httpx.AsyncClient, db: Database
+) -> None:
+    """The admin token has none of its own, and reads what was written."""
+    async with db.writing() as tx:
+        await notices.insert(tx, [credential_notices.idle(None, 1)], 1_000)
+
+    async def title(client: httpx.AsyncClient, **params: str) -> str:
+        (item,) = (await client.get("/api/notices", params=params)).json()["items"]
+        return str(item["title"])
+
+    assert await title(operator) == await title(api) == "The credential keeper has never run"
+    assert await title(api, language="zh-CN") == "凭证刷新从未运行"
+    assert (await api.patch("/api/users/olga", json={"language": "zh-TW"})).status_code == 200
+    assert await title(operator) == "憑證刷新從未執行"
+    assert await title(operator, language="en") == await title(api)
 
 
 @pytest.mark.parametrize("language", ["tlh", "", 1, "EN"])

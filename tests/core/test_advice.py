@@ -1,8 +1,10 @@
 """Guesses about money: they are simple, and must never be silly."""
 
+import random
+
 import pytest
 
-from tallygate.core.advice import Mix, advise, cost_of
+from tallygate.core.advice import Mix, advise, advise_most, cost_of
 from tallygate.core.export import csv_head, csv_lines, jsonl_lines
 from tallygate.core.forecast import days_left
 from tallygate.core.pricing import Book, Currency, Price, Prices, Rate
@@ -52,7 +54,9 @@ def test_a_forecast_goes_on_as_it_was(
 def test_cheaper_models_are_named_with_what_they_would_have_cost() -> None:
     """Cheapest first; what saves next to nothing, has no price or none in effect is left out."""
     others = ("cheap", "nearly", "gone", "unknown", "in-dollars")
-    (found,) = advise({"dear": MIX, "unknown": MIX}, others, PRICES, 0)
+    assert advise("unknown", MIX, others, PRICES, 0) is None
+    found = advise("dear", MIX, others, PRICES, 0)
+    assert found is not None
     assert (found.model, found.micros) == ("dear", 20_000)
     assert [(one.model, one.micros) for one in found.cheaper] == [("cheap", 2_000)]
 
@@ -69,7 +73,39 @@ def test_without_a_rate_prices_in_dollars_say_nothing() -> None:
 
 
 def test_nothing_is_advised_for_nothing() -> None:
-    assert advise({"dear": Mix(0, 0, 0, 0)}, ["cheap"], PRICES, 0) == []
+    assert advise("dear", Mix(0, 0, 0, 0), ["cheap"], PRICES, 0) is None
+
+
+@pytest.mark.parametrize("limit", [1, 3, 10, 500])
+def test_what_is_not_looked_at_could_not_have_saved_more(limit: int) -> None:
+    """Thousands of keys are not worked through for the ten that matter, and those are the same."""
+    chance = random.Random(limit)
+    models = [f"model-{number}" for number in range(20)]
+    book = Book(
+        prices=tuple(
+            price(n, one, chance.choice((0, 1, 5, 50)) * 10**6) for n, one in enumerate(models)
+        )
+    )
+    prices = Prices(book)
+    mixes = {
+        (key, model): Mix(1, chance.randrange(0, 10 ** chance.randrange(1, 6)), 5, 0)
+        for key in range(40)
+        for model in chance.sample(models, 3)
+    }
+    looked_at = set()
+
+    def candidates_of(key: int) -> list[str]:
+        looked_at.add(key)
+        return models[key % 7 :]
+
+    every = [
+        (key, one)
+        for (key, model), mix in mixes.items()
+        if (one := advise(model, mix, models[key % 7 :], prices, 0)) is not None
+    ]
+    every.sort(key=lambda one: (-one[1].saving, one[0], one[1].model))
+    assert advise_most(mixes, candidates_of, prices, 0, limit) == every[:limit]
+    assert limit > 3 or len(looked_at) < 40
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx", "\rx"])

@@ -82,6 +82,42 @@ def test_a_credential_that_died_is_told_once(
     assert (sent, next_ms) == ("webhook", None)
 
 
+@pytest.mark.parametrize(
+    ("lang", "environ", "title"),
+    [
+        ("", {}, "1 of 1 credentials could not be checked"),
+        ("", {"LANG": "zh_CN.UTF-8"}, "1 个凭证中有 1 个无法检查"),
+        ("", {"LANG": "zh_TW.UTF-8"}, "1 個憑證中有 1 個無法檢查"),
+        ("zh", {}, "1 个凭证中有 1 个无法检查"),
+        ("zh", {"TALLYGATE_NOTICE_LANGUAGE": "zh-TW"}, "1 個憑證中有 1 個無法檢查"),
+        ("", {"TALLYGATE_NOTICE_LANGUAGE": "zh-TW"}, "1 個憑證中有 1 個無法檢查"),
+        ("en", {"LANG": "zh_CN.UTF-8"}, "1 of 1 credentials could not be checked"),
+        (
+            "",
+            {"LANG": "zh_CN.UTF-8", "TALLYGATE_NOTICE_LANGUAGE": "en"},
+            "1 of 1 credentials could not be checked",
+        ),
+    ],
+)
+def test_an_alert_speaks_the_language_of_its_run(
+    shell: Shell,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+    lang: str,
+    environ: dict[str, str],
+    title: str,
+) -> None:
+    """`--lang` first, then the setting, then the locale; what programs read stays the same."""
+    take_in(shell, "a")
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert shell.run("refresh", *(("--lang", lang) if lang else ()))[0] == 1
+    ((_, body),) = receiver.received
+    said = json.loads(body)
+    assert (said["type"], said["title"]) == ("keeper.failing", title)
+    assert (said["data"]["failed"], said["data"]["total"]) == (1, 1)
+
+
 def test_each_run_that_fails_too_often_is_told(shell: Shell, receiver: Receiver) -> None:
     """But runs over a few, which come every few minutes, tell it once in a while."""
     take_in(shell, "a", "b")

@@ -35,6 +35,7 @@ FILTERS = (
     Filter(model="", route="/api/test"),
     Filter(key_ids=(1, 3)),
     Filter(team_id="blue"),
+    Filter(team_id="blue", is_broad=True),
     Filter(user_id="ann", model="m2"),
     Filter(key_ids=()),
 )

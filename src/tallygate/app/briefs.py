@@ -33,6 +33,7 @@ _NEVER_TO_A_GATEWAY = frozenset(
         "notify_webhook_secret",
         "notify_webhook_url",
         "oidc_client_secret",
+        "otlp_headers",
         "settings",
     }
 )

@@ -21,7 +21,7 @@ from tallygate.clerk.book import BookKeeper
 from tallygate.clerk.claims import Claims
 from tallygate.clerk.cleaning import clean_usage
 from tallygate.clerk.clock import NodeClock
-from tallygate.clerk.commands.dispatch import Dispatch
+from tallygate.clerk.commands.dispatch import Dispatch, Standing
 from tallygate.clerk.dify_billing import DifyBilling
 from tallygate.clerk.edge_publish import EdgePublisher
 from tallygate.clerk.expiries import Expiries
@@ -39,10 +39,11 @@ from tallygate.clerk.recover import Recovery
 from tallygate.clerk.rollup import Roller
 from tallygate.clerk.settle import Settler
 from tallygate.clerk.shelf import Shelf
+from tallygate.clerk.traces import Traces
 from tallygate.clerk.upkeep import Upkeep
 from tallygate.clerk.waiting_syncs import Counter
 from tallygate.clerk.writer import Writer
-from tallygate.core.commands import CleanUsage, Inspect, Settle
+from tallygate.core.commands import Arguments, CleanUsage, Inspect, Settle
 from tallygate.core.credential_commands import RunKeeper
 from tallygate.core.dify_commands import TakeBrowserEvents
 from tallygate.core.edge_commands import PublishEdge
@@ -62,6 +63,7 @@ PARTS = (
     *("recovery", "feed", "leases", "lookups", "providers", "book", "claims"),
     *("upkeep", "expiries", "notices", "billing", "dify", "keepers", "edge", "roller"),
     "anomalies",
+    "traces",
 )
 
 log = structlog.get_logger("tallygate.clerk")
@@ -86,6 +88,7 @@ class Clerk:
         self.writer = Writer(self.db, self.clock)
         self.settler = Settler(self.db, self.clock, self.writer.poke, self._life_closed)
         self.providers = Providers(self.db, options, self._providers_changed)
+        self.traces = Traces(self.db, options, lambda: self.providers.snapshot)
         self.book = BookKeeper(self.db, self.clock.now_ms, self.peers)
         self.claims = Claims(self.writer, options)
         self.barrier = Barrier(
@@ -116,20 +119,23 @@ class Clerk:
             self.writer,
             options,
             entropy,
-            {
-                Settle: self._settle,
-                CleanUsage: self._clean_usage,
-                Inspect: self._inspect,
-                TakeBrowserEvents: self.dify.take_browser_events,
-                PublishEdge: self.edge.publish_now,
-                RunKeeper: self.keepers.run_now,
-            },
+            self._standing(),
             self._commanded,
             self.spread_prices,
             self._recall_money,
         )
         self.store_uuid = ""
         self.lookups = LookUps(self.db, self.clock, lambda: self.feed.cursor)
+
+    def _standing(self) -> dict[type[Arguments], Standing]:
+        return {
+            Settle: self._settle,
+            CleanUsage: self._clean_usage,
+            Inspect: self._inspect,
+            TakeBrowserEvents: self.dify.take_browser_events,
+            PublishEdge: self.edge.publish_now,
+            RunKeeper: self.keepers.run_now,
+        }
 
     async def start(self) -> None:
         """Open the store and begin to work; StoreUnavailable and StoreRefused mean it can not."""
@@ -157,6 +163,7 @@ class Clerk:
             options, self.store_uuid, self.writer, self.settler, self.peers.is_connected
         )
         self.writer.settle = self.settler.step
+        self.settler.settled = self.traces.settled if self.traces.is_on else None
         await self.providers.load()
         await self.book.load()
         await self.feed.start()
@@ -172,8 +179,7 @@ class Clerk:
     async def close(self) -> None:
         self.peers.close_all()
         await self.tasks.close()
-        if self.store_uuid:
-            self.recovery.close()
+        self.settler.close()
         await self.db.close()
 
     @property

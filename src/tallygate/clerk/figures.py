@@ -35,6 +35,7 @@ def of(clerk: "Clerk") -> dict[str, Any]:
             ),
             "entries_settled": sum(life.settled for life in lives),
             **{f"edge_{name}": value for name, value in clerk.edge.figures.items()},
+            **{f"traces_{name}": value for name, value in clerk.traces.figures.items()},
             "frames_set_aside": sum(life.corruptions for life in lives),
         },
     }

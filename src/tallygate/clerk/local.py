@@ -10,6 +10,9 @@ from tallygate.clerk.clerk import Clerk
 from tallygate.clerk.options import Options
 from tallygate.core.commands import Arguments
 from tallygate.core.ports import Actor
+from tallygate.store.database import Database
+
+STORE_DEADLINE_S = 30.0  # nobody else waits: a disk that is busy is no reason to give up
 
 T = TypeVar("T")
 
@@ -26,6 +29,7 @@ class LocalClerk:
         self._clerk = Clerk(
             options,
             on_failure=lambda name, error: log.error("a part died", part=name, exc_info=error),
+            db=Database(options.database_url, deadline_s=STORE_DEADLINE_S),
         )
 
     async def __aenter__(self) -> "LocalClerk":

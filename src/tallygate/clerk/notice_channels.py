@@ -12,6 +12,7 @@ import aiohttp
 import msgspec
 
 from tallygate.clerk.notices import Channel, Undelivered
+from tallygate.core.operator_wording import worded_for_operators
 from tallygate.core.signatures import key_of, sign
 from tallygate.store.notices import Notice
 
@@ -31,6 +32,9 @@ class Addresses(Protocol):
     @property
     def notify_webhook_secret(self) -> str | None: ...
 
+    @property
+    def notice_language(self) -> str: ...
+
 
 def channels_of(options: Addresses, system_clock_ms: Callable[[], int]) -> dict[str, Channel]:
     """Those that are configured. A receiver compares a webhook's time with a real clock."""
@@ -40,7 +44,20 @@ def channels_of(options: Addresses, system_clock_ms: Callable[[], int]) -> dict[
         found["webhook"] = Webhook(options.notify_webhook_url, key, system_clock_ms)
     if urls := (options.notify_urls or "").split():
         found["apprise"] = Chat(urls)
-    return found
+    language = options.notice_language
+    return {name: _spoken(channel, language) for name, channel in found.items()}
+
+
+def _spoken(channel: Channel, language: str) -> Channel:
+    """The same way, in this language where a notice has words in it."""
+
+    async def tell(notice: Notice) -> None:
+        said = worded_for_operators(notice.kind, notice.data, language)
+        if said is not None:
+            notice = msgspec.structs.replace(notice, title=said[0], body=said[1])
+        await channel(notice)
+
+    return tell
 
 
 class Webhook:

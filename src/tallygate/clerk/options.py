@@ -51,6 +51,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     dify_max_age_days: int = 30
     dify_browser_trust: str = "hint"
 
+    otlp_endpoint: str = ""  # nothing: there are no traces
+    otlp_headers: str | None = None
+    otlp_service_name: str = "tallygate"
+    otlp_sample_ratio: float = 1.0
+    otlp_queue_max: int = 10_000
+
     cloudflare_account_id: str = ""
     cloudflare_api_token: str | None = None
     cloudflare_api_url: str = ""

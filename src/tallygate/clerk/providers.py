@@ -7,6 +7,7 @@ only in the snapshot, whose members do not show them.
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -149,49 +150,61 @@ class Providers:
         return msgspec.structs.replace(provider, models=self._lists[_account(provider)][1])
 
 
+class Usable(NamedTuple):
+    """What a credential gives to those who name its pool."""
+
+    pool: str
+    secret: str  # the part that upstreams want
+    is_renewable: bool
+
+
 def used_secrets(
     pooled: Iterable[Pooled], kinds: Mapping[str, Kind]
-) -> Iterator[tuple[int, tuple[str, str]]]:
-    """Each one's pool and the part that upstreams want; suspect ones only where all are suspect."""
+) -> Iterator[tuple[int, Usable]]:
+    """Each one's, by id; suspect ones only where all are suspect."""
     well = {one.pool for one in pooled if not one.failures}
     for one in pooled:
         kind = kinds.get(one.kind)
         secret = one.parts.get(kind.used, "") if kind is not None else ""
-        if secret and (not one.failures or one.pool not in well):
-            yield one.id, (one.pool, secret)
+        if kind is not None and secret and (not one.failures or one.pool not in well):
+            yield one.id, Usable(one.pool, secret, kind.refresh is not None)
 
 
-def with_credentials(
-    provider: Provider, secrets: Mapping[int, tuple[str, str]]
-) -> Iterator[Provider]:
+def with_credentials(provider: Provider, secrets: Mapping[int, Usable]) -> Iterator[Provider]:
     """A provider that uses a pool, once for each credential that it may use: so gateways take turns
     among them and go on to the next one when one is refused. Its weight is shared by them."""
     if not provider.pool:
         yield provider
         return
-    mine = {number: secret for number, (pool, secret) in secrets.items() if pool == provider.pool}
-    for number, secret in mine.items():
+    mine = {number: one for number, one in secrets.items() if one.pool == provider.pool}
+    for number, one in mine.items():
         yield msgspec.structs.replace(
             provider,
             name=f"{provider.name}#{number}",  # no provider's own name may hold such a sign
             parent=provider.name,
             credential_id=number,
-            secret=secret,
+            secret=one.secret,
+            is_renewable=one.is_renewable,
             weight=max(1, provider.weight // len(mine)),
         )
 
 
-def with_members(route: Route, secrets: Mapping[int, tuple[str, str]]) -> Route:
+def with_members(route: Route, secrets: Mapping[int, Usable]) -> Route:
     """A route that shows its backend credentials of a pool, with those that it may show now."""
     use = route.credentials
     if use is None:
         return route
-    members = tuple(
-        (number, secret)
-        for number, (pool, secret) in secrets.items()
-        if pool == use.pool and (use.parameter or fits_header(secret))
+    mine = {
+        number: one
+        for number, one in secrets.items()
+        if one.pool == use.pool and (use.parameter or fits_header(one.secret))
+    }
+    use = msgspec.structs.replace(
+        use,
+        members=tuple((number, one.secret) for number, one in mine.items()),
+        renewable=tuple(number for number, one in mine.items() if one.is_renewable),
     )
-    return msgspec.structs.replace(route, credentials=msgspec.structs.replace(use, members=members))
+    return msgspec.structs.replace(route, credentials=use)
 
 
 def _account(provider: Provider) -> _Account:

@@ -84,6 +84,8 @@ class Recovery:
             lambda tx, now_ms: self._register(tx, folder, now_ms),
             is_repeatable=True,
         )
+        if (begun := self._settler.lives.get((folder.slot, folder.boot))) is not None:
+            return begun  # by a barrier's scan meanwhile: of two lives one would be behind
         life = Life(
             folder.path,
             Identity(self._store_uuid, self._options.node_uuid, folder.slot, folder.boot),
@@ -103,7 +105,3 @@ class Recovery:
     async def _register(self, tx: Tx, folder: BootFolder, now_ms: int) -> nodes.Boot:
         node_uuid = self._options.node_uuid
         return await nodes.register_boot(tx, node_uuid, folder.slot, folder.boot, now_ms)
-
-    def close(self) -> None:
-        for life in self._settler.lives.values():
-            life.lock.release()

@@ -25,7 +25,7 @@ from tallygate.store.visible_rows import Fence
 EVERY_S = 1.0
 LEAVE_S = 10.0  # to the node that moved the mark
 TARGET_S = {"sqlite": 0.005, "postgresql": 0.05}  # nobody else waits for rows of sums there
-ROWS_MIN = 256  # a transaction's own cost is that of about as many
+ROWS_MIN = 512  # of fewer, the totals are written almost as often as the rows
 ROWS_MAX = 20_000
 KEYS_PER_SLICE = 100
 CLEAN_EVERY = 60  # rounds

@@ -33,6 +33,7 @@ from tallygate.store import leases, routes
 from tallygate.wire.channel import Channel
 
 LAST_SETTLING_S = 3.0
+LAST_TRACES_S = 1.0
 
 log = structlog.get_logger("tallygate.clerk")
 
@@ -111,6 +112,7 @@ async def _drain(clerk: Clerk, why: str, timeout_s: float) -> None:
             await clerk.settler.barrier()
     except (TimeoutError, StoreUnavailable):
         log.warning("not all is settled; the next start goes on with it")
+    await clerk.traces.flush(LAST_TRACES_S)
 
 
 class Desk:

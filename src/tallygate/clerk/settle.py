@@ -54,12 +54,18 @@ class Settler:
         self._barriers: list[_Barrier] = []
         self._turn = 0
         self.charge: Charge | None = None  # of entries whose cost nobody has worked out yet
+        self.settled: Callable[[Sequence[Entry]], None] | None = None  # may neither wait nor fail
         self.lives: dict[tuple[int, int], Life] = {}
         self.ended: set[tuple[int, int]] = set()  # closed by an earlier clerk
 
     @property
     def open_lives(self) -> list[Life]:
         return [life for life in self.lives.values() if life.is_open]
+
+    def close(self) -> None:
+        """Let go of the journals, also of those that a start found that came to nothing."""
+        for life in self.lives.values():
+            life.lock.release()
 
     async def watch(self) -> None:
         """Until cancelled: wake the writer whenever a journal has grown."""
@@ -125,6 +131,8 @@ class Settler:
             wanted = int(batch.rows * TARGET_S / elapsed_s)
             life.batch = max(BATCH_MIN, min(BATCH_MAX, (life.batch + wanted) // 2 or 1))
         self._moved(life, batch)
+        if self.settled is not None:
+            self.settled(batch.entries)
         return True
 
     async def _read_watermark(self, life: Life) -> None:

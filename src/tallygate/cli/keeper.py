@@ -8,7 +8,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -101,12 +101,12 @@ def refresh(
             keeps_reports=as_json,
         )
         with _lines(place, log_file, verbose, as_json) as lines:
-            telling = _telling(place, lines, lang)
+            voice = _voice(place, lines, lang)
             if scheduler:
                 hours = interval or INTERVAL_H
-                asyncio.run(_schedule(place, telling, orders, hours, run_immediately, lines))
+                asyncio.run(_schedule(place, voice, orders, hours, run_immediately, lines))
                 return
-            done = asyncio.run(_once(place, telling, orders))
+            done = asyncio.run(_once(place, voice, orders))
     if as_json:
         output.print_json(_summary(done, dry_run))
     if not done.is_well:
@@ -124,37 +124,45 @@ def _lines(place: Place, file: Path | None, is_verbose: bool, is_json: bool) -> 
         lines.close()
 
 
-def _telling(place: Place, lines: Lines, language: str) -> Telling:
+class _Voice(NamedTuple):
+    """How a run speaks: in its lines, and in the alerts that it sends."""
+
+    telling: Telling
+    alerts: str  # a language
+
+
+def _voice(place: Place, lines: Lines, language: str) -> _Voice:
     wording = Wording(language_of(language, _locale()))
-    return Telling(lines, wording, place.settings.keeper_delete_grace_days)
+    telling = Telling(lines, wording, place.settings.keeper_delete_grace_days)
+    return _Voice(telling, keeper_alerts.language_of(place, language, _locale()))
 
 
-async def _once(place: Place, telling: Telling, orders: Orders) -> Done:
+async def _once(place: Place, voice: _Voice, orders: Orders) -> Done:
     async with place.database() as db:
-        return await _keeper(place, db, telling).round(orders)
+        return await _keeper(place, db, voice).round(orders)
 
 
 async def _schedule(
-    place: Place, telling: Telling, orders: Orders, hours: float, at_once: bool, lines: Lines
+    place: Place, voice: _Voice, orders: Orders, hours: float, at_once: bool, lines: Lines
 ) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         if sys.platform != "win32":
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with place.database() as db:
-        timer = Timer(_keeper(place, db, telling), telling, stop)
+        timer = Timer(_keeper(place, db, voice), voice.telling, stop)
         await timer.run(orders, interval_h=hours, runs_immediately=at_once, moment=lines.moment)
 
 
-def _keeper(place: Place, db: Database, telling: Telling) -> Keeper:
+def _keeper(place: Place, db: Database, voice: _Voice) -> Keeper:
     return Keeper(
         db,
         lambda: place.master_key,
         lambda: kinds_of(place),
-        telling,
+        voice.telling,
         owner=f"{socket.gethostname()}:{os.getpid()}",
         grace_days=place.settings.keeper_delete_grace_days,
-        send=lambda: keeper_alerts.send(place, db),
+        send=lambda: keeper_alerts.send(place, db, voice.alerts),
     )
 
 

@@ -13,6 +13,7 @@ import structlog
 
 from tallygate.cli.place import Place
 from tallygate.core import credential_notices
+from tallygate.core.accounts import ENGLISH, SIMPLIFIED, TRADITIONAL
 from tallygate.core.errors import StoreUnavailable
 from tallygate.store import nodes
 from tallygate.store.database import Database
@@ -31,20 +32,45 @@ class Addresses:
     notify_urls: str | None
     notify_webhook_url: str | None
     notify_webhook_secret: str | None
+    notice_language: str
 
     def __repr__(self) -> str:
         return "<Addresses>"
 
 
-def addresses_of(place: Place) -> Addresses:
-    names = ("notify_urls", "notify_webhook_url", "notify_webhook_secret")
-    given = (getattr(place.settings, name) for name in names)
-    return Addresses(*(one.get_secret_value() if one else None for one in given))
+def addresses_of(place: Place, language: str) -> Addresses:
+    def given(name: str) -> str | None:
+        secret = getattr(place.settings, name)
+        return secret.get_secret_value() if secret else None
+
+    return Addresses(
+        notify_urls=given("notify_urls"),
+        notify_webhook_url=given("notify_webhook_url"),
+        notify_webhook_secret=given("notify_webhook_secret"),
+        notice_language=language,
+    )
 
 
-async def send(place: Place, db: Database) -> None:
+def language_of(place: Place, wanted: str, locale: str) -> str:
+    """Of alerts: what `--lang` says, else the setting, else the locale, like the run's own words.
+
+    Which Chinese `zh` is, the setting or the locale says.
+    """
+    settings = place.settings
+    is_set = "notice_language" in settings.model_fields_set
+    if wanted == "auto" and is_set:
+        return settings.notice_language
+    if wanted == ENGLISH or (wanted == "auto" and not locale.lower().startswith("zh")):
+        return ENGLISH
+    if is_set and settings.notice_language != ENGLISH:
+        return settings.notice_language
+    is_traditional = any(sign in locale.lower() for sign in ("_tw", "_hk", "_mo", "hant"))
+    return TRADITIONAL if is_traditional else SIMPLIFIED
+
+
+async def send(place: Place, db: Database, language: str) -> None:
     """Try those that are due, once; one that no channel takes is tried again by a later run."""
-    addresses = addresses_of(place)
+    addresses = addresses_of(place, language)
     if not (addresses.notify_urls or addresses.notify_webhook_url):
         return
     with contextlib.suppress(StoreUnavailable):

@@ -25,6 +25,7 @@ from tallygate.config.billing import BillingSettings
 from tallygate.config.dify import DifySettings
 from tallygate.config.edge import EdgeSettings
 from tallygate.config.notices import NoticeSettings
+from tallygate.config.traces import TraceSettings
 from tallygate.config.usage import UsageSettings
 from tallygate.core.limits import AMOUNT_MAX
 from tallygate.core.windows import zone_of
@@ -47,6 +48,7 @@ class Settings(
     DifySettings,
     EdgeSettings,
     NoticeSettings,
+    TraceSettings,
     UsageSettings,
 ):
     """Everything an operator can set."""
@@ -124,6 +126,9 @@ class Settings(
     upstream_idle_s: int = Field(50, ge=1, validation_alias=_named("TALLYGATE_UPSTREAM_IDLE_S"))
     dns_cache_s: int = Field(30, ge=0, validation_alias=_named("TALLYGATE_DNS_CACHE_S"))
     attempts_max: int = Field(3, ge=1, le=10, validation_alias=_named("TALLYGATE_ATTEMPTS_MAX"))
+    renewal_wait_s: float = Field(
+        5, ge=0, le=60, validation_alias=_named("TALLYGATE_RENEWAL_WAIT_S")
+    )  # 0: nobody waits
     default_output_tokens: int = Field(
         4096, ge=1, validation_alias=_named("TALLYGATE_DEFAULT_OUTPUT_TOKENS")
     )

@@ -1,4 +1,4 @@
-"""Settings of notices: by which ways they leave."""
+"""Settings of notices: by which ways they leave, and in which language."""
 
 from typing import Literal
 

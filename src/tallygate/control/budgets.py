@@ -7,14 +7,17 @@ from fastapi import APIRouter, Request, Response
 
 from tallygate.control import amounts, bodies, lists
 from tallygate.control.amounts import Points, PointsIn
+from tallygate.control.callers import caller_of
 from tallygate.control.openapi import described
 from tallygate.control.orders import order
 from tallygate.control.parts import Parts
+from tallygate.control.users import Language
 from tallygate.control.wallets import read_id
 from tallygate.core.errors import Code, Refusal
+from tallygate.core.operator_wording import worded_for_operators
 from tallygate.core.wallet_commands import BudgetView, CreateBudget, DeleteBudget, PatchBudget
 from tallygate.core.windows import Span, window_at
-from tallygate.store import budgets, notices
+from tallygate.store import accounts, budgets, notices
 from tallygate.store.notices import Notice as NoticeRow
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
@@ -94,15 +97,24 @@ def _reading(router: APIRouter, parts: Parts) -> None:
 
     @router.get("/notices", **described(lists.Page[Notice]))
     async def list_notices(
-        limit: str | None = None, cursor: str | None = None, user_id: str | None = None
+        request: Request,
+        limit: str | None = None,
+        cursor: str | None = None,
+        user_id: str | None = None,
+        language: Language | None = None,
     ) -> Response:
-        """What somebody was to hear of, the newest first."""
+        """What somebody was to hear of, the newest first; in the language that is asked for, or in
+        the caller's own."""
         size, before_id = lists.read_limit(limit), lists.read_cursor(cursor)
+        account_id = caller_of(request).account_id
         async with parts.database.reading() as tx:
             rows, total = await notices.page(
                 tx, limit=size + 1, before_id=before_id, account_id=user_id
             )
-        items = [_notice(row) for row in rows[:size]]
+            if language is None and account_id is not None:
+                caller = await accounts.find(tx, account_id)
+                language = caller.language if caller is not None else None  # type: ignore[assignment]  # held to the same words
+        items = [_notice(row, language or "") for row in rows[:size]]
         following = items[-1].id if len(rows) > size else None
         return bodies.answer(lists.Page(items=items, total=total, next=following))
 
@@ -172,13 +184,15 @@ def shown(view: BudgetView) -> Budget:
     )
 
 
-def _notice(row: NoticeRow) -> Notice:
+def _notice(row: NoticeRow, language: str) -> Notice:
+    said = worded_for_operators(row.kind, row.data, language)
+    title, body = said or (row.title, row.body)
     return Notice(
         id=str(row.id),
         kind=row.kind,
         user_id=row.account_id,
-        title=row.title,
-        body=row.body,
+        title=title,
+        body=body,
         data=msgspec.Raw(row.data.encode()),
         state="waiting" if row.next_ms is not None else "failed" if row.error else "told",
         sent_by=row.sent.split(),

@@ -19,11 +19,11 @@ from tallygate.control.usage_figures import (
     rates,
 )
 from tallygate.control.usage_question import Asked
-from tallygate.core.histogram import BUCKETS
-from tallygate.core.rollup import STEPS, Row, add
+from tallygate.core.histogram import BUCKETS, percentile
+from tallygate.core.rollup import STEPS, Row
 from tallygate.core.windows import Span, zone_of
 from tallygate.store import usage_views
-from tallygate.store.analytics import Per, ranking, sums
+from tallygate.store.analytics import Filter, Per, ranking, sums
 
 BUSIEST = 5
 TOP = 10
@@ -123,27 +123,28 @@ def frame(asked: Asked) -> dict[str, Any]:
 
 
 async def series(asked: Asked) -> Series:
-    per, rows = await _over_time(asked)
+    per = _per(asked)
+    rows = await sums(asked.tx, asked.reach, asked.window, asked.filter, per, with_durations=True)
     items = [
-        Point(**fields(row), **_moment(asked, start_s), p50_ms=at.p50_ms, p95_ms=at.p95_ms)
+        Point(
+            **fields(row),
+            **_moment(asked, start_s),
+            p50_ms=percentile(row[STEPS:], 0.5),
+            p95_ms=percentile(row[STEPS:], 0.95),
+        )
         for start_s in asked.window.starts(asked.by)
         for row in (rows.get((start_s,), EMPTY),)
-        for at in (latency(row),)
     ]
     return Series(**frame(asked), by=per.value, items=items, total=Figures(**fields(_sum(rows))))
 
 
-async def _over_time(asked: Asked) -> tuple[Per, dict[tuple[Any, ...], Row]]:
-    per = Per.DAY if asked.by is Span.DAY else Per.HOUR
-    found = await sums(asked.tx, asked.reach, asked.window, asked.filter, per, with_durations=True)
-    return per, found
+def _per(asked: Asked) -> Per:
+    return Per.DAY if asked.by is Span.DAY else Per.HOUR
 
 
 def _sum(rows: Mapping[tuple[Any, ...], Row]) -> Row:
-    total = list(EMPTY)
-    for row in rows.values():
-        add(total, row)
-    return total
+    """Of all that can be added up; when the latest use was can not."""
+    return list(map(sum, zip(*rows.values(), strict=True))) if rows else EMPTY
 
 
 def _moment(asked: Asked, start_s: int) -> dict[str, Any]:  # texts
@@ -182,14 +183,15 @@ async def _slowest(asked: Asked, per: Per) -> list[LatencyOf]:
 
 
 async def errors(asked: Asked) -> Errors:
-    per, rows = await _over_time(asked)
+    per = _per(asked)
+    rows = await _ended(asked, asked.filter, per)
     items = [
         RatesAt(**_rates(rows.get((start_s,), EMPTY)), **_moment(asked, start_s))
         for start_s in asked.window.starts(asked.by)
     ]
     of: dict[Per, list[RatesOf]] = {}
     for each in (Per.ROUTE, Per.MODEL):
-        found = await sums(asked.tx, asked.reach, asked.window, asked.filter, each)
+        found = await _ended(asked, asked.filter, each)
         worst = [RatesOf(name=name, **_rates(row)) for (name,), row in found.items() if name]
         of[each] = _worst(worst, asked.limit)
     return Errors(
@@ -201,6 +203,14 @@ async def errors(asked: Asked) -> Errors:
         models=of[Per.MODEL],
         tokens=await _worst_tokens(asked),
     )
+
+
+async def _ended(asked: Asked, wanted: Filter, per: Per) -> dict[tuple[Any, ...], Row]:
+    """How uses ended, and nothing else of them."""
+    return await sums(asked.tx, asked.reach, asked.window, wanted, per, names=_ENDS)
+
+
+_ENDS = ("uses", "refused", "client_errors", "server_errors", "failures")
 
 
 def _rates(row: Row) -> dict[str, Any]:
@@ -217,7 +227,7 @@ async def _worst_tokens(asked: Asked) -> list[RatesOfToken]:
     ranked = await ranking(asked.tx, asked.reach, asked.window, asked.filter, Per.KEY, names)
     worst = [key_id for key_id, amount in ranked if amount][: asked.limit]
     of_them = replace(asked.filter, key_ids=tuple(worst))
-    rows = await sums(asked.tx, asked.reach, asked.window, of_them, Per.KEY) if worst else {}
+    rows = await _ended(asked, of_them, Per.KEY) if worst else {}
     who = await usage_views.names(asked.tx, worst)
     return [
         RatesOfToken(token=named(key_id, who.get(key_id)), **_rates(rows.get((key_id,), EMPTY)))

@@ -9,7 +9,8 @@ from tallygate.control.bodies import rfc3339
 from tallygate.control.usage_charts import Answer, frame
 from tallygate.control.usage_figures import Named, named
 from tallygate.control.usage_question import Asked
-from tallygate.core.advice import Mix, advise
+from tallygate.core import advice as advising
+from tallygate.core.advice import Mix, advise_most
 from tallygate.core.forecast import days_left
 from tallygate.core.pricing import Prices
 from tallygate.core.rollup import SUMS, Row
@@ -153,50 +154,50 @@ def _after(days: float | None, now_ms: int) -> str | None:
 
 
 async def advice(asked: Asked, prices: Prices) -> Advice:
-    rows = await sums(asked.tx, asked.reach, asked.window, asked.filter, Per.KEY, Per.MODEL)
-    mixes: dict[int, dict[str, Mix]] = {}
-    for (key_id, model), row in rows.items():
-        if model:
-            mixes.setdefault(key_id, {})[model] = _mix(row)
-    used = {model for of_key in mixes.values() for model in of_key}
-    candidates = used | await usage_money.listed_models(asked.tx)
-    who = await usage_views.names(asked.tx, mixes)
-    found: list[tuple[int, TokenAdvice]] = []
-    for key_id, of_key in mixes.items():
-        name = who.get(key_id)
-        allowed = _allowed(candidates, None if name is None else name.models)
-        for one in advise(of_key, allowed, prices, asked.now_ms):
-            cheaper = [
-                CheaperModel(
-                    model=other.model,
-                    points=points(other.micros),
-                    points_micros=other.micros,
-                    saved_percent=round(100 - 100 * other.micros / one.micros, 1),
-                )
-                for other in one.cheaper
-            ]
-            view = TokenAdvice(
-                token=named(key_id, name),
-                model=one.model,
-                uses=one.mix.uses,
-                input_tokens=one.mix.input_tokens,
-                output_tokens=one.mix.output_tokens,
-                points=points(one.micros),
-                points_micros=one.micros,
-                cheaper=cheaper,
-            )
-            found.append((one.micros - one.cheaper[0].micros, view))
-    found.sort(key=lambda one: (-one[0], one[1].token.id, one[1].model))
-    return Advice(**frame(asked), items=[view for _, view in found[: asked.limit]])
+    used = await sums(
+        asked.tx, asked.reach, asked.window, asked.filter, Per.KEY, Per.MODEL, names=_MIX
+    )
+    mixes = {(key_id, model): _mix(row) for (key_id, model), row in used.items() if model}
+    candidates = {model for _, model in mixes} | await usage_money.listed_models(asked.tx)
+    lists = await usage_views.model_lists(asked.tx, {key_id for key_id, _ in mixes})
+
+    def allowed(key_id: int) -> Iterable[str]:
+        listed = lists.get(key_id)
+        if listed is None:
+            return candidates
+        own = {model for of_key, model in mixes if of_key == key_id}
+        return own | (candidates & set(msgspec.json.decode(listed, type=list[str])))
+
+    found = advise_most(mixes, allowed, prices, asked.now_ms, asked.limit)
+    who = await usage_views.names(asked.tx, {key_id for key_id, _ in found})
+    items = [_advice_of(named(key_id, who.get(key_id)), one) for key_id, one in found]
+    return Advice(**frame(asked), items=items)
+
+
+def _advice_of(token: Named, one: advising.Advice) -> TokenAdvice:
+    cheaper = [
+        CheaperModel(
+            model=other.model,
+            points=points(other.micros),
+            points_micros=other.micros,
+            saved_percent=round(100 - 100 * other.micros / one.micros, 1),
+        )
+        for other in one.cheaper
+    ]
+    return TokenAdvice(
+        token=token,
+        model=one.model,
+        uses=one.mix.uses,
+        input_tokens=one.mix.input_tokens,
+        output_tokens=one.mix.output_tokens,
+        points=points(one.micros),
+        points_micros=one.micros,
+        cheaper=cheaper,
+    )
+
+
+_MIX = ("uses", "input_tokens", "output_tokens", "cached_tokens")
 
 
 def _mix(row: Row) -> Mix:
-    names = ("uses", "input_tokens", "output_tokens", "cached_tokens")
-    return Mix(*(row[_AT[name]] for name in names))
-
-
-def _allowed(candidates: Iterable[str], models: str | None) -> set[str]:
-    """Those that a key's own list of models lets through."""
-    if models is None:
-        return set(candidates)
-    return set(candidates) & set(msgspec.json.decode(models, type=list[str]))
+    return Mix(*(row[_AT[name]] for name in _MIX))

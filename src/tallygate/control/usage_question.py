@@ -127,12 +127,14 @@ async def look_up(tx: Tx, asked: Question, zone: str, now_ms: int) -> Asked:
     else:
         window = last_days(asked.days or DAYS_DEFAULT, reach.zone, now_s)
         by = asked.by or Span.DAY
+    team_id = None if asked.team is None else await _team(tx, asked.team)
     wanted = Filter(
         key_ids=None if asked.token is None else await _keys(tx, asked.token, asked.own_user),
-        team_id=None if asked.team is None else await _team(tx, asked.team),
+        team_id=team_id,
         user_id=asked.own_user,
         route=asked.route,
         model=asked.model,
+        is_broad=team_id is not None and await usage_views.has_many_keys(tx, team_id),
     )
     return Asked(tx, reach, window, by, wanted, asked.limit, now_ms)
 

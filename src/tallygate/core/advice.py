@@ -2,11 +2,15 @@
 known here.
 """
 
-from collections.abc import Iterable, Mapping
+import heapq
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from tallygate.core.pricing import Currency, Price, Prices, cost
 from tallygate.core.usage import CACHE_READ_TOKENS, INPUT_TOKENS, OUTPUT_TOKENS
+
+Key = TypeVar("Key", int, str)  # whatever names one
 
 BEST = 3  # models that are named for each one in use
 SAVING_PERCENT_MIN = 5  # less is not worth a change
@@ -39,6 +43,10 @@ class Advice:
     micros: int
     cheaper: tuple[Cheaper, ...]
 
+    @property
+    def saving(self) -> int:
+        return self.micros - self.cheaper[0].micros
+
 
 def cost_of(mix: Mix, prices: Prices, model: str, now_ms: int) -> int | None:
     """What a mix costs with a model; None: it has no price of its own."""
@@ -60,21 +68,45 @@ def _per_request(price: Price, prices: Prices) -> int:
 
 
 def advise(
-    mixes: Mapping[str, Mix], candidates: Iterable[str], prices: Prices, now_ms: int
-) -> list[Advice]:
-    """For each model in use what would have been cheaper; the greatest saving first."""
-    names = sorted(set(candidates) | set(mixes))
-    found = []
-    for model, mix in mixes.items():
-        micros = cost_of(mix, prices, model, now_ms)
-        if not micros or not mix.uses:
+    model: str, mix: Mix, candidates: Iterable[str], prices: Prices, now_ms: int
+) -> Advice | None:
+    """What would have been cheaper than a model in use, the cheapest first; None: nothing."""
+    micros = cost_of(mix, prices, model, now_ms)
+    if not micros or not mix.uses:
+        return None
+    others = ((name, cost_of(mix, prices, name, now_ms)) for name in candidates if name != model)
+    most = micros * (100 - SAVING_PERCENT_MIN) // 100
+    cheaper = [Cheaper(name, other) for name, other in others if other is not None]
+    cheaper = [one for one in cheaper if one.micros <= most]
+    if not cheaper:
+        return None
+    cheaper.sort(key=lambda one: (one.micros, one.model))
+    return Advice(model, mix, micros, tuple(cheaper[:BEST]))
+
+
+def advise_most(
+    mixes: Mapping[tuple[Key, str], Mix],
+    candidates_of: Callable[[Key], Iterable[str]],
+    prices: Prices,
+    now_ms: int,
+    limit: int,
+) -> list[tuple[Key, Advice]]:
+    """Of what keys used of models, where most would have been saved, the greatest saving first.
+
+    Nothing saves more than it cost. So what cost most is looked at first, and no more once there
+    are enough that saved more than the rest cost.
+    """
+    costs = {at: cost_of(mix, prices, at[1], now_ms) or 0 for at, mix in mixes.items()}
+    found: list[tuple[Key, Advice]] = []
+    savings: list[int] = []  # the greatest of them, the least first
+    for (key, model), micros in sorted(costs.items(), key=lambda one: -one[1]):
+        if len(savings) == limit and micros < savings[0]:
+            break
+        one = advise(model, mixes[key, model], candidates_of(key), prices, now_ms)
+        if one is None:
             continue
-        others = ((name, cost_of(mix, prices, name, now_ms)) for name in names if name != model)
-        most = micros * (100 - SAVING_PERCENT_MIN) // 100
-        cheaper = [
-            Cheaper(name, other) for name, other in others if other is not None and other <= most
-        ]
-        if cheaper:
-            cheaper.sort(key=lambda one: (one.micros, one.model))
-            found.append(Advice(model, mix, micros, tuple(cheaper[:BEST])))
-    return sorted(found, key=lambda one: (one.cheaper[0].micros - one.micros, one.model))
+        found.append((key, one))
+        heapq.heappush(savings, one.saving)
+        if len(savings) > limit:
+            heapq.heappop(savings)
+    return sorted(found, key=lambda one: (-one[1].saving, one[0], one[1].model))[:limit]

@@ -87,3 +87,4 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
     attempts: list[Attempt] = []
     charge: Charge | None = None  # None: nobody pays for it
     event: DifyUse | None = None  # of a Dify server: settling finds out what it costs
+    traceparent: str = ""  # as its client sent it: the trace that it belongs to

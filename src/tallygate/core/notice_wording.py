@@ -1,6 +1,6 @@
 """What the owner of an account is told of their own money, in their own language.
 
-Operators read notices as they were written; these are worded anew from a notice's data.
+These are worded anew from a notice's data; core/operator_wording.py does so for operators.
 """
 
 from typing import Final

@@ -43,6 +43,7 @@ class Provider(msgspec.Struct, frozen=True, array_like=True):
     pool: str = ""  # of credentials, whose secrets take the place of its own
     credential_id: int = 0  # the one of the pool that `secret` is
     parent: str = ""  # the provider as it is configured, of one that stands for one credential
+    is_renewable: bool = False  # `secret` can be renewed by the keeper
 
     @property
     def label(self) -> str:

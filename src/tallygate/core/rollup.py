@@ -6,8 +6,9 @@ where the clocks of the zone show a full one.
 """
 
 import functools
-from collections.abc import Iterable
-from typing import NamedTuple
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple, TypeVar
 
 from tallygate.core.histogram import BUCKETS
 from tallygate.core.windows import Span, window_at
@@ -35,6 +36,8 @@ STEPS = LAST + 1  # and where its counts of durations begin
 Row = list[int]
 KeyPlace = tuple[int, int, str, str]  # bucket_s, key_id, route, model
 TotalPlace = tuple[int, int, str, str]  # grain, bucket_s, route, model
+Fine = TypeVar("Fine", bound=tuple[int | str, ...])
+Wide = TypeVar("Wide", bound=tuple[int | str, ...])
 
 
 class Group(NamedTuple):
@@ -60,48 +63,64 @@ class Rolled(NamedTuple):
 def roll(groups: Iterable[Group], zone: str) -> Rolled:
     """What these rows add to hours and days of a zone."""
     hours: dict[KeyPlace, Row] = {}
-    days: dict[KeyPlace, Row] = {}
     for group in groups:
         hour_s, _ = buckets_of(group.quarter, zone)
         place = (hour_s, group.key_id, group.route, group.model)
-        add_group(hours.setdefault(place, _empty()), group)
-    for (hour_s, *subject), row in hours.items():
-        _, day_s = buckets_of(hour_s // QUARTER_S, zone)
-        add(days.setdefault((day_s, *subject), _empty()), row)  # type: ignore[arg-type]  # 1 + 3
-    return Rolled(hours, days, totals(hours), totals(days))
+        add_group(hours, place, group)
+
+    def day_of(hour_s: int) -> int:
+        return buckets_of(hour_s // QUARTER_S, zone)[1]
+
+    total_hours = _totals(hours)
+    return Rolled(
+        hours,
+        _folded(hours, lambda at: (day_of(at[0]), at[1], at[2], at[3])),
+        total_hours,
+        _folded(total_hours, lambda at: (at[0], day_of(at[1]), at[2], at[3])),
+    )
 
 
-def totals(by_key: dict[KeyPlace, Row]) -> dict[TotalPlace, Row]:
-    """The sums over keys, in the four grains of store/rollup_schema.py."""
-    found: dict[TotalPlace, Row] = {}
-    for (bucket_s, _, route, model), row in by_key.items():
-        for place in (
-            (0, bucket_s, "", ""),
-            (1, bucket_s, route, ""),
-            (2, bucket_s, "", model),
-            (3, bucket_s, route, model),
-        ):
-            add(found.setdefault(place, _empty()), row)
+def _totals(by_key: dict[KeyPlace, Row]) -> dict[TotalPlace, Row]:
+    """The sums over keys, in the four grains of store/rollup_schema.py, each of a finer one."""
+    both = _folded(by_key, lambda at: (3, at[0], at[2], at[3]))
+    by_model = _folded(both, lambda at: (2, at[1], "", at[3]))
+    by_route = _folded(both, lambda at: (1, at[1], at[2], ""))
+    return both | by_model | by_route | _folded(by_model, lambda at: (0, at[1], "", ""))
+
+
+def _folded(rows: Mapping[Fine, Row], wider: Callable[[Fine], Wide]) -> dict[Wide, Row]:
+    """Rows added up by what each place is a part of; most are alone in it and only copied."""
+    found: dict[Wide, Row] = {}
+    for place, row in rows.items():
+        whole = wider(place)
+        known = found.get(whole)
+        if known is None:
+            found[whole] = row.copy()
+        else:
+            add(known, row)
     return found
 
 
-def _empty() -> Row:
-    return [0] * (STEPS + BUCKETS)
-
-
-def add_group(row: Row, group: Group) -> None:
-    sums = group.sums
-    for number in range(LAST):
-        row[number] += sums[number]
-    row[LAST] = max(row[LAST], sums[LAST])
+def add_group(rows: dict[Wide, Row], place: Wide, group: Group) -> None:
+    """Add what a group says to the row of its place."""
+    row = rows.get(place)
+    if row is None:
+        row = rows[place] = [*group.sums, *_NO_STEPS]
+    else:
+        last_ms = max(row[LAST], group.sums[LAST])
+        row[:STEPS] = map(operator.add, row, group.sums)
+        row[LAST] = last_ms
     if group.step is not None:
-        row[STEPS + group.step] += sums[0]
+        row[STEPS + group.step] += group.sums[0]
+
+
+_NO_STEPS = (0,) * BUCKETS
 
 
 def add(row: Row, more: Row) -> None:
     """Add one row of sums to another."""
     last_ms = max(row[LAST], more[LAST])
-    row[:] = [one + other for one, other in zip(row, more, strict=True)]
+    row[:] = map(operator.add, row, more)
     row[LAST] = last_ms
 
 

@@ -46,7 +46,8 @@ class HeaderRules(msgspec.Struct, frozen=True, array_like=True):
 class PoolUse(msgspec.Struct, frozen=True, array_like=True):
     """Credentials of a pool that a backend is shown: in a header, or in the query.
 
-    `members` are those that live, each with its id and its secret.
+    `members` are those that live, each with its id and its secret; `renewable` are the ids of those
+    that can get another one.
     """
 
     pool: str
@@ -54,6 +55,7 @@ class PoolUse(msgspec.Struct, frozen=True, array_like=True):
     template: str = ""  # of the header's value, around `{secret}`
     parameter: str = ""
     members: tuple[tuple[int, str], ...] = ()
+    renewable: tuple[int, ...] = ()
 
     def __repr__(self) -> str:
         return f"<PoolUse {self.pool} {[number for number, _ in self.members]}>"

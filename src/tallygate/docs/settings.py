@@ -40,7 +40,8 @@ MEANINGS = {
     "shows whole keys; otherwise it shows masked keys and ids.",
     "notify_urls": "Where notices go, as apprise writes it; several separated by spaces.",
     "mail_url": "Who mails users their warnings: apprise's `mailto(s)://`, without `to`.",
-    "notice_language": "The language of users who have not chosen one: `en`, `zh-CN` or `zh-TW`.",
+    "notice_language": "The language of notices, and of users who have not chosen one: `en`, "
+    "`zh-CN` or `zh-TW`.",
     "notify_webhook_url": "Where notices are posted, signed as Standard Webhooks has it.",
     "notify_webhook_secret": "Signs those: `whsec_…` is base64, anything else raw bytes.",
     "trusted_proxies": "CIDRs, separated by commas, whose `X-Forwarded-For` is believed.",
@@ -93,6 +94,16 @@ MEANINGS = {
         "`TALLYGATE_HOST` (by default this machine only), served by the control role; 0 for none. "
         "On the public port `/metrics` always needs the admin token."
     ),
+    "otlp_endpoint": "An OpenTelemetry collector that is told of requests, by OTLP over HTTP: its "
+    "base URL, such as `http://localhost:4318`; `/v1/traces` is added. Without it, or with `off`, "
+    "there are no traces.",
+    "otlp_headers": "Headers for it, such as `authorization=Bearer%20abc,x-scope=team`: values "
+    "percent-encoded, all of them secret.",
+    "otlp_service_name": "The `service.name` of what it is told.",
+    "otlp_sample_ratio": "The share of requests that it is told of, 0 to 1. What a client has "
+    "sampled itself, as its `traceparent` says, is told in any case.",
+    "otlp_queue_max": "Requests that wait to be told; when there are more, the oldest are left "
+    "out.",
     "connections_max": "Client connections of a worker at a time.",
     "head_bytes_max": "The longest head of a request.",
     "metered_body_bytes_max": "The largest body of a request that is metered.",
@@ -109,6 +120,8 @@ MEANINGS = {
     "upstream_idle_s": "Seconds that an idle upstream connection is kept.",
     "dns_cache_s": "Seconds that a provider's address is remembered.",
     "attempts_max": "Tries per request, the first one included.",
+    "renewal_wait_s": "Seconds that a request whose upstream answered 401 waits for its credential "
+    "to be renewed, where there is no other one; 0 answers at once.",
     "default_output_tokens": "What is reserved for an answer whose request sets no maximum.",
     "key_cache_max": "Keys that a worker remembers.",
     "key_stale_s": "Seconds that a known key is still believed while the store is away.",

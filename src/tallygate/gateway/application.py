@@ -27,6 +27,7 @@ from tallygate.gateway.plain import PlainExchange
 from tallygate.gateway.plan import Plan, Service, client_address, is_trusted, parse_networks
 from tallygate.gateway.price_list import PriceList
 from tallygate.gateway.record import Recorder
+from tallygate.gateway.renewals import Renewals
 from tallygate.gateway.route import passthrough
 from tallygate.gateway.route_exchange import RouteExchange
 from tallygate.gateway.route_shares import RouteShares
@@ -99,6 +100,7 @@ class Gateway:
         self.fetch_models: Callable[[FetchModels], bool] = lambda _: False
         self.attempts_max = options.attempts_max
         self.credential_use = CredentialNotes()
+        self.renewals = Renewals(self.credential_use, int(options.renewal_wait_s * 1000))
         self.default_output_tokens = options.default_output_tokens
         self.client_gone_drain_ms = options.client_gone_drain_s * 1000
         self.client_gone_drain_bytes_max = options.client_gone_drain_bytes_max

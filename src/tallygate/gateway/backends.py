@@ -97,6 +97,12 @@ class Backends:
             self._backends[route.id] = backend
         return backend
 
+    def renewed(self, route: Route, refused: Bearer) -> Bearer | None:
+        """The same credential of a route as it is now, if it has another secret."""
+        current = next((one for one in self._routes if one.id == route.id), None)
+        found = self.of(current).bearers.of(refused.id) if current is not None else None
+        return found if found is not None and found.secret != refused.secret else None
+
     @property
     def pools(self) -> list[Pool]:
         return list(self._pools.values())

@@ -14,10 +14,12 @@ REST_MS = 30_000
 class Bearer:
     """One credential as one route shows it to its backend."""
 
-    __slots__ = ("_parameter", "_value", "id", "rests_until_ms", "rules")
+    __slots__ = ("_parameter", "_value", "id", "is_renewable", "rests_until_ms", "rules", "secret")
 
     def __init__(self, use: PoolUse, number: int, secret: str, rules: HeaderRules) -> None:
         self.id = number
+        self.secret = secret
+        self.is_renewable = number in use.renewable
         self.rests_until_ms = 0
         self._parameter = use.parameter
         self._value = urllib.parse.quote(secret, safe="")
@@ -48,6 +50,9 @@ class Bearers:
 
     def __len__(self) -> int:
         return len(self._all)
+
+    def of(self, number: int) -> Bearer | None:
+        return next((one for one in self._all if one.id == number), None)
 
     def choose(self, tried: tuple[Bearer, ...], now_ms: int) -> Bearer | None:
         """The next in turn that was not tried; one that rests only if there is no other."""

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from tallygate.core.entry import Attempt, Charge, Entry, Outcome
+from tallygate.core.entry import Attempt, Entry, Outcome
 from tallygate.core.meters import Meter
 from tallygate.core.usage import INPUT_TOKENS, OUTPUT_TOKENS
 from tallygate.gateway.admit import settle
@@ -31,8 +31,7 @@ def entry_of(
     key = known.key
     is_counted = 200 <= status < 300 or not is_given_back(status)
     event = exchange.dify.event() if exchange.dify is not None else None
-    charge: Charge | None = None
-    micros = 0
+    charge, micros = None, 0
     if exchange.tariff is None:
         counts, source = measure(exchange, status, meter)
         points_micros = micros_of_event(exchange, event) if event is not None else 0
@@ -74,13 +73,15 @@ def entry_of(
         _attempts(exchange, status, duration_ms) if exchange.attempts else [],
         charge,
         event,
+        plan.traceparent,
     )
 
 
 def _attempts(exchange: "MeteredExchange", status: int, duration_ms: int) -> list[Attempt]:
     """Of a request that was not answered at the first try: the last one, too."""
     failed = exchange.attempts or []
-    provider = exchange.upstream.provider.name
-    if status and failed[-1].provider != provider:
+    provider, renewal = exchange.upstream.provider.name, exchange.renewal
+    is_answered = failed[-1].provider != provider or (renewal is not None and renewal.is_answered)
+    if status and is_answered:
         return [*failed, Attempt(provider, status, duration_ms)]
     return failed

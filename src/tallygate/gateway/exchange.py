@@ -23,6 +23,7 @@ from tallygate.gateway.known_keys import KnownKey
 from tallygate.gateway.lease import Lease, Taken
 from tallygate.gateway.plan import Plan, unknown_key
 from tallygate.gateway.relay import Relay
+from tallygate.gateway.renewal import Renewal
 from tallygate.gateway.upstreams import Upstream
 from tallygate.gateway.verdicts import is_given_back
 from tallygate.wire.answer import AnswerHead
@@ -62,6 +63,7 @@ class MeteredExchange(Gathered):
         "micros_at_most",
         "model",
         "plan",
+        "renewal",
         "request",
         "request_id",
         "taken",
@@ -109,6 +111,7 @@ class MeteredExchange(Gathered):
         self.tariff: Tariff | None = None  # None: nothing counts what it costs
         self.micros_at_most = 0
         self.bill: Bill | None = None
+        self.renewal: Renewal | None = None  # of a credential, which it waits for, or has waited
 
     def __repr__(self) -> str:
         return f"<MeteredExchange {self.request_id} {self.plan.route}>"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tallygate.core.entry import Attempt
 from tallygate.core.request import upstream_body
+from tallygate.gateway import renewal
 from tallygate.gateway.admit import settle
 from tallygate.gateway.no_answer import given_up, never_began, withhold
 from tallygate.gateway.relay import Relay
@@ -76,8 +77,10 @@ def failed(
     if _is_another_left(exchange, head.status, now_ms):
         exchange.abandon_upstream()
         forward(exchange, now_ms)
+    elif head.status == UNAUTHORIZED and renewal.begin(exchange, now_ms, forward):
+        exchange.abandon_upstream()
     elif is_withheld(head.status):
-        withhold(exchange, head)
+        withhold(exchange, head.status)
     else:
         Relay(exchange).began(head, payload, is_complete=is_complete)
 
@@ -104,6 +107,8 @@ def late(exchange: "MeteredExchange") -> None:
         exchange.upstream.pool.cancel(exchange.waiting)
         exchange.waiting = None
         lost(exchange, Loss.UNREACHABLE)
+    elif exchange.renewal is not None:
+        exchange.renewal.waited_in_vain()
 
 
 def client_left(exchange: "MeteredExchange") -> None:
@@ -119,6 +124,8 @@ def client_left(exchange: "MeteredExchange") -> None:
     if exchange.waiting is not None:
         exchange.upstream.pool.cancel(exchange.waiting)
         exchange.waiting = None
+    if exchange.renewal is not None:
+        exchange.renewal.leave()
     settle(exchange.taken, is_counted=False, tokens=0)
     exchange.taken = []
     gateway.running.discard(exchange)

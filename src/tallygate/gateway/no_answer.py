@@ -13,7 +13,6 @@ from tallygate.gateway.answers import refusal_answer
 from tallygate.gateway.bill import cost_fields
 from tallygate.gateway.relay import Relay
 from tallygate.gateway.verdicts import refusal_of_loss, refusal_of_withheld
-from tallygate.wire.answer import AnswerHead
 from tallygate.wire.upstream import Loss
 
 if TYPE_CHECKING:
@@ -33,12 +32,12 @@ def given_up(exchange: "MeteredExchange") -> None:
     relay.end(b"", Outcome.CLIENT_GONE)
 
 
-def withhold(exchange: "MeteredExchange", head: AnswerHead) -> None:
+def withhold(exchange: "MeteredExchange", refused_with: int) -> None:
     """An answer that is about the operator's own account: its status goes on, its text not."""
     exchange.abandon_upstream()
     relay = Relay(exchange)
     relay.first_byte_ms = exchange.gateway.wall_ms()
-    refusal, status = refusal_of_withheld(head.status)
+    refusal, status = refusal_of_withheld(refused_with)
     _end(relay, exchange, refusal, status, Outcome.UPSTREAM_ERROR)
 
 

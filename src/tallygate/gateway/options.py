@@ -31,6 +31,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     upstream_idle_s: int = 50
     dns_cache_s: int = 30
     attempts_max: int = 3
+    renewal_wait_s: float = 5
     default_output_tokens: int = 4096
     key_cache_max: int = 50_000
     key_stale_s: int = 60

@@ -101,6 +101,7 @@ class Parts:
             deliver=link.send,
         )
         self.gateway.fetch_models = link.send
+        self.gateway.renewals.send = link.send
         self.front = _front(options, self.gateway)
         self._apply(welcome.snapshot)
         self.gateway.clock_offset_ms = welcome.clock_offset_ms
@@ -181,6 +182,7 @@ class Parts:
         if self._backends.apply(snapshot.routes):
             self._shares.forget_all()
         self.gateway.providers_changed()
+        self.gateway.renewals.applied(snapshot)
 
     # --- four times a second ---
 

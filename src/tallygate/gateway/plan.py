@@ -24,6 +24,7 @@ from tallygate.gateway.usage_head import USAGE_LOG_PATH, UsageHead
 from tallygate.wire.head import RequestHead
 
 AGENT_LENGTH_MAX = 128
+TRACEPARENT_LENGTH = 55  # later versions may be longer, and begin alike
 
 
 class Service(enum.Enum):
@@ -72,6 +73,7 @@ class Plan:
         "route",
         "service",
         "shape",
+        "traceparent",
         "version",
     )
 
@@ -106,6 +108,7 @@ class Plan:
             self.shape = Shape.ANTHROPIC
         agent = head.value(b"user-agent").decode("latin-1")
         self.agent = agent[:AGENT_LENGTH_MAX]
+        self.traceparent = head.value(b"traceparent").decode("latin-1")[:TRACEPARENT_LENGTH]
         self.forwarded_for = head.value(b"x-forwarded-for")
         self.idempotency_key = head.value(b"idempotency-key").decode("latin-1")
         self.known: KnownKey | None = None

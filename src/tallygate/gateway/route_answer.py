@@ -226,6 +226,10 @@ class RoutedAnswer(StreamedBody):
             self.plan.agent,
             self.bytes_in,
             self.bytes_out,
+            [],
+            None,
+            None,
+            self.plan.traceparent,
         )
 
     def journaled(self) -> None:

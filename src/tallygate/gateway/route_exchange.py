@@ -202,6 +202,9 @@ class RouteExchange(ForwardedRequest):
         if not self.admitted_ms:
             self.store_gone()
             return
+        if self._held is not None:
+            self._waited_in_vain()
+            return
         loss = Loss.TIMED_OUT if self._waiting is None else Loss.UNREACHABLE
         self._let_go()
         super().answer_lost(loss)
@@ -223,6 +226,7 @@ class RouteExchange(ForwardedRequest):
         self._record(b"", Outcome.OK if self._is_tunnel else Outcome.CLIENT_GONE)
 
     def _let_go(self) -> None:
+        self._let_go_of_held()
         if self._waiting is not None:
             self.backend.pool.cancel(self._waiting)
             self._waiting = None

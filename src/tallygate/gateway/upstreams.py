@@ -156,6 +156,13 @@ class Upstreams:
         for pool in self._pools.values():
             pool.close()
 
+    def renewed(self, refused: Provider) -> Provider | None:
+        """What stands for the same credential now, if it has another secret."""
+        found = self._by_name.get(refused.name)
+        if found is None or found.provider.secret == refused.secret:
+            return None
+        return found.provider
+
     def of(self, provider: Provider) -> Upstream:
         """One that was deleted meanwhile still serves the requests that were routed before."""
         return self._by_name.get(provider.name) or self._build(provider)

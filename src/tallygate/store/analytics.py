@@ -7,14 +7,13 @@ in the question only totals are read, whose number does not grow with that of th
 import enum
 import functools
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from tallygate.core.histogram import BUCKETS
-from tallygate.core.rollup import STEPS, SUMS, Group, Row, add, add_group, buckets_of
+from tallygate.core.rollup import SUMS, Group, Row, add, add_group, buckets_of
 from tallygate.core.usage_window import Window
 from tallygate.core.windows import Span, window_at
 from tallygate.store import rollups
@@ -28,6 +27,7 @@ from tallygate.store.rollup_schema import (
     total_hour,
 )
 from tallygate.store.schema import api_key, usage
+from tallygate.store.tables import big
 
 EVERY_SUM = (*SUMS, "last_ms")
 TAIL_ROWS_MAX = 300_000  # after a start over a large store the sums have to catch up first
@@ -47,19 +47,22 @@ class Per(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which uses; None: all. Who a key belongs to is what it says now."""
+    """Which uses; None: all. Who a key belongs to is what it says now. `is_broad`: these are a good
+    part of all keys, which changes nothing but how they are looked for.
+    """
 
     key_ids: tuple[int, ...] | None = None
     team_id: str | None = None
     user_id: str | None = None
     route: str | None = None
     model: str | None = None
+    is_broad: bool = False
 
     @property
     def is_by_key(self) -> bool:
         return (self.key_ids, self.team_id, self.user_id) != (None, None, None)
 
-    def conditions(self, table: sa.Table) -> list[sa.ColumnElement[bool]]:
+    def conditions(self, table: sa.Table, dialect: str) -> list[sa.ColumnElement[bool]]:
         """Of any table that has keys, routes and models."""
         found: list[sa.ColumnElement[bool]] = []
         if self.key_ids is not None:
@@ -69,12 +72,24 @@ class Filter:
             (api_key.c.user_id, self.user_id),
         ):
             if wanted is not None:
-                found.append(table.c.key_id.in_(sa.select(api_key.c.id).where(column == wanted)))
+                theirs = sa.select(api_key.c.id).where(column == wanted)
+                found.append(self._among(table.c.key_id, theirs, dialect))
         if self.route is not None:
             found.append(table.c.route == self.route)
         if self.model is not None:
             found.append(table.c.model == self.model)
         return found
+
+    def _among(
+        self, column: sa.Column[int], ids: sa.Select[tuple[int]], dialect: str
+    ) -> sa.ColumnElement[bool]:
+        """PostgreSQL joins with what is IN a query, and reads every row of a window to do so; an
+        array is looked up by the index of keys. SQLite always goes by that index, each row a search
+        of its own; for many keys it is told to read on through the window instead.
+        """
+        if dialect == "postgresql":
+            return column == sa.any_(sa.func.array(ids.scalar_subquery()))
+        return (column + 0 if self.is_broad else column).in_(ids)
 
 
 EVERYTHING = Filter()
@@ -113,36 +128,57 @@ async def sums(
 ) -> dict[Place, Row]:
     """A row of sums for each place that was used; (): everything, if anything was.
 
-    `names`: the first of SUMS are enough, the others may be 0.
+    `names`: these are enough, in the order of EVERY_SUM, the others may be 0.
     """
-    assert tuple(names) == EVERY_SUM[: len(names)] and not (with_durations and names != EVERY_SUM)
     total: dict[Place, Row] = {}
-    query, is_of_hours = _of_tables(
-        found, window, wanted, pers, names=names, with_durations=with_durations
-    )
+    names = (*names, *(DURATIONS if with_durations else ()))
+    query, is_of_hours = _of_tables(tx.dialect, found, window, wanted, pers, names)
+    at, row_of = len(pers), _reader(names)
     for row in await tx.execute(query):
-        place = tuple(row[: len(pers)])
+        place = tuple(row[:at])
         if is_of_hours and Per.DAY in pers:
-            at = pers.index(Per.DAY)
-            day_s = window_at(Span.DAY, found.zone, place[at])[0]
-            place = (*place[:at], day_s, *place[at + 1 :])
-        values = [int(value or 0) for value in row[len(pers) :]]
-        values += [0] * (STEPS + BUCKETS - len(values))
+            place = _in_days(place, pers, found.zone)
+        values = row_of(row[at:])
         if place in total:
             add(total[place], values)
-        elif row[len(pers)] is not None:  # a sum of no rows at all
+        elif row[at] is not None:  # a sum of no rows at all
             total[place] = values
     for group in await tail(tx, found, window, wanted, pers):
         place = tuple(_of_group(group, per, found.zone) for per in pers)
-        add_group(total.setdefault(place, [0] * (STEPS + BUCKETS)), group)
+        add_group(total, place, group)
     return total
+
+
+def _reader(names: Sequence[str]) -> Callable[[Sequence[int | None]], Row]:
+    """How a row of sums is made of columns of these names."""
+    places = [_COLUMNS.index(name) for name in names]
+    if places == list(range(len(places))):
+        rest = [0] * (len(_COLUMNS) - len(places))
+        return lambda values: [*(value or 0 for value in values), *rest]
+
+    def spread(values: Sequence[int | None]) -> Row:
+        row = [0] * len(_COLUMNS)
+        for place, value in zip(places, values, strict=True):
+            row[place] = value or 0
+        return row
+
+    return spread
+
+
+_COLUMNS = (*EVERY_SUM, *DURATIONS)
+
+
+def _in_days(place: Place, pers: Sequence[Per], zone: str) -> Place:
+    """A place by hours, by the days that they are in."""
+    at = pers.index(Per.DAY)
+    return (*place[:at], window_at(Span.DAY, zone, place[at])[0], *place[at + 1 :])
 
 
 async def ranking(
     tx: Tx, found: Reach, window: Window, wanted: Filter, per: Per, by: Sequence[str]
 ) -> list[tuple[Any, int]]:
     """Whatever was used, and how much by some of SUMS, most first; ties by name."""
-    query, _ = _of_tables(found, window, wanted, (per,), names=by)
+    query, _ = _of_tables(tx.dialect, found, window, wanted, (per,), by)
     place, *amounts_by = query.selected_columns
     amount: sa.ColumnElement[int] = functools.reduce(operator.add, amounts_by)
     query = query.with_only_columns(place.label("place"), amount.label("amount"))
@@ -170,7 +206,7 @@ async def tail(
         usage.c.id > found.usage_id,
         usage.c.at_ms >= window.start_s * 1000,
         usage.c.at_ms < window.end_s * 1000,
-        *wanted.conditions(usage),
+        *wanted.conditions(usage, tx.dialect),
     )
     return rollups.groups_of(await tx.execute(query))
 
@@ -187,13 +223,12 @@ def _of_group(group: Group, per: Per, zone: str) -> int | str:
 
 
 def _of_tables(
+    dialect: str,
     found: Reach,
     window: Window,
     wanted: Filter,
     pers: Sequence[Per],
-    *,
-    names: Sequence[str] = EVERY_SUM,
-    with_durations: bool = False,
+    names: Sequence[str],
 ) -> tuple[sa.Select[Any], bool]:
     """The query, and whether it reads hours."""
     is_by_key = wanted.is_by_key or Per.KEY in pers
@@ -203,19 +238,24 @@ def _of_tables(
     else:
         table = total_hour if is_of_hours else total_day
     columns = [table.c.bucket_s if per in (Per.HOUR, Per.DAY) else table.c[per] for per in pers]
-    names = (*names, *(DURATIONS if with_durations else ()))
     values = [
-        sa.func.max(table.c[name]) if name == "last_ms" else sa.func.sum(table.c[name])
+        sa.func.max(table.c[name]) if name == "last_ms" else _sum(table.c[name], dialect)
         for name in names
     ]
     query = (
         sa.select(*columns, *values)
         .where(table.c.bucket_s >= window.start_s, table.c.bucket_s < window.end_s)
-        .where(*wanted.conditions(table))
+        .where(*wanted.conditions(table, dialect))
     )
     if not is_by_key:
         query = query.where(table.c.grain == int(_grain(wanted, pers)))
     return (query.group_by(*columns) if columns else query), is_of_hours
+
+
+def _sum(column: sa.Column[int], dialect: str) -> sa.ColumnElement[int]:
+    """PostgreSQL's are decimals of any length, which Python takes ten times as long to read."""
+    found = sa.func.sum(column)
+    return sa.cast(found, big) if dialect == "postgresql" else found
 
 
 def _grain(wanted: Filter, pers: Sequence[Per]) -> Grain:

@@ -158,6 +158,13 @@ async def views_of(tx: Tx, ids: Sequence[int]) -> list[KeyView]:
     return [found[id_] for id_ in ids if id_ in found]
 
 
+async def teams_of(tx: Tx, ids: Sequence[int]) -> dict[int, str]:
+    """Each key's team, or nothing; keys that were deleted have theirs still."""
+    columns = (api_key.c.id, api_key.c.team_id)
+    rows = await tx.execute(sa.select(*columns).where(api_key.c.id.in_(ids)))
+    return {row.id: row.team_id for row in rows}
+
+
 async def ids_of(tx: Tx, subject_kind: str, subject_id: str, most: int) -> list[int]:
     """The keys that belong to a user or a team, `most` of them at most."""
     owner = api_key.c.user_id if subject_kind == limit_rows.USER else api_key.c.team_id

@@ -1,6 +1,7 @@
 """Transactions on PostgreSQL: each statement is awaited, each is one round trip or two."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -143,5 +144,6 @@ class PostgresqlConnections(Connections):
                 await connection.close()
 
     async def close(self) -> None:
-        async with asyncio.timeout(ROLLBACK_DEADLINE_S):
-            await self._engine.dispose()
+        with contextlib.suppress(TimeoutError):  # nothing is lost with a connection that is idle
+            async with asyncio.timeout(ROLLBACK_DEADLINE_S):
+                await self._engine.dispose()

@@ -5,18 +5,18 @@ the transaction that writes; who finds the mark moved meanwhile adds nothing.
 """
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 
 from tallygate.core.histogram import BOUNDS_MS
-from tallygate.core.rollup import QUARTER_S, STEPS, SUMS, Group, Rolled, Row
+from tallygate.core.rollup import QUARTER_S, SUMS, Group, Rolled
 from tallygate.core.usage import CACHE_READ_TOKENS
+from tallygate.store import rollup_adding
 from tallygate.store.database import Tx
 from tallygate.store.rollup_schema import (
-    DURATIONS,
     Grain,
     rollup_day,
     rollup_hour,
@@ -26,15 +26,11 @@ from tallygate.store.rollup_schema import (
 )
 from tallygate.store.schema import usage
 from tallygate.store.tables import big
-from tallygate.store.tx import BulkChange
-
-P = TypeVar("P", bound=tuple[Any, ...])  # a place: the columns of a primary key
 
 CLEAN_ROWS_MAX = 1_000  # in one transaction: other writers wait no longer than that takes
 NOTHING: sa.Select[tuple[int]] = sa.select(sa.literal_column("1"))
 HOUR_TABLES = (rollup_hour, total_hour)
 DAY_TABLES = (rollup_day, total_day)
-VALUES = (*SUMS, "last_ms", *DURATIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,53 +64,11 @@ async def write(tx: Tx, mark: Mark, upto_id: int, rolled: Rolled, now_ms: int) -
     places = {"old_id": mark.usage_id, "of_zone": mark.zone, "new_id": upto_id}
     if (await tx.execute(_MOVE, {**places, "now_ms": now_ms})).rowcount != 1:
         return False
-    await add(tx, rollup_hour, rolled.hours)
-    await add(tx, rollup_day, rolled.days)
-    await add(tx, total_hour, rolled.total_hours)
-    await add(tx, total_day, rolled.total_days)
+    await rollup_adding.add(tx, rollup_hour, rolled.hours)
+    await rollup_adding.add(tx, rollup_day, rolled.days)
+    await rollup_adding.add(tx, total_hour, rolled.total_hours)
+    await rollup_adding.add(tx, total_day, rolled.total_days)
     return True
-
-
-async def add(tx: Tx, table: sa.Table, rows: Mapping[P, Row]) -> None:
-    """Add to the rows of one table, in the order of their keys: nobody waits for another twice."""
-    await tx.update_all(
-        _ADDING[table.name],
-        [
-            (*place, *row[:STEPS], *(count or None for count in row[STEPS:]))
-            for place, row in sorted(rows.items())
-        ],
-    )
-
-
-def _adding(table: sa.Table) -> BulkChange:
-    keys = [column.name for column in table.primary_key]
-    names = (*keys, *VALUES)
-    texts = {"route", "model"}
-    arrays = ", ".join(
-        f"${number}::{'text' if name in texts else 'bigint'}[]"
-        for number, name in enumerate(names, 1)
-    )
-    insert = f"INSERT INTO {table.name} ({', '.join(names)})"
-    conflict = f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {_changes(table.name)}"
-    return BulkChange(
-        sqlite=f"{insert} VALUES ({', '.join('?' * len(names))}){conflict}",
-        postgresql=f"{insert} SELECT * FROM unnest({arrays}){conflict}",  # noqa: S608 - names of our schema
-    )
-
-
-def _changes(table: str) -> str:
-    newer = f"excluded.last_ms > {table}.last_ms"
-    latest = f"CASE WHEN {newer} THEN excluded.last_ms ELSE {table}.last_ms END"
-    sums = [f"{name} = {table}.{name} + excluded.{name}" for name in SUMS]
-    # NULL is 0, and stays so: most steps of most rows are empty, and NULL takes no room.
-    steps = [
-        f"{name} = COALESCE({table}.{name} + excluded.{name}, {table}.{name}, excluded.{name})"
-        for name in DURATIONS
-    ]
-    return ", ".join((*sums, f"last_ms = {latest}", *steps))
-
-
-_ADDING = {one.name: _adding(one) for one in (rollup_hour, rollup_day, total_hour, total_day)}
 
 
 async def clean(tx: Tx, table: sa.Table, before_s: int, limit: int = CLEAN_ROWS_MAX) -> int:

@@ -5,6 +5,7 @@ along with the next hop, the last of them with COMMIT.
 """
 
 import asyncio
+import contextlib
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -30,6 +31,7 @@ from tallygate.store.tx import (
 )
 
 READERS_MAX = 4
+CLOSE_WAIT_S = 2.0
 WAL_SWITCH_TRIES = 50
 WAL_SWITCH_PAUSE_S = 0.1
 
@@ -205,9 +207,14 @@ class SqliteConnections(Connections):
             return await pool.take()
 
     async def close(self) -> None:
-        async with asyncio.timeout(ROLLBACK_DEADLINE_S):
-            await self._readers.close()
-            await self._writers.close()
+        """The last one writes the log home, which a busy disk may make long: that goes on in its
+        thread, and if the process ends meanwhile, who opens the store next does it.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_WAIT_S):
+                await self._readers.close()
+                await self._writers.close()
+        self._writers.end()
 
 
 async def _switch_to_wal(thread: ConnectionThread) -> None:

@@ -137,7 +137,11 @@ class Pool:
         self._room.release()
 
     async def close(self) -> None:
-        """Those that are lent out are closed when they are given back."""
+        for ended in self.end():
+            await ended
+
+    def end(self) -> "list[asyncio.Future[None]]":
+        """Let all of them be closed; those that are lent out are when they are given back."""
         self._is_closed = True
-        while self._free:
-            await self._free.pop().end()
+        threads, self._free = self._free, []
+        return [thread.end() for thread in threads]

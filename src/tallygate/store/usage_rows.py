@@ -47,15 +47,14 @@ async def stream(
     reads slowly keeps nothing open.
     """
     columns = [usage.c[name] for name in SingleUse.__dataclass_fields__]
-    query = sa.select(*columns).where(
-        usage.c.at_ms < window.end_s * 1000, *wanted.conditions(usage)
-    )
+    query = sa.select(*columns).where(usage.c.at_ms < window.end_s * 1000)
     query = query.order_by(usage.c.at_ms, usage.c.id).limit(PAGE_ROWS)
     at_ms, id_ = window.start_s * 1000, 0
     while True:
         since = (usage.c.at_ms >= at_ms) & ((usage.c.at_ms > at_ms) | (usage.c.id > id_))
         async with reading() as tx:
-            rows = [SingleUse(**row) for row in (await tx.execute(query.where(since))).mappings()]
+            page = query.where(since, *wanted.conditions(usage, tx.dialect))
+            rows = [SingleUse(**row) for row in (await tx.execute(page)).mappings()]
         if rows:
             yield rows
         if len(rows) < PAGE_ROWS:

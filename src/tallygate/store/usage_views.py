@@ -13,6 +13,7 @@ from tallygate.store.people_schema import account, team
 from tallygate.store.schema import api_key, key_secret, usage
 
 NAMES_MAX = 500
+MANY_KEYS = 8  # an eighth of all is many
 HOT_ROWS_MAX = 20_000  # of the newest, to tell what is hot
 
 
@@ -59,6 +60,17 @@ async def names(tx: Tx, ids: Collection[int]) -> dict[int, KeyName]:
     return found
 
 
+async def model_lists(tx: Tx, ids: Collection[int]) -> dict[int, str]:
+    """The models that keys may use, of those keys that may not use all."""
+    found: dict[int, str] = {}
+    ordered = sorted(ids)
+    for start in range(0, len(ordered), NAMES_MAX):
+        some = api_key.c.id.in_(ordered[start : start + NAMES_MAX])
+        query = sa.select(api_key.c.id, api_key.c.models).where(some, api_key.c.models.is_not(None))
+        found |= {row.id: row.models for row in await tx.execute(query)}
+    return found
+
+
 async def _names(tx: Tx, query: sa.Select[Any]) -> list[KeyName]:
     return [KeyName(**row) for row in (await tx.execute(query)).mappings()]
 
@@ -80,6 +92,13 @@ async def find_team(tx: Tx, named: str) -> str | None:
     by_id = team.c.id == named
     query = sa.select(team.c.id).where(by_id | (team.c.name == named)).order_by(by_id.desc())
     return await tx.scalar(query.limit(1))  # type: ignore[no-any-return]  # a text column
+
+
+async def has_many_keys(tx: Tx, team_id: str) -> bool:
+    """Whether it has so many of all keys that its uses are found sooner among all of them."""
+    theirs = sa.func.count().filter(api_key.c.team_id == team_id)
+    query = sa.select(theirs * MANY_KEYS >= sa.func.count()).select_from(api_key)
+    return bool(await tx.scalar(query))
 
 
 async def user_names(tx: Tx, ids: Collection[str]) -> dict[str, str]:
@@ -134,7 +153,7 @@ async def newest(tx: Tx, wanted: Filter, since_ms: int) -> tuple[list[tuple[str,
     errors = sa.func.sum(sa.case((rows.c.status >= 400, 1), else_=0)).label("errors")
     count = sa.func.count().label("uses")
     query = sa.select(rows.c.route, count, errors).where(is_recent)
-    query = query.where(*wanted.conditions(rows)).group_by(rows.c.route)  # type: ignore[arg-type]  # it has the columns
+    query = query.where(*wanted.conditions(rows, tx.dialect)).group_by(rows.c.route)  # type: ignore[arg-type]  # it has the columns
     found = [(row.route, int(row.uses), int(row.errors)) for row in await tx.execute(query)]
     first_ms = sa.func.min(ended_ms).label("first_ms")
     seen = (await tx.execute(sa.select(count, first_ms).select_from(rows))).one()
