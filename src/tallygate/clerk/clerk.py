@@ -115,15 +115,8 @@ class Clerk:
             self.db, self.writer, self.clock, options, shelf, self._recall_money
         )
         self.settler.charge = self.dify.settle
-        self.dispatch = Dispatch(
-            self.writer,
-            options,
-            entropy,
-            self._standing(),
-            self._commanded,
-            self.spread_prices,
-            self._recall_money,
-        )
+        told = (self._commanded, self.spread_prices, self._recall_money)
+        self.dispatch = Dispatch(self.writer, options, entropy, self._standing(), *told)
         self.store_uuid = ""
         self.lookups = LookUps(self.db, self.clock, lambda: self.feed.cursor)
 
