@@ -21,7 +21,7 @@ from tallygate.clerk.book import BookKeeper
 from tallygate.clerk.claims import Claims
 from tallygate.clerk.cleaning import clean_usage
 from tallygate.clerk.clock import NodeClock
-from tallygate.clerk.commands.dispatch import Dispatch
+from tallygate.clerk.commands.dispatch import Dispatch, Standing
 from tallygate.clerk.dify_billing import DifyBilling
 from tallygate.clerk.edge_publish import EdgePublisher
 from tallygate.clerk.expiries import Expiries
@@ -43,7 +43,7 @@ from tallygate.clerk.traces import Traces
 from tallygate.clerk.upkeep import Upkeep
 from tallygate.clerk.waiting_syncs import Counter
 from tallygate.clerk.writer import Writer
-from tallygate.core.commands import CleanUsage, Inspect, Settle
+from tallygate.core.commands import Arguments, CleanUsage, Inspect, Settle
 from tallygate.core.credential_commands import RunKeeper
 from tallygate.core.dify_commands import TakeBrowserEvents
 from tallygate.core.edge_commands import PublishEdge
@@ -113,24 +113,20 @@ class Clerk:
             self.db, self.writer, self.clock, options, shelf, self._recall_money
         )
         self.settler.charge = self.dify.settle
-        self.dispatch = Dispatch(
-            self.writer,
-            options,
-            entropy,
-            {
-                Settle: self._settle,
-                CleanUsage: self._clean_usage,
-                Inspect: self._inspect,
-                TakeBrowserEvents: self.dify.take_browser_events,
-                PublishEdge: self.edge.publish_now,
-                RunKeeper: self.keepers.run_now,
-            },
-            self._commanded,
-            self.spread_prices,
-            self._recall_money,
-        )
+        told = (self._commanded, self.spread_prices, self._recall_money)
+        self.dispatch = Dispatch(self.writer, options, entropy, self._standing(), *told)
         self.store_uuid = ""
         self.lookups = LookUps(self.db, self.clock, lambda: self.feed.cursor)
+
+    def _standing(self) -> dict[type[Arguments], Standing]:
+        return {
+            Settle: self._settle,
+            CleanUsage: self._clean_usage,
+            Inspect: self._inspect,
+            TakeBrowserEvents: self.dify.take_browser_events,
+            PublishEdge: self.edge.publish_now,
+            RunKeeper: self.keepers.run_now,
+        }
 
     async def start(self) -> None:
         """Open the store and begin to work; StoreUnavailable and StoreRefused mean it can not."""
