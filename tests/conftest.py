@@ -21,11 +21,23 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("tallygate")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, so that no process of two is left alone with them at the end."""
+    longest = ("tests/web/", "tests/system/")
+    items.sort(key=lambda item: not item.nodeid.startswith(longest))
+    items.sort(key=lambda item: not item.nodeid.startswith(longest[0]))
+
+
 @pytest.fixture(autouse=True)
 def logs_as_before() -> Iterator[None]:
-    """Commands set up the logs of their process, which here is everyone's."""
+    """Commands set up the logs of their process, which here is everyone's.
+
+    A traceback is written plainly: with all that is around it one takes many seconds.
+    """
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, plain])
     yield
     root.handlers = handlers
     root.setLevel(level)

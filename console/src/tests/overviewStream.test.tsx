@@ -41,7 +41,7 @@ function serve(): (text: string) => void {
 
 function show(): void {
   const auth = {
-    state: { is: 'signedOut', hasExpired: false },
+    state: { is: 'signedOut', hasExpired: false, was: null },
     withPassword: vi.fn(),
     withAdminToken: vi.fn(),
     signOut: vi.fn(),
