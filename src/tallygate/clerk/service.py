@@ -1,6 +1,7 @@
 """The clerk as a process of the node: its socket, its connections, its end."""
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -77,6 +78,8 @@ async def serve(options: Options, listener: socket.socket, handshake: Handshake)
         await clerk.start()
         desk = Desk(clerk)
         server = await loop.create_unix_server(desk.connection, sock=listener)
+        gc.collect()
+        gc.freeze()  # what is there now stays: to look through it would hold up everybody's leases
         handshake.ready()
         why = await ending
         if why != "failed":
