@@ -18,7 +18,7 @@ run: setup ## start Tallygate; options as in: make run ARGS='--port 9000'
 	@exec $(BIN)/tallygate serve $(ARGS)
 
 test: setup ## run every test; some only, as in: make test ARGS='-k money'
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup ## format, lint, types, tidiness and the fast tests; under a minute
 	@$(BIN)/ruff format --check .

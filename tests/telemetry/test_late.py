@@ -11,6 +11,7 @@ from tallygate.telemetry.late import LateLogger
 def test_lines_below_the_level_are_left_out_and_set_up_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    structlog.reset_defaults()
     log = LateLogger("supervisor", "warning", "json")
     log.debug("role started")
     log.info("rolling restart begins")
