@@ -281,6 +281,7 @@ async def test_people_see_warnings_about_their_own_money_in_their_language(
     assert item["is_mailed"] is False
     changed = await member.patch("/api/user", json={"language": "zh-TW"})
     assert (changed.status_code, changed.json()["language"]) == (200, "zh-TW")
+    assert (await member.get("/api/session")).json()["language"] == "zh-TW"
     page = (await member.get("/api/user/notices")).json()
     assert (page["total"], page["items"][0]["title"]) == (1, "餘額不足提醒：剩餘 5 點")
     simplified = await member.get("/api/user/notices", params={"language": "zh-CN"})
