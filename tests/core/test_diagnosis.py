@@ -7,7 +7,8 @@ import pytest
 
 from tallygate.core.diagnosis import SUBJECTS, Found, found
 from tallygate.core.diagnosis_wording import SUBJECTS as SUBJECT_WORDS
-from tallygate.core.diagnosis_wording import TEXTS, subject_of, worded
+from tallygate.core.diagnosis_wording import TEXTS, subject_of, withheld_for, worded
+from tallygate.core.edge import HEADERS, POOLED, SHUT
 
 NUMBERS = {"ms", "length", "least", "logged", "refused", "entries", "waiting", "places"}
 NAMES = ("path", "name", "names", "problem", "reason", "route", "state", "error", "model")
@@ -47,6 +48,16 @@ def test_what_nobody_has_worded_stays_as_it_was_written() -> None:
     assert worded("of_tomorrow", {}, "zh-CN") is None
     assert worded(Found.CLOCK_OFF.value, {}, "zh-CN") is None, "of another release"
     assert worded(Found.CLOCK_OFF.value, {"ms": 1}, "en") is None
+
+
+def test_why_a_route_is_not_at_the_edge_is_said_too() -> None:
+    for reason in (HEADERS, POOLED, SHUT):
+        values: dict[str, str | int] = {"route": "/x", "reason": reason}
+        said = worded(Found.EDGE_WITHHELD.value, values, "zh-TW")
+        assert said is not None and reason not in said
+        assert withheld_for(reason, "zh-TW") in said
+        assert withheld_for(reason, "en") == reason
+    assert withheld_for("because", "zh-CN") == "because"
 
 
 def test_every_value_that_a_text_names_is_one_of_those_that_are_tried_here() -> None:

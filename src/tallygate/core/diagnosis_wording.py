@@ -4,6 +4,7 @@ from typing import Final
 
 from tallygate.core.accounts import SIMPLIFIED, TRADITIONAL
 from tallygate.core.diagnosis import Found, Values
+from tallygate.core.edge import HEADERS, POOLED, SHUT
 from tallygate.core.edge_commands import CURRENT, FAILING, OFF, OVER_QUOTA, WAITING
 
 _COLUMNS: Final = {SIMPLIFIED: 0, TRADITIONAL: 1}
@@ -117,6 +118,15 @@ _STATES: Final[dict[object, tuple[str, str]]] = {
     FAILING: ("发布失败", "發布失敗"),
     OVER_QUOTA: ("超出配额", "超出配額"),
 }
+# Why the edge does not serve a route.
+_REASONS: Final[dict[object, tuple[str, str]]] = {
+    HEADERS: (
+        "它的标头需要设置 TALLYGATE_EDGE_SECRET",
+        "它的標頭需要設定 TALLYGATE_EDGE_SECRET",
+    ),
+    SHUT: ("主密钥无法解开它的标头", "主金鑰無法解開它的標頭"),
+    POOLED: ("它使用凭证池中的凭证，只有网关拥有", "它使用憑證池中的憑證，只有閘道擁有"),
+}
 
 
 def worded(code: str, values: Values, language: str) -> str | None:
@@ -127,10 +137,18 @@ def worded(code: str, values: Values, language: str) -> str | None:
     said = dict(values)
     if (state := _STATES.get(said.get("state"))) is not None:
         said["state"] = state[column]
+    if (reason := _REASONS.get(said.get("reason"))) is not None:
+        said["reason"] = reason[column]
     try:
         return TEXTS[code][column].format(**said)
     except KeyError:  # another release found it
         return None
+
+
+def withheld_for(reason: str, language: str) -> str:
+    """Why the edge does not serve a route."""
+    column = _COLUMNS.get(language)
+    return reason if column is None or reason not in _REASONS else _REASONS[reason][column]
 
 
 def subject_of(subject: str, language: str) -> str:

@@ -77,7 +77,7 @@ function Hours({ of: one }: { readonly of: Anomaly }) {
                   markLine: {
                     symbol: 'none',
                     data: [{ yAxis: expected, name: t.expected }],
-                    label: { formatter: t.expected },
+                    label: { formatter: t.expected, position: 'insideEndTop' },
                   },
                 }),
           },
