@@ -2,12 +2,16 @@
 // What is new to somebody is what their account has not seen, in every tab.
 
 import { QueryClientProvider } from '@tanstack/react-query';
-import { cleanup, render, screen, waitFor } from '@testing-library/react';
+import { cleanup, configure, render, screen, waitFor } from '@testing-library/react';
 import { MemoryRouter } from 'react-router';
 import { afterEach, expect, test, vi } from 'vitest';
 import { makeQueryClient } from '../api/queries';
 import { NewNotices } from '../pages/notices/NewNotices';
 import Notices from '../pages/notices/Notices';
+
+// A busy machine may be slow; what is awaited comes all the same.
+configure({ asyncUtilTimeout: 20_000 });
+vi.setConfig({ testTimeout: 60_000 });
 
 const NOTICE = {
   ...{ id: '7', kind: 'wallet.low', title: 'Your balance is low', body: 'It is low.', data: {} },
