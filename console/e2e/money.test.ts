@@ -94,6 +94,36 @@ test('a rate, a price, a top-up and a reported message move a balance that its o
   await owner.context.close();
 });
 
+test('a notice that is read in one browser is new in no other one, nor in another tab', async () => {
+  const price = { input_token_price: '30', output_token_price: '60', per_tokens: 1000 };
+  await server.call('POST', '/api/models', { model_name: 'gpt-4', currency: 'points', ...price });
+  const wallet = '/api/users/member-1/wallet';
+  await server.call('POST', `${wallet}/top-up`, { points: '500', reason: 'end to end' });
+  const before = (await server.call('GET', wallet)) as { balance: number };
+  await server.call('PATCH', wallet, { warn_below: String(before.balance) });
+  expect((await tell('m-low')).status).toBe(200); // below it now
+
+  const [first, second] = [await visit(browser, server.url), await visit(browser, server.url)];
+  await signInAs(first.page, 'member', '/console/balance');
+  await signInAs(second.page, 'member', '/console/balance');
+  const tab = await first.context.newPage();
+  await tab.goto('/console/balance');
+  for (const page of [first.page, second.page, tab]) {
+    await page.getByRole('img', { name: '1 new' }).waitFor();
+  }
+  await first.page.goto('/console/notices');
+  await first.page.getByText(/^Your balance fell below/).waitFor();
+  await first.page.locator('.badge').waitFor({ state: 'detached' });
+  await tab.locator('.badge').waitFor({ state: 'detached' });
+  const seen = await second.page.request.get('/api/user/notices/seen');
+  expect(await seen.json()).toEqual({ new: 0 });
+  await second.page.reload();
+  await second.page.locator('.badge').waitFor({ state: 'detached' });
+  expect([...first.complaints, ...second.complaints]).toEqual([]);
+  await first.context.close();
+  await second.context.close();
+});
+
 test('a key that is deleted on its page is refused from then on', async () => {
   const { page, context, complaints } = await visit(browser, server.url);
   await enter(context);

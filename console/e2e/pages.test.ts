@@ -2,7 +2,7 @@
 // reader stumbles over, and each behind its wall.
 
 import axe from 'axe-core';
-import type { Browser } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { enter, launch, settled, visit } from './browser.ts';
 import { registeredPages } from './pages.ts';
@@ -85,6 +85,27 @@ test('a language that is chosen stays chosen', async () => {
   await page.reload();
   await page.getByRole('heading', { name: '金鑰', level: 1 }).waitFor();
   await context.close();
+});
+
+/** Until the account has heard of it. */
+async function choose(page: Page, language: string): Promise<void> {
+  const told = page.waitForResponse((answer) => answer.request().method() === 'PATCH');
+  await page.locator('.choices select').first().selectOption(language);
+  expect((await told).status()).toBe(200);
+}
+
+test('a language goes with an account to a browser in which nobody chose one', async () => {
+  const first = await visit(browser, server.url);
+  await signInAs(first.page, 'viewer', '/console/keys');
+  await choose(first.page, 'zh-CN');
+  await first.context.close();
+  const second = await visit(browser, server.url);
+  await signInAs(second.page, 'viewer', '/console/keys');
+  await second.page.getByRole('heading', { name: '密钥', level: 1 }).waitFor();
+  await choose(second.page, 'en'); // as others expect it
+  await second.page.getByRole('heading', { name: 'Keys', level: 1 }).waitFor();
+  expect(second.complaints).toEqual([]);
+  await second.context.close();
 });
 
 const ALLOWED: Readonly<Record<Role, readonly string[]>> = {

@@ -52,7 +52,8 @@ async def test_whoever_signs_in_is_known_by_a_cookie_no_script_can_read(
     shown = answer.json()
     assert answer.status_code == 201
     token = shown.pop("csrf_token")
-    assert shown == {"id": "ann", "name": "Ann", "email": "ann@example.com", "role": "member"}
+    person = {"id": "ann", "name": "Ann", "email": "ann@example.com", "role": "member"}
+    assert shown == {**person, "language": None}
     cookie = answer.headers["set-cookie"]
     assert "HttpOnly" in cookie and "SameSite=Lax" in cookie and "Path=/" in cookie
     assert "Secure" not in cookie

@@ -47,7 +47,9 @@ def test_what_is_set_stands_beside_what_it_would_be() -> None:
 async def healthy(parts: Parts) -> AsyncIterator[httpx.AsyncClient]:
     async def doctor() -> bytes:
         return (
-            b'{"ok": true, "findings": [{"subject": "store", "verdict": "ok", "text": "SQLite"}]}'
+            b'{"ok": true, "findings": [{"subject": "clock", "verdict": "warn", "text": "fast",'
+            b' "code": "clock_off", "values": {"ms": 2500}}, {"subject": "moon", "verdict": "ok",'
+            b' "text": "full", "code": "of_tomorrow", "values": {}}]}'
         )
 
     made = replace(parts, settings=tuple(shown(settings({}))), doctor=doctor)
@@ -62,7 +64,26 @@ async def test_operators_are_told_what_is_set_and_how_the_server_is(
     items = (await healthy.get("/api/settings")).json()["items"]
     assert {"TALLYGATE_PORT", "TALLYGATE_CONSOLE_HOST"} <= {one["name"] for one in items}
     diagnosis = (await healthy.get("/api/doctor")).json()
-    assert diagnosis["ok"] and diagnosis["findings"][0]["subject"] == "store"
+    assert diagnosis["ok"] and diagnosis["findings"][0] == {
+        "subject": "clock",
+        "verdict": "warn",
+        "code": "clock_off",
+        "values": {"ms": 2500},
+        "title": "clock",
+        "text": "fast",
+    }
+
+
+async def test_what_doctor_finds_is_said_in_the_readers_language(
+    healthy: httpx.AsyncClient,
+) -> None:
+    """What it has no words for stays as it was written."""
+    answer = await healthy.get("/api/doctor", params={"language": "zh-TW"})
+    first, second = answer.json()["findings"]
+    assert (first["title"], first["subject"]) == ("時鐘", "clock")
+    assert first["text"] == "儲存庫的時鐘與本機相差 2500 毫秒：請設定 NTP"
+    assert (second["title"], second["text"]) == ("moon", "full")
+    assert (await healthy.get("/api/doctor", params={"language": "tlh"})).status_code == 400
 
 
 async def test_a_doctor_that_says_nothing_is_an_error_that_says_what_to_do(parts: Parts) -> None:

@@ -281,12 +281,55 @@ async def test_people_see_warnings_about_their_own_money_in_their_language(
     assert item["is_mailed"] is False
     changed = await member.patch("/api/user", json={"language": "zh-TW"})
     assert (changed.status_code, changed.json()["language"]) == (200, "zh-TW")
+    assert (await member.get("/api/session")).json()["language"] == "zh-TW"
     page = (await member.get("/api/user/notices")).json()
     assert (page["total"], page["items"][0]["title"]) == (1, "餘額不足提醒：剩餘 5 點")
     simplified = await member.get("/api/user/notices", params={"language": "zh-CN"})
     assert simplified.json()["items"][0]["title"] == "余额不足提醒：剩余 5 点"
     assert (await api.get("/api/user/notices")).status_code == 400
     assert (await api.get("/api/users/ann")).json()["language"] == "zh-TW"
+
+
+async def test_what_one_has_seen_is_known_in_every_browser_and_is_nobody_elses(
+    api: httpx.AsyncClient, member: httpx.AsyncClient, parts: Parts, db: Database
+) -> None:
+    """Kept by the account: whoever changes browsers must not be told the same twice."""
+    told = [budget.low_balance("ann", level, 10_000_000) for level in (5_000_000, 4_000_000)]
+    async with db.writing() as tx:
+        await notices.insert(tx, [*told, budget.low_balance("bob", 1, 2)], 1_000)
+    path = "/api/user/notices/seen"
+    newest, older = (await member.get("/api/user/notices")).json()["items"]
+    assert (newest["is_seen"], older["is_seen"]) == (False, False)
+    assert (await member.get(path)).json() == {"new": 2}
+    assert (await member.put(path, json={"id": older["id"]})).json() == {"new": 1}
+    async with connect(parts) as other:
+        credentials = {"id": "ann", "password": PASSWORD}
+        other.headers["x-csrf-token"] = (await other.post("/api/session", json=credentials)).json()[
+            "csrf_token"
+        ]
+        assert (await other.get(path)).json() == {"new": 1}
+        beyond = {"id": "9" * 18}  # what will be told later stays new all the same
+        assert (await other.put(path, json=beyond)).json() == {"new": 0}
+    async with db.writing() as tx:
+        await notices.insert(tx, [budget.low_balance("ann", 1, 2)], 2_000)
+    assert (await member.get(path)).json() == {"new": 1}
+    seen = [one["is_seen"] for one in (await member.get("/api/user/notices")).json()["items"]]
+    assert seen == [False, True, True]
+    async with db.reading() as tx:
+        assert await notices.count_unseen(tx, "bob", [budget.LOW_BALANCE]) == 1
+    actions = [one["action"] for one in (await api.get("/api/audit")).json()["items"]]
+    assert actions.count("own_notices.see") == 2, "what changes nothing is not told"
+
+
+@pytest.mark.parametrize(
+    "bad", [{}, {"id": 5}, {"id": "x"}, {"id": "9" * 19}, {"id": "1", "to": 1}]
+)
+async def test_a_seen_notice_that_is_no_id_is_refused(
+    member: httpx.AsyncClient, api: httpx.AsyncClient, bad: dict[str, object]
+) -> None:
+    assert (await member.put("/api/user/notices/seen", json=bad)).status_code == 400
+    assert (await api.put("/api/user/notices/seen", json={"id": "1"})).status_code == 400
+    assert (await api.get("/api/user/notices/seen")).status_code == 400
 
 
 async def test_operators_read_notices_in_their_own_language_or_in_the_one_asked_for(

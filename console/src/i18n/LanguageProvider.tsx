@@ -12,9 +12,9 @@ const ANTD: Readonly<Record<Language, () => Promise<{ default: Locale }>>> = {
   'zh-TW': () => import('antd/es/locale/zh_TW'),
 };
 
-function chosen(): Language {
+function chosen(): Language | undefined {
   const before = kept('language');
-  return LANGUAGES.find((one) => one === before) ?? nearest(navigator.languages);
+  return LANGUAGES.find((one) => one === before);
 }
 
 interface Props {
@@ -22,7 +22,8 @@ interface Props {
 }
 
 export function LanguageProvider({ children }: Props) {
-  const [language, setLanguage] = useState(chosen);
+  const [language, speak] = useState(() => chosen() ?? nearest(navigator.languages));
+  const [isChosen, setIsChosen] = useState(() => chosen() !== undefined);
   // Never none: with its first locale Ant Design would make the whole page anew.
   const [locale, setLocale] = useState<Locale>(english);
   useEffect(() => {
@@ -38,12 +39,15 @@ export function LanguageProvider({ children }: Props) {
   const choice = useMemo(
     () => ({
       language,
+      isChosen,
+      speak,
       choose: (one: Language) => {
         keep('language', one);
-        setLanguage(one);
+        setIsChosen(true);
+        speak(one);
       },
     }),
-    [language],
+    [language, isChosen],
   );
   return <LanguageContext value={choice}>{children(locale)}</LanguageContext>;
 }

@@ -28,12 +28,18 @@ export function defineTexts<const T extends Readonly<Record<string, Said>>>(
 
 export interface LanguageChoice {
   readonly language: Language;
+  /** Whether somebody chose it in this browser. */
+  readonly isChosen: boolean;
   readonly choose: (language: Language) => void;
+  /** Until the page is left, or somebody chooses. */
+  readonly speak: (language: Language) => void;
 }
 
 export const LanguageContext = createContext<LanguageChoice>({
   language: 'en',
+  isChosen: false,
   choose: () => undefined,
+  speak: () => undefined,
 });
 
 export function useLanguage(): LanguageChoice {

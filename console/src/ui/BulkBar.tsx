@@ -5,6 +5,7 @@ import { App, Button, Progress } from 'antd';
 import { useState } from 'react';
 import type { Result } from '../api/errors';
 import { useTexts } from '../i18n/language';
+import { useErrorWords } from './errorWords';
 import { useConfirm } from './confirm';
 import { partTexts } from './texts';
 
@@ -33,6 +34,7 @@ const NAMED_MOST = 8;
 export function BulkBar<T>({ rows, actions, nameOf, onDone }: Props<T>) {
   const t = useTexts(partTexts);
   const { message } = App.useApp();
+  const wordsOf = useErrorWords();
   const confirm = useConfirm();
   const [progress, setProgress] = useState<number | null>(null);
 
@@ -43,7 +45,7 @@ export function BulkBar<T>({ rows, actions, nameOf, onDone }: Props<T>) {
     for (const [index, row] of rows.entries()) {
       const result = await action.act(row);
       if (!result.ok) {
-        failures.push(result.error.message || t.unreachable);
+        failures.push(wordsOf(result.error) || t.unreachable);
         left.push(row);
       }
       setProgress(index + 1);

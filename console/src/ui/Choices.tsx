@@ -1,12 +1,14 @@
 // Language and theme, chosen by whoever looks. Native controls: they work everywhere at once.
 
+import { useChooseLanguage } from '../auth/accountLanguage';
 import { LANGUAGE_NAMES, LANGUAGES, useLanguage, useTexts } from '../i18n/language';
 import { MODES, useTheme } from '../theme/theme';
 import { frameTexts } from './texts';
 
 export function Choices() {
   const t = useTexts(frameTexts);
-  const { language, choose } = useLanguage();
+  const { language } = useLanguage();
+  const choose = useChooseLanguage();
   const theme = useTheme();
   return (
     <div className="choices">

@@ -163,6 +163,7 @@ function Rows<T extends object>(props: RowsProps<T>) {
                 onChange: (_keys: Key[], rows: T[]) => {
                   props.onSelect(rows);
                 },
+                getTitleCheckboxProps: () => ({ 'aria-label': t.selectAll }),
                 getCheckboxProps: (row: T) => ({ 'aria-label': (props.rowName ?? rowKey)(row) }),
               },
             }

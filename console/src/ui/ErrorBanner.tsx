@@ -3,7 +3,8 @@
 import { Alert, Button } from 'antd';
 import type { ApiError } from '../api/errors';
 import { isPassing } from '../api/errors';
-import { useTexts } from '../i18n/language';
+import { useLanguage, useTexts } from '../i18n/language';
+import { meaningOf } from './errorWords';
 import { partTexts } from './texts';
 
 interface Props {
@@ -13,6 +14,7 @@ interface Props {
 
 export function ErrorBanner({ error, onRetry }: Props) {
   const t = useTexts(partTexts);
+  const { language } = useLanguage();
   const isAway = error.code === 'unreachable';
   const notes = [
     isAway ? '' : error.message,
@@ -24,7 +26,7 @@ export function ErrorBanner({ error, onRetry }: Props) {
       role="alert"
       type={isPassing(error) ? 'warning' : 'error'}
       showIcon
-      title={isAway ? t.unreachable : t.failed}
+      title={isAway ? t.unreachable : (meaningOf(error.code, language) ?? t.failed)}
       description={notes.length > 0 ? notes.join(' · ') : undefined}
       action={onRetry ? <Button onClick={onRetry}>{t.retry}</Button> : undefined}
     />

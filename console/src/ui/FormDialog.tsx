@@ -4,8 +4,9 @@
 import { Form, type FormInstance, Modal } from 'antd';
 import { type ReactNode, useState } from 'react';
 import { type ApiError, fieldOf, type Result } from '../api/errors';
-import { useTexts } from '../i18n/language';
+import { type Language, useLanguage, useTexts } from '../i18n/language';
 import { ErrorBanner } from './ErrorBanner';
+import { reasonOf } from './errorWords';
 import { partTexts } from './texts';
 
 interface Props<V extends object> {
@@ -22,6 +23,7 @@ interface Props<V extends object> {
 
 export function FormDialog<V extends object>(props: Props<V>) {
   const t = useTexts(partTexts);
+  const { language } = useLanguage();
   const [form] = Form.useForm<V>();
   const [error, setError] = useState<ApiError | null>(null);
   const [isBusy, setIsBusy] = useState(false);
@@ -32,7 +34,7 @@ export function FormDialog<V extends object>(props: Props<V>) {
     const result = await props.onSubmit(values);
     setIsBusy(false);
     if (result.ok) props.onClose();
-    else if (!showBeside(form, result.error)) setError(result.error);
+    else if (!showBeside(form, result.error, language)) setError(result.error);
   };
 
   return (
@@ -71,12 +73,16 @@ export function FormDialog<V extends object>(props: Props<V>) {
 }
 
 /** Whether the refusal names a field of this form; then it stands there. */
-function showBeside<V extends object>(form: FormInstance<V>, error: ApiError): boolean {
+function showBeside<V extends object>(
+  form: FormInstance<V>,
+  error: ApiError,
+  language: Language,
+): boolean {
   const about = fieldOf(error);
   if (!about || !(about.name in (form.getFieldsValue(true) as object))) return false;
   // The names of V's fields are the API's own, which the refusal speaks of.
   const name = about.name as Parameters<typeof form.getFieldInstance>[0];
-  form.setFields([{ name: name as never, errors: [about.reason] }]);
+  form.setFields([{ name: name as never, errors: [reasonOf(about.reason, language)] }]);
   form.scrollToField(name, { focus: true });
   return true;
 }

@@ -4,6 +4,7 @@
 import { useIsFetching } from '@tanstack/react-query';
 import { lazy, type ReactNode, Suspense, useEffect, useRef, useState } from 'react';
 import { Outlet, useLocation } from 'react-router';
+import { useAccountLanguage } from '../auth/accountLanguage';
 import { useAuth } from '../auth/session';
 import { useTexts } from '../i18n/language';
 import { AGAIN_AFTER_MS } from '../api/queries';
@@ -17,6 +18,7 @@ export function Layout() {
   const { state, askAgain } = useAuth();
   const t = useTexts(frameTexts);
   const isUnreachable = state.is === 'unreachable';
+  useAccountLanguage();
   useEffect(() => {
     if (!isUnreachable) return;
     const timer = setInterval(askAgain, AGAIN_AFTER_MS);

@@ -7,6 +7,7 @@ import { facts } from '../facts';
 import { useLanguage, useTexts } from '../i18n/language';
 import { pages } from '../pages';
 import { GROUPS, type Group, type PageEntry } from '../pages/registry';
+import { useRoleName } from './actors';
 import { Choices } from './Choices';
 import { Mark } from './Mark';
 import { frameTexts } from './texts';
@@ -90,13 +91,14 @@ function Foot() {
   const t = useTexts(frameTexts);
   const { signOut } = useAuth();
   const who = useWho();
+  const roleName = useRoleName();
   return (
     <div className="sidebar-foot">
       <Choices />
       <div className="sidebar-who">
         <span className="sidebar-name" title={who.email ?? who.name}>
           {who.id === null ? t.adminToken : who.name}
-          <small>{who.role}</small>
+          <small>{roleName(who.role)}</small>
         </span>
         <button
           type="button"

@@ -5,6 +5,7 @@ import { App, Button, Select } from 'antd';
 import { useState } from 'react';
 import type { ListSource, Page } from '../api/queries';
 import { useLanguage, useTexts } from '../i18n/language';
+import { useErrorWords } from './errorWords';
 import { csvOf, download } from './csv';
 import type { Column } from './DataTable';
 import { formatCount } from './numbers';
@@ -71,6 +72,7 @@ export function TableFoot<T>(props: Props<T>) {
 function CsvButton<T>({ name, source, columns, state }: Props<T>) {
   const t = useTexts(partTexts);
   const { message } = App.useApp();
+  const wordsOf = useErrorWords();
   const [count, setCount] = useState<number | null>(null);
   const kept = columns.filter((column) => column.csv);
   const save = async (): Promise<void> => {
@@ -81,7 +83,7 @@ function CsvButton<T>({ name, source, columns, state }: Props<T>) {
       setCount(rows.length);
       const result = await source.load({ ...query, ...(cursor ? { cursor } : {}) });
       if (!result.ok) {
-        message.error(result.error.message || t.unreachable);
+        message.error(wordsOf(result.error) || t.unreachable);
         return;
       }
       rows.push(...result.value.items);

@@ -4,6 +4,7 @@ import { App, Input } from 'antd';
 import { type ReactNode, useCallback } from 'react';
 import type { Result } from '../api/errors';
 import { useTexts } from '../i18n/language';
+import { useErrorWords } from './errorWords';
 import { partTexts } from './texts';
 
 export interface Question {
@@ -24,6 +25,7 @@ export function useConfirm(): (
   act: () => Promise<Result<unknown>>,
 ) => Promise<boolean> {
   const { modal, message } = App.useApp();
+  const wordsOf = useErrorWords();
   const t = useTexts(partTexts);
   return useCallback(
     (question, act) =>
@@ -59,13 +61,13 @@ export function useConfirm(): (
           onOk: async () => {
             const result = await act();
             if (!result.ok) {
-              message.error(result.error.message || t.unreachable);
+              message.error(wordsOf(result.error) || t.unreachable);
               throw new Error('kept open'); // antd's way to leave the question standing
             }
             resolve(true);
           },
         });
       }),
-    [modal, message, t],
+    [modal, message, t, wordsOf],
   );
 }

@@ -5,9 +5,7 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import typer
 
@@ -16,6 +14,7 @@ from tallygate.cli.failures import FAILED, Fault, as_faults
 from tallygate.cli.journal import read_journal
 from tallygate.cli.session import Session, open_session
 from tallygate.clock import system_ms
+from tallygate.core.diagnosis import FAIL, Finding, Found, found
 from tallygate.core.edge_commands import FAILING, OVER_QUOTA
 from tallygate.core.errors import StoreRefused, StoreUnavailable
 from tallygate.core.provider import Snapshot
@@ -28,29 +27,17 @@ TOKEN_LENGTH_MIN = 24
 CLOCK_DRIFT_MS_MAX = 2000
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at. `warn` works but should not stay so."""
-
-    subject: str
-    verdict: Literal["ok", "warn", "fail"]
-    text: str
-
-
 def doctor(data: options.Data = None, as_json: options.Json = False) -> None:
     """Look at settings, store, journals, clock, keys and providers; status 1 if something fails."""
     with as_faults():
         session = open_session(data)
         session.require_store()
-        findings = [Finding("settings", "ok", f"data in {session.settings.data.absolute()}")]
+        findings = [found(Found.DATA_FOLDER, path=str(session.settings.data.absolute()))]
         findings += asyncio.run(_of_store(session))
         findings += [*_of_secrets(session), *_of_journals(session)]
-    is_well = all(one.verdict != "fail" for one in findings)
+    is_well = all(one.verdict != FAIL for one in findings)
     if as_json:
-        rows = [
-            {"subject": one.subject, "verdict": one.verdict, "text": one.text} for one in findings
-        ]
-        output.print_json({"ok": is_well, "findings": rows})
+        output.print_json({"ok": is_well, "findings": [_row(one) for one in findings]})
     else:
         for one in findings:
             output.print_line(f"{one.verdict:4}  {one.subject:12} {one.text}")
@@ -58,30 +45,37 @@ def doctor(data: options.Data = None, as_json: options.Json = False) -> None:
         raise typer.Exit(FAILED)
 
 
+def _row(one: Finding) -> dict[str, object]:
+    return {
+        "subject": one.subject,
+        "verdict": one.verdict,
+        "code": one.found.value,
+        "values": one.values,
+        "text": one.text,
+    }
+
+
 async def _of_store(session: Session) -> list[Finding]:
     findings = []
     if session.location.path is not None and (problems := maintenance.check(session.location.path)):
-        return [Finding("store", "fail", f"{problems[0]}: run `tallygate db repair`")]
+        return [found(Found.STORE_DAMAGED, problem=problems[0])]
     try:
         async with session.database() as database:
-            findings.append(Finding("store", "ok", f"{session.location.name}, schema is current"))
+            findings.append(found(Found.STORE_CURRENT, name=session.location.name))
             findings.append(await _of_clock(database))
             findings += await _of_providers(session, database)
             findings += await _of_reports(session, database)
             findings += await _of_edge(session, database)
     except (StoreRefused, StoreUnavailable, Fault) as error:
-        findings.append(Finding("store", "fail", str(error)))
+        findings.append(found(Found.STORE_UNUSABLE, reason=str(error)))
     return findings
 
 
 async def _of_clock(database: Database) -> Finding:
     store_ms = await database.clock_ms()
     drift_ms = abs(store_ms - system_ms())
-    if drift_ms > CLOCK_DRIFT_MS_MAX:
-        return Finding(
-            "clock", "warn", f"the store's clock is {drift_ms} ms off this machine's: set up NTP"
-        )
-    return Finding("clock", "ok", f"within {drift_ms} ms of the store's")
+    is_off = drift_ms > CLOCK_DRIFT_MS_MAX
+    return found(Found.CLOCK_OFF if is_off else Found.CLOCK_RIGHT, ms=drift_ms)
 
 
 async def _of_reports(session: Session, database: Database) -> list[Finding]:
@@ -95,16 +89,16 @@ async def _of_reports(session: Session, database: Database) -> list[Finding]:
     findings = []
     secret = settings.usage_secret.get_secret_value() if settings.usage_secret else ""
     if settings.usage_open and not settings.usage_allow:
-        text = "TALLYGATE_USAGE_OPEN lets anybody report uses: set TALLYGATE_USAGE_ALLOW, too"
-        findings.append(Finding("usage log", "warn", text))
+        findings.append(found(Found.USAGE_OPEN))
     elif secret and len(secret) < TOKEN_LENGTH_MIN and not settings.usage_open:
-        text = f"the secret has {len(secret)} characters: {TOKEN_LENGTH_MIN} can not be guessed"
-        findings.append(Finding("usage log", "warn", text))
-    refused = counted[usage_intake.REFUSED]
-    said = f"since yesterday {counted[usage_intake.LOGGED]} uses, {refused} reports refused"
-    if refused:
-        said += ": GET /api/usage/reports says why"
-    return [*findings, Finding("usage log", "warn" if refused else "ok", said)]
+        findings.append(_too_short(Found.USAGE_SECRET_SHORT, secret))
+    refused, logged = counted[usage_intake.REFUSED], counted[usage_intake.LOGGED]
+    code = Found.USAGE_REFUSED if refused else Found.USAGE_REPORTED
+    return [*findings, found(code, logged=logged, refused=refused)]
+
+
+def _too_short(code: Found, secret: str) -> Finding:
+    return found(code, length=len(secret), least=TOKEN_LENGTH_MIN)
 
 
 async def _of_edge(session: Session, database: Database) -> list[Finding]:
@@ -122,15 +116,20 @@ async def _of_edge(session: Session, database: Database) -> list[Finding]:
     findings = []
     secret = settings.edge_secret.get_secret_value() if settings.edge_secret else ""
     if secret and len(secret) < TOKEN_LENGTH_MIN:
-        text = f"its secret has {len(secret)} characters: {TOKEN_LENGTH_MIN} can not be guessed"
-        findings.append(Finding("edge", "warn", text))
+        findings.append(_too_short(Found.EDGE_SECRET_SHORT, secret))
     for one in now.withheld:
-        findings.append(Finding("edge", "warn", f"{one.host}{one.path} is not there: {one.reason}"))
-    said = f"{now.state}: {now.entries} entries, {now.waiting} wait"
-    if now.error:
-        said += f"; {now.error}"
-    is_bad = now.state in (FAILING, OVER_QUOTA)
-    return [*findings, Finding("edge", "warn" if is_bad else "ok", said)]
+        route = f"{one.host}{one.path}"
+        findings.append(found(Found.EDGE_WITHHELD, route=route, reason=one.reason))
+    said: dict[str, str | int] = {
+        "state": now.state,
+        "entries": now.entries,
+        "waiting": now.waiting,
+    }
+    if now.state == OVER_QUOTA:
+        return [*findings, found(Found.EDGE_OVER_QUOTA, **said)]
+    if now.state == FAILING:
+        return [*findings, found(Found.EDGE_FAILING, **said, error=now.error)]
+    return [*findings, found(Found.EDGE_PUBLISHED, **said)]
 
 
 async def _of_providers(session: Session, database: Database) -> list[Finding]:
@@ -140,39 +139,24 @@ async def _of_providers(session: Session, database: Database) -> list[Finding]:
                 tx, session.master_key, session.provider, providers.demo("")
             )
         except Failure as error:
-            return [Finding("master key", "fail", str(error))]
-    findings = [
-        Finding(
-            "providers",
-            "fail",
-            f"{name}: the master key does not open its secret, so it is "
-            f"left out: bring the old key back or PATCH /api/providers/{name} with the secret",
-        )
-        for name in shut
-    ]
-    return findings + _of_snapshot(snapshot)
+            return [found(Found.MASTER_KEY_WRONG, reason=str(error))]
+    return [found(Found.PROVIDER_SHUT, name=name) for name in shut] + _of_snapshot(snapshot)
 
 
 def _of_snapshot(snapshot: Snapshot) -> list[Finding]:
     names = [one.name for one in snapshot.providers if not one.is_demo]
     if any(one.is_demo for one in snapshot.providers):
-        text = (
-            f"none configured: the demo model {providers.DEMO_MODEL} answers by repeating what it "
-            "was told; set DEEPSEEK_API_KEY or POST /api/providers"
-        )
-        return [Finding("providers", "warn", text)]
+        return [found(Found.PROVIDERS_DEMO, model=providers.DEMO_MODEL)]
     if not names:
-        return [Finding("providers", "fail", "none is active: nothing can be forwarded")]
+        return [found(Found.PROVIDERS_NONE)]
     insecure = [
         one.name
         for one in snapshot.providers
         if one.base_url.startswith("http://") and not _is_local(one.base_url)
     ]
-    findings = [Finding("providers", "ok", ", ".join(names))]
+    findings = [found(Found.PROVIDERS_ACTIVE, names=", ".join(names))]
     if insecure:
-        findings.append(
-            Finding("providers", "warn", f"{', '.join(insecure)}: http:// sends keys in clear")
-        )
+        findings.append(found(Found.PROVIDERS_IN_CLEAR, names=", ".join(insecure)))
     return findings
 
 
@@ -189,27 +173,22 @@ def _of_secrets(session: Session) -> Iterator[Finding]:
         else _text(data / "admin-token")
     )
     if not token:
-        yield Finding("admin token", "ok", "none yet: made at the first start")
+        yield found(Found.ADMIN_TOKEN_TO_COME)
     elif len(token) < TOKEN_LENGTH_MIN:
-        text = f"{len(token)} characters: {TOKEN_LENGTH_MIN} or more can not be guessed"
-        yield Finding("admin token", "warn", text)
+        yield _too_short(Found.ADMIN_TOKEN_SHORT, token)
     else:
-        yield Finding("admin token", "ok", f"{len(token)} characters")
+        yield found(Found.ADMIN_TOKEN_GOOD, length=len(token))
     if settings.master_key is None:
         where = data / "master.key"
-        is_there = where.is_file()
-        yield Finding(
-            "master key",
-            "ok" if is_there else "warn",
-            f"in {where}; keep a copy elsewhere, backups do not hold it"
-            if is_there
-            else "none yet: made at the first start",
-        )
+        if where.is_file():
+            yield found(Found.MASTER_KEY_THERE, path=str(where))
+        else:
+            yield found(Found.MASTER_KEY_TO_COME)
     open_files = [path for path in _private_files(session) if _is_open_to_others(path)]
     for path in open_files:
-        yield Finding("permissions", "fail", f"others can read {path}: chmod 600 {path}")
+        yield found(Found.FILE_OPEN, path=str(path))
     if not open_files:
-        yield Finding("permissions", "ok", "secrets are readable by their owner only")
+        yield found(Found.FILES_PRIVATE)
 
 
 def _private_files(session: Session) -> Iterator[Path]:
@@ -229,16 +208,15 @@ def _is_open_to_others(path: Path) -> bool:
 def _of_journals(session: Session) -> Iterator[Finding]:
     folder = session.settings.journal_folder
     if not os.access(session.settings.data, os.W_OK):
-        yield Finding("data folder", "fail", f"{session.settings.data} can not be written")
+        yield found(Found.DATA_FOLDER_READ_ONLY, path=str(session.settings.data))
     is_served = session.is_served
     readings = [read_journal(one, may_be_growing=is_served) for one in boot_folders(folder)]
     problems = sum(len(one.problems) for one in readings)
     if problems:
-        text = f"{problems} places can not be read: `tallygate journal verify` names them"
-        yield Finding("journals", "fail", text)
+        yield found(Found.JOURNALS_UNREADABLE, places=problems)
     else:
-        yield Finding("journals", "ok", f"{sum(len(one.entries) for one in readings)} entries")
-    yield Finding("server", "ok", "running" if is_served else "not running")
+        yield found(Found.JOURNALS_READ, entries=sum(len(one.entries) for one in readings))
+    yield found(Found.SERVER_RUNNING if is_served else Found.SERVER_STOPPED)
 
 
 def _text(path: Path) -> str:

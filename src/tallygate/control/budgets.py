@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from tallygate.control import amounts, bodies, lists
 from tallygate.control.amounts import Points, PointsIn
-from tallygate.control.callers import caller_of
+from tallygate.control.languages import language_of
 from tallygate.control.openapi import described
 from tallygate.control.orders import order
 from tallygate.control.parts import Parts
@@ -18,7 +18,7 @@ from tallygate.core.errors import Code, Refusal
 from tallygate.core.operator_wording import worded_for_operators
 from tallygate.core.wallet_commands import BudgetView, CreateBudget, DeleteBudget, PatchBudget
 from tallygate.core.windows import Span, window_at
-from tallygate.store import accounts, budgets, notices
+from tallygate.store import budgets, notices
 from tallygate.store.notices import Notice as NoticeRow
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
@@ -107,7 +107,7 @@ def _reading(router: APIRouter, parts: Parts) -> None:
         """What somebody was to hear of, the newest first; in the language that is asked for, or in
         the caller's own. What members hear of their teams' budgets is shown by `user_id` only."""
         size, before_id = lists.read_limit(limit), lists.read_cursor(cursor)
-        account_id = caller_of(request).account_id
+        spoken = await language_of(parts, request, language)
         async with parts.database.reading() as tx:
             rows, total = await notices.page(
                 tx,
@@ -116,10 +116,7 @@ def _reading(router: APIRouter, parts: Parts) -> None:
                 account_id=user_id,
                 without=OF_MEMBERS if user_id is None else (),
             )
-            if language is None and account_id is not None:
-                caller = await accounts.find(tx, account_id)
-                language = caller.language if caller is not None else None  # type: ignore[assignment]  # held to the same words
-        items = [_notice(row, language or "") for row in rows[:size]]
+        items = [_notice(row, spoken) for row in rows[:size]]
         following = items[-1].id if len(rows) > size else None
         return bodies.answer(lists.Page(items=items, total=total, next=following))
 

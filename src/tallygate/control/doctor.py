@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from tallygate.core.diagnosis_wording import subject_of, worded
 from tallygate.core.errors import Code, Refusal
 
 TIME_S = 60.0
@@ -16,11 +17,18 @@ _RUN = "from tallygate.cli import main; main()"
 
 
 class Finding(msgspec.Struct, kw_only=True):
-    """One thing that was looked at: `ok`, `warn` or `fail`."""
+    """One thing that was looked at: `ok`, `warn` or `fail`.
+
+    `subject` and `code` stay, for programs, and `values` are what is said of it; `title` and `text`
+    say the same in the reader's language.
+    """
 
     subject: str
     verdict: str
     text: str
+    code: str = ""
+    values: dict[str, str | int] = {}
+    title: str = ""
 
 
 class Diagnosis(msgspec.Struct, kw_only=True):
@@ -56,9 +64,13 @@ def doctor_of(data: Path) -> Callable[[], Awaitable[bytes]]:
     return run
 
 
-def read_diagnosis(said: bytes) -> Diagnosis:
+def read_diagnosis(said: bytes, language: str) -> Diagnosis:
     try:
-        return msgspec.json.decode(said, type=Diagnosis)
+        diagnosis = msgspec.json.decode(said, type=Diagnosis)
     except msgspec.DecodeError as error:
         message = "doctor said nothing; run `tallygate doctor` on the server"
         raise Refusal(Code.OVERLOADED, message) from error
+    for one in diagnosis.findings:
+        one.title = subject_of(one.subject, language)
+        one.text = worded(one.code, one.values, language) or one.text
+    return diagnosis

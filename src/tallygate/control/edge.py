@@ -5,9 +5,12 @@ from fastapi import APIRouter, Request, Response
 
 from tallygate.clock import system_ms
 from tallygate.control import bodies
+from tallygate.control.languages import language_of
 from tallygate.control.openapi import described
 from tallygate.control.orders import order
 from tallygate.control.parts import Parts
+from tallygate.control.users import Language
+from tallygate.core.diagnosis_wording import withheld_for
 from tallygate.core.edge_commands import PublishEdge, Publishing
 from tallygate.store import edge_status
 
@@ -50,8 +53,10 @@ def routes(parts: Parts) -> APIRouter:
     router = APIRouter(prefix="/api/edge", tags=["edge"])
 
     @router.get("", **described(Edge))
-    async def show_edge() -> Response:
-        """How publishing to the edge stands."""
+    async def show_edge(request: Request, language: Language | None = None) -> Response:
+        """How publishing to the edge stands; why a route is withheld is said in the language that
+        is asked for, or in the caller's own."""
+        spoken = await language_of(parts, request, language)
         async with parts.database.reading() as tx:
             found = await edge_status.publishing(
                 tx,
@@ -59,7 +64,7 @@ def routes(parts: Parts) -> APIRouter:
                 writes_per_day=parts.edge_writes_per_day,
                 now_ms=system_ms(),
             )
-        return bodies.answer(shown(found))
+        return bodies.answer(shown(found, spoken))
 
     @router.post("/publish", **described(Edge, body=EdgePublishing))
     async def publish_edge(request: Request) -> Response:
@@ -71,7 +76,7 @@ def routes(parts: Parts) -> APIRouter:
     return router
 
 
-def shown(status: Publishing) -> Edge:
+def shown(status: Publishing, language: str = "") -> Edge:
     """As the API and the command line answer it."""
     return Edge(
         state=status.state,
@@ -89,7 +94,9 @@ def shown(status: Publishing) -> Edge:
         error=status.error or None,
         publisher=status.publisher or None,
         withheld_routes=[
-            WithheldEdgeRoute(host=one.host or None, path=one.path, reason=one.reason)
+            WithheldEdgeRoute(
+                host=one.host or None, path=one.path, reason=withheld_for(one.reason, language)
+            )
             for one in status.withheld
         ],
     )

@@ -41,7 +41,7 @@ class Credentials(bodies.Body, kw_only=True):
 
 
 class SignedIn(msgspec.Struct, kw_only=True):
-    """Who is signed in; `id` is null for the admin token.
+    """Who is signed in; `id` is null for the admin token, `language` for who chose none.
 
     Every changing call that is made with the cookie sends `csrf_token` as `X-CSRF-Token`.
     """
@@ -51,6 +51,7 @@ class SignedIn(msgspec.Struct, kw_only=True):
     email: str | None
     role: str
     csrf_token: str | None
+    language: str | None = None
 
 
 class Methods(msgspec.Struct, kw_only=True):
@@ -169,4 +170,5 @@ def signed_in(view: AccountView, cookie: str) -> SignedIn:
         email=view.email,
         role=view.role,
         csrf_token=token_for(cookie) if cookie else None,
+        language=view.language,
     )

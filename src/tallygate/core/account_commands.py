@@ -131,6 +131,20 @@ class CloseSessions(_WithPassword):
     hash: bytes | None = None
 
 
+class SeeNotices(Arguments):
+    """Somebody has seen what they were told, up to one notice. → NoticesSeen."""
+
+    NAME = "own_notices.see"
+    account_id: str
+    upto_id: int
+
+
+class NoticesSeen(msgspec.Struct, kw_only=True):
+    """How many are still new to them."""
+
+    new: int
+
+
 class CreateOwnKey(Arguments):
     """A member's own key: within what an operator allows. → KeyView with `secret`."""
 

@@ -13,6 +13,8 @@ from tallygate.core.budget import NewNotice
 HOUR_MS: Final = 3_600_000
 STALE_MS: Final = DAY_MS  # uses that are told of later than that are learnt from, and no news
 HOURS_TOLD_MAX: Final = 48
+USUAL_TOLD_MAX: Final = 5
+NAMELESS: Final = "(none)"  # an agent that does not say what it is
 
 
 class Kind(enum.StrEnum):
@@ -22,6 +24,17 @@ class Kind(enum.StrEnum):
     SOURCE = "source"
     ERRORS = "errors"
     DORMANT = "dormant"
+
+
+class What(enum.StrEnum):
+    """What was seen, for who words a notice."""
+
+    USES = "uses_in_hour"
+    FAILED_USES = "failed_uses_in_hour"
+    NETWORK = "new_network"
+    AGENT = "new_agent"
+    USED_AGAIN = "used_again"
+    FIRST_USE = "first_use"
 
 
 class Throttle(enum.StrEnum):
@@ -140,7 +153,7 @@ def of_source(met: Met, kind: str, name: str, likely: float, usual: list[str]) -
         seen=1,
         uses=met.uses,
         chance=round(math.log10(likely), 1),
-        sources=[name or "(none)"],
+        sources=[name or NAMELESS],
         usual=usual,
     )
     return Verdict(
@@ -195,8 +208,11 @@ def notice(
     data: dict[str, Any] = {  # JSON
         "anomaly_id": anomaly_id,
         "key_id": verdict.key_id,
+        "key_label": label,
         "kind": verdict.kind.value,
+        "what": _what(verdict).value,
         "throttle": throttle.value,
+        **_told(verdict.evidence),
     }
     return NewNotice(
         kind=f"anomaly.{verdict.kind.value}",
@@ -207,10 +223,42 @@ def notice(
     )
 
 
+def _what(verdict: Verdict) -> What:
+    match verdict.kind:
+        case Kind.VOLUME:
+            return What.USES
+        case Kind.ERRORS:
+            return What.FAILED_USES
+        case Kind.SOURCE:
+            return What.NETWORK if verdict.address is not None else What.AGENT
+    return What.FIRST_USE if verdict.evidence.longest_days is None else What.USED_AGAIN
+
+
+def _told(evidence: Evidence) -> dict[str, object]:
+    """What a notice says, and what it could be said with, by the names that the API has for it."""
+    told = {
+        "expected": evidence.expected,
+        "seen": evidence.seen,
+        "uses": evidence.uses,
+        "log10_chance": evidence.chance,
+        "quiet_days": evidence.quiet_days,
+        "longest_quiet_days": evidence.longest_days,
+        "sources": evidence.sources or None,
+        "usual_sources": evidence.usual[:USUAL_TOLD_MAX] if evidence.sources else None,
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
 def _sentence(evidence: Evidence) -> str:
     if evidence.sources:
-        usual = ", ".join(evidence.usual[:5]) or "nothing"
+        usual = ", ".join(evidence.usual[:USUAL_TOLD_MAX]) or "nothing"
         return f"Seen: {evidence.what}: {evidence.sources[0]}. Usual: {usual}."
     if evidence.quiet_days is not None:
-        return f"It was {evidence.what}: {evidence.quiet_days:g} days without a use."
-    return f"Seen: {evidence.seen:g} {evidence.what}; usual: {evidence.expected:g}."
+        return f"It was {evidence.what}: {plain(evidence.quiet_days)} days without a use."
+    seen, usual = plain(evidence.seen or 0), plain(evidence.expected or 0)
+    return f"Seen: {seen} {evidence.what}; usual: {usual}."
+
+
+def plain(value: float) -> str:
+    """`12.5`, `380`, `1234567`: as people write it."""
+    return f"{value:.12g}"

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from tallygate.core import credential_notices, edge_notices
+from tallygate.core import anomaly_wording, credential_notices, edge_notices
 from tallygate.core.accounts import SIMPLIFIED, TRADITIONAL
 from tallygate.core.budget import BUDGET_REACHED, LOW_BALANCE
 from tallygate.core.money import format_points
@@ -18,6 +18,7 @@ Said = tuple[str, str]  # title and text
 _NEVER_RAN: Final = f"{credential_notices.IDLE} never"
 _COLUMNS: Final = {SIMPLIFIED: 0, TRADITIONAL: 1}
 _TEXTS: Final[dict[str, tuple[Said, Said]]] = {
+    **anomaly_wording.TEXTS,
     credential_notices.DIED: (
         (
             "凭证 {name}（{kind}）已失效",
@@ -117,7 +118,8 @@ _SPANS: Final = {
     "total": ("总计", "總計"),
 }
 _SUBJECTS: Final = {"user_id": ("用户", "使用者"), "team_id": ("团队", "團隊")}
-KINDS: Final = tuple(kind for kind in _TEXTS if kind != _NEVER_RAN)
+# What follows a kind says in which of several ways it is told.
+KINDS: Final = tuple(dict.fromkeys(name.split()[0] for name in _TEXTS))
 
 
 def worded_for_operators(kind: str, data: str, language: str) -> Said | None:
@@ -126,14 +128,22 @@ def worded_for_operators(kind: str, data: str, language: str) -> Said | None:
     if column is None or kind not in KINDS:
         return None
     told = msgspec.json.decode(data, type=dict[str, object])
-    if kind == credential_notices.IDLE and told.get("hours") is None:
-        kind = _NEVER_RAN
-    title, body = _TEXTS[kind][column]
-    values = _values(told, column)
     try:
+        title, body = _TEXTS[_name_of(kind, told)][column]
+        values = _values(told, column)
+        if kind.startswith(anomaly_wording.PREFIX):
+            values |= anomaly_wording.values(told, column)
         return title.format(**values), body.format(**values)
     except KeyError:  # an older release wrote it
         return None
+
+
+def _name_of(kind: str, told: dict[str, object]) -> str:
+    if kind == credential_notices.IDLE and told.get("hours") is None:
+        return _NEVER_RAN
+    if kind.startswith(anomaly_wording.PREFIX):
+        return anomaly_wording.name_of(kind, told["what"])
+    return kind
 
 
 def _values(told: dict[str, object], column: int) -> dict[str, object]:

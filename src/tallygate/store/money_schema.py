@@ -216,6 +216,7 @@ notice = table(
     sa.Column("next_ms", big, index=True),  # None: done
     sa.Column("sent", sa.Text, nullable=False),  # the channels that have it, separated by spaces
     sa.Column("error", sa.Text, nullable=False),
+    sa.Column("seen_ms", big),  # by the account that it is for; None: not yet
     sa.Index("notice_of_account", "account_id", "id"),
 )
 

@@ -28,6 +28,7 @@ class Notice(msgspec.Struct, kw_only=True):
     next_ms: int | None
     sent: str
     error: str
+    seen_ms: int | None = None
 
 
 _NOTICE = sa.select(*(notice.c[name] for name in Notice.__struct_fields__))
@@ -96,6 +97,23 @@ async def page(
         query = query.where(notice.c.id < before_id)
     rows = await tx.execute(query.order_by(notice.c.id.desc()).limit(limit))
     return [Notice(**row._mapping) for row in rows], int(await tx.scalar(counted) or 0)
+
+
+async def see(tx: Tx, account_id: str, upto_id: int, kinds: Collection[str], now_ms: int) -> int:
+    """All of an account's up to that one are seen; how many were not before."""
+    values = {"seen_ms": now_ms}
+    upto = sa.and_(_unseen(account_id, kinds), notice.c.id <= upto_id)
+    return (await tx.execute(sa.update(notice).where(upto).values(values))).rowcount
+
+
+async def count_unseen(tx: Tx, account_id: str, kinds: Collection[str]) -> int:
+    query = sa.select(sa.func.count()).select_from(notice).where(_unseen(account_id, kinds))
+    return int(await tx.scalar(query) or 0)
+
+
+def _unseen(account_id: str, kinds: Collection[str]) -> sa.ColumnElement[bool]:
+    is_theirs = notice.c.account_id == account_id
+    return sa.and_(is_theirs, notice.c.kind.in_(kinds), notice.c.seen_ms.is_(None))
 
 
 async def was_told(tx: Tx, kind: str, since_ms: int) -> bool:

@@ -1,10 +1,11 @@
 // What was told to whom, by which way, and what could not be told.
 
+import { useMemo } from 'react';
 import { Link } from 'react-router';
 import type { Schemas } from '../../api/client';
 import { listOf } from '../../api/queries';
 import { pageUrl } from '../../api/urls';
-import { useTexts } from '../../i18n/language';
+import { useLanguage, useTexts } from '../../i18n/language';
 import { type Column, DataTable } from '../../ui/DataTable';
 import { EmptyState } from '../../ui/EmptyState';
 import { PageHead } from '../../ui/PageHead';
@@ -14,7 +15,6 @@ import { alertTexts } from './texts';
 import { Ways } from './Ways';
 
 type Notice = Schemas['Notice'];
-const source = listOf('/api/notices');
 const EVERY_MS = 15_000;
 const TONES = { waiting: 'warn', told: 'good', failed: 'bad' } as const;
 const KINDS = {
@@ -29,6 +29,8 @@ const KINDS = {
 
 export default function Alerts() {
   const t = useTexts(alertTexts);
+  const { language } = useLanguage();
+  const source = useMemo(() => listOf('/api/notices', { query: { language } }), [language]);
   const columns = useColumns();
   const begin = (
     <Link className="primary-link" to={pageUrl('budgets')}>
@@ -40,6 +42,7 @@ export default function Alerts() {
       <PageHead title={t.title} lead={t.lead} />
       <Ways />
       <DataTable
+        key={language} // the same rows in other words
         name="alerts"
         label={t.title}
         source={source}

@@ -4,7 +4,7 @@ import { Link } from 'react-router';
 import { useRead } from '../../api/queries';
 import { pageUrl } from '../../api/urls';
 import { useMay } from '../../auth/session';
-import { useLanguage, useTexts } from '../../i18n/language';
+import { LANGUAGE_NAMES, LANGUAGES, useLanguage, useTexts } from '../../i18n/language';
 import { formatCount } from '../../ui/numbers';
 import { Panel } from '../../ui/Panel';
 import { Status } from '../../ui/Status';
@@ -15,6 +15,7 @@ const WAYS = [
   ['TALLYGATE_NOTIFY_WEBHOOK_URL', 'wayWebhook'],
   ['TALLYGATE_MAIL_URL', 'wayMail'],
 ] as const;
+const LANGUAGE_SETTING = 'TALLYGATE_NOTICE_LANGUAGE';
 
 export function Ways() {
   const maySee = useMay('operate'); // settings are not shown to viewers
@@ -30,6 +31,8 @@ function Channels() {
   const t = useTexts(alertTexts);
   const items = useRead('/api/settings').data?.items;
   if (!items) return null;
+  const set = items.find((one) => one.name === LANGUAGE_SETTING);
+  const spoken = LANGUAGES.find((one) => one === (set?.value ?? set?.default)) ?? 'en';
   return (
     <Panel title={t.waysTitle} extra={<Link to={pageUrl('settings')}>{t.toSettings}</Link>}>
       <ul className="plain-list">
@@ -47,6 +50,15 @@ function Channels() {
             </li>
           );
         })}
+        <li>
+          <span className="cell-two">
+            <strong>{t.waysLanguage}</strong>
+            <small>
+              <code>{LANGUAGE_SETTING}</code>
+            </small>
+          </span>
+          <span>{LANGUAGE_NAMES[spoken]}</span>
+        </li>
       </ul>
     </Panel>
   );

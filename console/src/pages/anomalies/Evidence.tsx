@@ -12,7 +12,7 @@ export function useWords(): (one: Anomaly) => string {
   const { language } = useLanguage();
   const number = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
   return ({ evidence: told }) => {
-    if (told.sources.length > 0) return t.newSources(told.sources.join(', '));
+    if (told.sources.length > 0) return t.newSources(named(told.sources, t.nameless));
     if (told.quiet_days !== null) {
       const days = number.format(told.quiet_days);
       const longest = told.longest_quiet_days;
@@ -25,6 +25,11 @@ export function useWords(): (one: Anomaly) => string {
   };
 }
 
+/** An agent that does not say what it is bears a word of the server's. */
+function named(sources: readonly string[], nameless: string): string {
+  return sources.map((one) => (one === '(none)' ? nameless : one)).join(', ');
+}
+
 export function Evidence({ of: one }: { readonly of: Anomaly }) {
   const t = useTexts(anomalyTexts);
   const told = one.evidence;
@@ -32,7 +37,7 @@ export function Evidence({ of: one }: { readonly of: Anomaly }) {
     <div className="stack">
       {told.log10_chance === null ? null : <p>{t.chance(told.log10_chance.toFixed(0))}</p>}
       {told.usual_sources.length > 0 ? (
-        <p className="muted">{t.usualSources(told.usual_sources.join(', '))}</p>
+        <p className="muted">{t.usualSources(named(told.usual_sources, t.nameless))}</p>
       ) : null}
       {one.throttled_until === null ? null : (
         <p>
@@ -72,7 +77,7 @@ function Hours({ of: one }: { readonly of: Anomaly }) {
                   markLine: {
                     symbol: 'none',
                     data: [{ yAxis: expected, name: t.expected }],
-                    label: { formatter: t.expected },
+                    label: { formatter: t.expected, position: 'insideEndTop' },
                   },
                 }),
           },

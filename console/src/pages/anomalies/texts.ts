@@ -45,6 +45,7 @@ export const anomalyTexts = defineTexts(
     status: 'Status',
     from: 'From',
     agent: 'Agent',
+    nameless: '(none)',
     by: (who: string) => `acknowledged by ${who}`,
   },
   {
@@ -87,6 +88,7 @@ export const anomalyTexts = defineTexts(
     status: '状态码',
     from: '来源',
     agent: '客户端',
+    nameless: '（无）',
     by: (who: string) => `由 ${who} 确认`,
   },
   {
@@ -129,6 +131,7 @@ export const anomalyTexts = defineTexts(
     status: '狀態碼',
     from: '來源',
     agent: '用戶端',
+    nameless: '（無）',
     by: (who: string) => `由 ${who} 確認`,
   },
 );

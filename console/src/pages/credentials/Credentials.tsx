@@ -8,6 +8,7 @@ import type { Result } from '../../api/errors';
 import { listOf, useRead, useRefresh } from '../../api/queries';
 import { useMay } from '../../auth/session';
 import { useTexts } from '../../i18n/language';
+import { useErrorWords } from '../../ui/errorWords';
 import type { BulkAction } from '../../ui/BulkBar';
 import { useConfirm } from '../../ui/confirm';
 import { type Column, DataTable } from '../../ui/DataTable';
@@ -179,9 +180,10 @@ function useActions(
   const mayOperate = useMay('operate');
   const mayChange = useMay('administer');
   const { message } = App.useApp();
+  const wordsOf = useErrorWords();
   const after = async (result: Result<unknown> | boolean, said: string): Promise<void> => {
     if (result === false) return;
-    if (result !== true && !result.ok) message.error(result.error.message);
+    if (result !== true && !result.ok) message.error(wordsOf(result.error));
     else message.success(said);
     await again();
   };

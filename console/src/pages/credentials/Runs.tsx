@@ -6,6 +6,7 @@ import { api, type Schemas } from '../../api/client';
 import { useRead, useRefresh } from '../../api/queries';
 import { useMay } from '../../auth/session';
 import { useLanguage, useTexts } from '../../i18n/language';
+import { useErrorWords } from '../../ui/errorWords';
 import { formatCount, formatDuration } from '../../ui/numbers';
 import { Panel } from '../../ui/Panel';
 import { Status } from '../../ui/Status';
@@ -42,6 +43,7 @@ function isOfAll(run: Run): boolean {
 function RunNow({ isRunning }: { readonly isRunning: boolean }) {
   const t = useTexts(runTexts);
   const { message } = App.useApp();
+  const wordsOf = useErrorWords();
   const refresh = useRefresh();
   const mayRun = useMay('operate');
   const [isBusy, setIsBusy] = useState(false);
@@ -49,7 +51,7 @@ function RunNow({ isRunning }: { readonly isRunning: boolean }) {
     setIsBusy(true);
     const result = await api.post('/api/keeper/run');
     setIsBusy(false);
-    if (!result.ok) message.error(result.error.message);
+    if (!result.ok) message.error(wordsOf(result.error));
     else if (result.value.is_started) message.success(t.begins);
     else message.info(t.underWay);
     await refresh('/api/keeper/runs');

@@ -7,12 +7,13 @@ import { api, type Schemas } from '../../api/client';
 import { listOf, useRefresh } from '../../api/queries';
 import { pageUrl } from '../../api/urls';
 import { useMay } from '../../auth/session';
-import { useTexts } from '../../i18n/language';
+import { useLanguage, useTexts } from '../../i18n/language';
 import type { BulkAction } from '../../ui/BulkBar';
 import { useConfirm } from '../../ui/confirm';
 import { Copyable } from '../../ui/Copyable';
 import { type Column, DataTable } from '../../ui/DataTable';
 import { EmptyState } from '../../ui/EmptyState';
+import { meaningOf } from '../../ui/errorWords';
 import { PageHead } from '../../ui/PageHead';
 import { type Deed, ReasonDialog } from '../../ui/ReasonDialog';
 import type { RowAction } from '../../ui/RowMenu';
@@ -83,6 +84,7 @@ function Content({ of: letter }: { readonly of: Letter }) {
 
 function useColumns(): readonly Column<Letter>[] {
   const t = useTexts(letterTexts);
+  const { language } = useLanguage();
   const nameOf = useSourceName();
   return [
     {
@@ -97,8 +99,8 @@ function useColumns(): readonly Column<Letter>[] {
       csv: (letter) => `${letter.code}: ${letter.message}`,
       render: (letter) => (
         <span className="cell-two">
-          <span>{letter.message}</span>
-          <small>{letter.code}</small>
+          <span>{meaningOf(letter.code, language) ?? letter.message}</span>
+          <small>{language === 'en' ? letter.code : `${letter.code} · ${letter.message}`}</small>
         </span>
       ),
     },

@@ -7,6 +7,7 @@ import { errorOf } from '../../api/errors';
 import { useRead, useRefresh } from '../../api/queries';
 import { useMay } from '../../auth/session';
 import { useLanguage, useTexts } from '../../i18n/language';
+import { useErrorWords } from '../../ui/errorWords';
 import { useConfirm } from '../../ui/confirm';
 import { EmptyState } from '../../ui/EmptyState';
 import { ErrorBanner } from '../../ui/ErrorBanner';
@@ -22,7 +23,8 @@ const EVERY_MS = 5_000;
 
 export default function EdgePage() {
   const t = useTexts(edgeTexts);
-  const answer = useRead('/api/edge', { everyMs: EVERY_MS });
+  const { language } = useLanguage();
+  const answer = useRead('/api/edge', { query: { language }, everyMs: EVERY_MS });
   const edge = answer.data;
   const isOn = edge !== undefined && edge.state !== 'off';
   return (
@@ -48,6 +50,7 @@ function Deeds() {
   const t = useTexts(edgeTexts);
   const { language } = useLanguage();
   const { message } = App.useApp();
+  const wordsOf = useErrorWords();
   const confirm = useConfirm();
   const refresh = useRefresh();
   const [isBusy, setIsBusy] = useState(false);
@@ -62,7 +65,7 @@ function Deeds() {
     const result = await api.post('/api/edge/publish', { body: {} });
     setIsBusy(false);
     if (result.ok) await said(result.value);
-    else message.error(result.error.message);
+    else message.error(wordsOf(result.error));
   };
   const compare = async (): Promise<void> => {
     const question = { title: t.askCompare, body: t.compareHint, deed: t.compare, canUndo: true };

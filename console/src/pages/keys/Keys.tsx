@@ -10,6 +10,7 @@ import { listOf, useRefresh } from '../../api/queries';
 import { pageUrl } from '../../api/urls';
 import { useMay } from '../../auth/session';
 import { useTexts } from '../../i18n/language';
+import { useErrorWords } from '../../ui/errorWords';
 import type { BulkAction } from '../../ui/BulkBar';
 import { useConfirm } from '../../ui/confirm';
 import { type Column, DataTable } from '../../ui/DataTable';
@@ -192,6 +193,7 @@ function useActions(
   const confirm = useConfirm();
   const mayChange = useMay('operate');
   const { message } = App.useApp();
+  const wordsOf = useErrorWords();
   const patch = (key: ApiKey, is_active: boolean): Promise<Result<ApiKey>> =>
     api.patch('/api/keys/{key}', { path: { key: key.id }, body: { is_active } });
   const after = async (isDone: boolean, said: string): Promise<void> => {
@@ -205,7 +207,7 @@ function useActions(
       await after(await confirm(question, () => patch(key, false)), t.saved);
     } else {
       const result = await patch(key, true);
-      if (!result.ok) message.error(result.error.message);
+      if (!result.ok) message.error(wordsOf(result.error));
       await after(result.ok, t.saved);
     }
   };

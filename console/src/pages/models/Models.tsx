@@ -9,6 +9,7 @@ import { listOf, useRefresh } from '../../api/queries';
 import { pageUrl } from '../../api/urls';
 import { useMay } from '../../auth/session';
 import { useLanguage, useTexts } from '../../i18n/language';
+import { useErrorWords } from '../../ui/errorWords';
 import type { BulkAction } from '../../ui/BulkBar';
 import { useConfirm } from '../../ui/confirm';
 import { type Column, DataTable } from '../../ui/DataTable';
@@ -189,6 +190,7 @@ function useActions(
   const confirm = useConfirm();
   const mayChange = useMay('operate');
   const { message } = App.useApp();
+  const wordsOf = useErrorWords();
   const toggle = async (model: Model): Promise<void> => {
     if (model.is_active) {
       const title = t.askDeactivate(model.model_name);
@@ -197,7 +199,7 @@ function useActions(
     } else {
       const result = await setActive(model, true);
       if (!result.ok) {
-        message.error(result.error.message);
+        message.error(wordsOf(result.error));
         return;
       }
     }

@@ -5,6 +5,7 @@ import { useMemo } from 'react';
 import type { Schemas } from '../../api/client';
 import { listOf } from '../../api/queries';
 import { useTexts } from '../../i18n/language';
+import { useActorName, useReason } from '../../ui/actors';
 import { type Column, DataTable } from '../../ui/DataTable';
 import { EmptyState } from '../../ui/EmptyState';
 import { Status } from '../../ui/Status';
@@ -45,6 +46,8 @@ export function Past({
 
 function Versions({ model }: { readonly model: string }) {
   const t = useTexts(modelTexts);
+  const actorName = useActorName();
+  const reasonSaid = useReason();
   const prices = usePriceColumns<Version>();
   const source = useMemo(
     () => listOf('/api/models/{model_name}/history', { path: { model_name: model } }),
@@ -67,8 +70,8 @@ function Versions({ model }: { readonly model: string }) {
     csv: (version) => version.reason,
     render: (version) => (
       <span className="cell-two">
-        <span>{version.reason}</span>
-        <small>{version.admin_id || version.source}</small>
+        <span>{reasonSaid(version.reason)}</span>
+        <small>{actorName(version.admin_id) || version.source}</small>
       </span>
     ),
   };

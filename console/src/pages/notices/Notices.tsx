@@ -5,14 +5,13 @@ import { Link } from 'react-router';
 import type { Schemas } from '../../api/client';
 import { listOf, useRead } from '../../api/queries';
 import { pageUrl } from '../../api/urls';
-import { useWho } from '../../auth/session';
 import { useLanguage, useTexts } from '../../i18n/language';
 import { type Column, DataTable } from '../../ui/DataTable';
 import { EmptyState } from '../../ui/EmptyState';
 import { PageHead } from '../../ui/PageHead';
 import { Status } from '../../ui/Status';
 import { Time } from '../../ui/Time';
-import { markSeen } from './seen';
+import { useMarkSeen, useNew } from './seen';
 import { noticeTexts } from './texts';
 
 type Notice = Schemas['OwnNotice'];
@@ -51,11 +50,13 @@ export default function Notices() {
 }
 
 function useSeenByLooking(): void {
-  const account = useWho().id ?? '';
-  const newest = useRead('/api/user/notices', { query: { limit: 1 } }).data?.items[0]?.id;
+  const latest = useRead('/api/user/notices', { query: { limit: 1 }, everyMs: EVERY_MS });
+  const newest = latest.data?.items[0]?.id;
+  const { count, askedAt } = useNew();
+  const markSeen = useMarkSeen();
   useEffect(() => {
-    if (newest) markSeen(account, newest);
-  }, [account, newest]);
+    if (newest && count > 0) void markSeen(newest);
+  }, [newest, count, askedAt, markSeen]);
 }
 
 function useColumns(): readonly Column<Notice>[] {
@@ -73,7 +74,9 @@ function useColumns(): readonly Column<Notice>[] {
       csv: (notice) => `${notice.title}: ${notice.body}`,
       render: (notice) => (
         <span className="cell-two">
-          <strong>{notice.title}</strong>
+          <strong>
+            {notice.title} {notice.is_seen ? null : <Status tone="accent">{t.isNew}</Status>}
+          </strong>
           <small>{notice.body}</small>
         </span>
       ),

@@ -1,37 +1,48 @@
-// Which notices somebody has seen in this browser: all up to one id, kept apart for each account.
+// Which notices somebody has seen: their account knows it, so that every browser and tab of theirs
+// does.
 
-import { useSyncExternalStore } from 'react';
-import { useWho } from '../../auth/session';
-import { keep, kept } from '../../theme/kept';
+import { useQueryClient } from '@tanstack/react-query';
+import { useCallback, useEffect } from 'react';
+import { api } from '../../api/client';
+import { useRead, useRefresh } from '../../api/queries';
 
-const CHANGED = 'tallygate.noticesSeen';
+const SEEN = '/api/user/notices/seen';
+const CHANNEL = 'tallygate.notices';
+const EVERY_MS = 60_000;
 
-export function seenName(account: string): string {
-  return `notices.${account}`;
+/** How many are new; `askedAt` moves with each answer. */
+export function useNew(): { readonly count: number; readonly askedAt: number } {
+  const { data, dataUpdatedAt } = useRead(SEEN, { everyMs: EVERY_MS });
+  useOtherTabs();
+  return { count: data?.new ?? 0, askedAt: dataUpdatedAt };
 }
 
-/** How many of these are newer than what was seen; ids are numbers that only grow. */
-export function countNew(ids: readonly string[], seen: string | null): number {
-  const upTo = /^\d+$/.test(seen ?? '') ? BigInt(seen ?? '0') : 0n;
-  return ids.filter((id) => BigInt(id) > upTo).length;
+/** Says that this one and all that are older were seen. */
+export function useMarkSeen(): (newest: string) => Promise<void> {
+  const client = useQueryClient();
+  return useCallback(
+    async (newest) => {
+      const result = await api.put(SEEN, { body: { id: newest } });
+      if (!result.ok) return; // asked again with the next answer about what is new
+      client.setQueryData([SEEN, {}, {}], result.value);
+      const channel = new BroadcastChannel(CHANNEL);
+      channel.postMessage(newest);
+      channel.close();
+    },
+    [client],
+  );
 }
 
-export function markSeen(account: string, newest: string): void {
-  if (countNew([newest], kept(seenName(account))) === 0) return;
-  keep(seenName(account), newest);
-  window.dispatchEvent(new Event(CHANGED));
-}
-
-/** The newest id that was seen by whoever is signed in. */
-export function useSeen(): string | null {
-  const account = useWho().id ?? '';
-  return useSyncExternalStore(listen, () => kept(seenName(account)));
-}
-
-function listen(onChange: () => void): () => void {
-  const names = [CHANGED, 'storage']; // of this window, and of another one
-  for (const name of names) window.addEventListener(name, onChange);
-  return () => {
-    for (const name of names) window.removeEventListener(name, onChange);
-  };
+/** Another tab may be signed in as somebody else, so it is only told to ask again. */
+function useOtherTabs(): void {
+  const refresh = useRefresh();
+  useEffect(() => {
+    const channel = new BroadcastChannel(CHANNEL);
+    channel.onmessage = () => {
+      void refresh(SEEN);
+    };
+    return () => {
+      channel.close();
+    };
+  }, [refresh]);
 }

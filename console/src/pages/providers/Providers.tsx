@@ -8,6 +8,7 @@ import { api } from '../../api/client';
 import { listOf, useRefresh } from '../../api/queries';
 import { useMay } from '../../auth/session';
 import { useTexts } from '../../i18n/language';
+import { useErrorWords } from '../../ui/errorWords';
 import { useConfirm } from '../../ui/confirm';
 import { type Column, DataTable } from '../../ui/DataTable';
 import { EmptyState } from '../../ui/EmptyState';
@@ -136,6 +137,7 @@ function useActions(
   const t = useTexts(providerTexts);
   const confirm = useConfirm();
   const { message } = App.useApp();
+  const wordsOf = useErrorWords();
   const mayChange = useMay('operate');
   const mayRemove = useMay('administer');
   const set = (name: string, is_active: boolean) =>
@@ -146,7 +148,7 @@ function useActions(
       await confirm(question, () => set(name, false));
     } else {
       const result = await set(name, true);
-      if (!result.ok) message.error(result.error.message);
+      if (!result.ok) message.error(wordsOf(result.error));
     }
     await again();
   };

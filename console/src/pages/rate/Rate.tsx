@@ -7,6 +7,7 @@ import { errorOf } from '../../api/errors';
 import { listOf, useRead, useRefresh } from '../../api/queries';
 import { useMay } from '../../auth/session';
 import { useTexts } from '../../i18n/language';
+import { useActorName, useReason } from '../../ui/actors';
 import { type Column, DataTable } from '../../ui/DataTable';
 import { EmptyState } from '../../ui/EmptyState';
 import { ErrorBanner } from '../../ui/ErrorBanner';
@@ -113,6 +114,8 @@ function check(typed: string, reason: string): Promise<void> {
 
 function useColumns(): readonly Column<Change>[] {
   const t = useTexts(rateTexts);
+  const actorName = useActorName();
+  const reasonSaid = useReason();
   return [
     {
       key: 'timestamp',
@@ -139,13 +142,18 @@ function useColumns(): readonly Column<Change>[] {
       csv: (one) => plainPoints(one.new_rate_micros),
       render: (one) => <Points micros={one.new_rate_micros} />,
     },
-    { key: 'reason', title: t.reason, csv: (one) => one.reason, render: (one) => one.reason },
+    {
+      key: 'reason',
+      title: t.reason,
+      csv: (one) => one.reason,
+      render: (one) => reasonSaid(one.reason),
+    },
     {
       key: 'admin_id',
       title: t.by,
       isHiddenOnPhone: true,
       csv: (one) => one.admin_id,
-      render: (one) => one.admin_id,
+      render: (one) => actorName(one.admin_id),
     },
   ];
 }

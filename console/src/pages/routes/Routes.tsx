@@ -9,6 +9,7 @@ import { listOf, useRefresh } from '../../api/queries';
 import { pageUrl } from '../../api/urls';
 import { useMay } from '../../auth/session';
 import { useTexts } from '../../i18n/language';
+import { useErrorWords } from '../../ui/errorWords';
 import { useConfirm } from '../../ui/confirm';
 import { type Column, DataTable } from '../../ui/DataTable';
 import { EmptyState } from '../../ui/EmptyState';
@@ -142,6 +143,7 @@ function useActions(
   const confirm = useConfirm();
   const mayChange = useMay('administer');
   const { message } = App.useApp();
+  const wordsOf = useErrorWords();
   const patch = (route: Route, is_active: boolean) =>
     api.patch('/api/routes/{id}', { path: { id: route.id }, body: { is_active } });
   const after = async (isDone: boolean, said: string): Promise<void> => {
@@ -156,7 +158,7 @@ function useActions(
       return;
     }
     const result = await patch(route, true);
-    if (!result.ok) message.error(result.error.message);
+    if (!result.ok) message.error(wordsOf(result.error));
     await after(result.ok, t.saved);
   };
   const remove = async (route: Route): Promise<void> => {

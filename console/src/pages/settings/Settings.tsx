@@ -5,7 +5,7 @@ import { useId, useState } from 'react';
 import type { Schemas } from '../../api/client';
 import { errorOf } from '../../api/errors';
 import { useRead } from '../../api/queries';
-import { useTexts } from '../../i18n/language';
+import { useLanguage, useTexts } from '../../i18n/language';
 import { ErrorBanner } from '../../ui/ErrorBanner';
 import { PageHead } from '../../ui/PageHead';
 import { Panel } from '../../ui/Panel';
@@ -28,7 +28,8 @@ export default function Settings() {
 
 function Doctor() {
   const t = useTexts(settingTexts);
-  const answer = useRead('/api/doctor');
+  const { language } = useLanguage();
+  const answer = useRead('/api/doctor', { query: { language } });
   const again = (
     <Button loading={answer.isFetching} onClick={() => void answer.refetch()}>
       {t.look}
@@ -39,9 +40,9 @@ function Doctor() {
       {answer.error ? <ErrorBanner error={errorOf(answer.error)} /> : null}
       <ul className="findings">
         {answer.data?.findings.map((finding) => (
-          <li key={finding.subject + finding.text}>
+          <li key={finding.code + finding.text}>
             <Verdict of={finding} />
-            <strong>{finding.subject}</strong>
+            <strong>{finding.title}</strong>
             <span>{finding.text}</span>
           </li>
         ))}

@@ -6,6 +6,7 @@ import { errorOf } from '../../api/errors';
 import { useRead, useRefresh } from '../../api/queries';
 import { useMay } from '../../auth/session';
 import { useTexts } from '../../i18n/language';
+import { useErrorWords } from '../../ui/errorWords';
 import { ErrorBanner } from '../../ui/ErrorBanner';
 import type { Team } from './Teams';
 import { teamTexts } from './texts';
@@ -44,6 +45,7 @@ function MemberList({
   const mayChange = useMay('operate');
   const refresh = useRefresh();
   const { message } = App.useApp();
+  const wordsOf = useErrorWords();
   const [form] = Form.useForm<{ user_id: string }>();
   const path = { id: team.id };
   const list = useRead('/api/teams/{id}/members', { path, query: { limit: MOST } });
@@ -58,14 +60,14 @@ function MemberList({
       message.success(t.added);
       await again();
     } else {
-      form.setFields([{ name: 'user_id', errors: [result.error.message] }]);
+      form.setFields([{ name: 'user_id', errors: [wordsOf(result.error)] }]);
     }
   };
   const takeOut = async (user_id: string): Promise<void> => {
     const result = await api.delete('/api/teams/{id}/members/{user_id}', {
       path: { ...path, user_id },
     });
-    if (!result.ok) message.error(result.error.message);
+    if (!result.ok) message.error(wordsOf(result.error));
     await again();
   };
   const members = list.data?.items ?? [];

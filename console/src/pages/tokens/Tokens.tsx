@@ -9,6 +9,7 @@ import { listOf, useRefresh } from '../../api/queries';
 import { pageUrl } from '../../api/urls';
 import { useMay } from '../../auth/session';
 import { useTexts } from '../../i18n/language';
+import { useErrorWords } from '../../ui/errorWords';
 import type { BulkAction } from '../../ui/BulkBar';
 import { useConfirm } from '../../ui/confirm';
 import { DataTable } from '../../ui/DataTable';
@@ -104,6 +105,7 @@ function useActions(
   const confirm = useConfirm();
   const mayChange = useMay('operate');
   const { message } = App.useApp();
+  const wordsOf = useErrorWords();
   const after = async (isDone: boolean, said: string): Promise<void> => {
     if (!isDone) return;
     message.success(said);
@@ -116,7 +118,7 @@ function useActions(
       return;
     }
     const result = await patch(token, true);
-    if (!result.ok) message.error(result.error.message);
+    if (!result.ok) message.error(wordsOf(result.error));
     await after(result.ok, t.saved);
   };
   const remove = async (token: Token): Promise<void> => {

@@ -6,6 +6,7 @@ import type { Schemas } from '../../api/client';
 import { listOf } from '../../api/queries';
 import { pageUrl } from '../../api/urls';
 import { useTexts } from '../../i18n/language';
+import { useActorName } from '../../ui/actors';
 import { type Column, DataTable } from '../../ui/DataTable';
 import { EmptyState } from '../../ui/EmptyState';
 import { Points } from '../../ui/Points';
@@ -61,6 +62,7 @@ export function Ledger({ userId }: { readonly userId: string }) {
 
 function useColumns(): readonly Column<Entry>[] {
   const t = useTexts(walletTexts);
+  const actorName = useActorName();
   return [
     {
       key: 'at',
@@ -108,7 +110,7 @@ function useColumns(): readonly Column<Entry>[] {
       title: t.actor,
       isHiddenOnPhone: true,
       csv: (entry) => entry.actor,
-      render: (entry) => entry.actor,
+      render: (entry) => actorName(entry.actor),
     },
   ];
 }

@@ -24,7 +24,8 @@ from tallygate.core.accounts import (
 from tallygate.core.commands import Arguments
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.keys import make_id
-from tallygate.store import accounts, idempotency, keys, sessions
+from tallygate.core.notice_wording import KINDS
+from tallygate.store import accounts, idempotency, keys, notices, sessions
 
 ID_ENTROPY_BYTES = 16
 STATE_KEEP_MS = 3_600_000
@@ -196,6 +197,15 @@ async def close_sessions(context: Context, wanted: known.CloseSessions) -> dict[
     return {"closed": closed}
 
 
+async def see_notices(context: Context, wanted: known.SeeNotices) -> known.NoticesSeen:
+    id_, upto_id = wanted.account_id, wanted.upto_id
+    seen = await notices.see(context.tx, id_, upto_id, KINDS, context.now_ms)
+    if seen:
+        after = {"upto": upto_id, "seen": seen}
+        await context.audit("own_notices.see", f"user:{id_}", None, after)
+    return known.NoticesSeen(new=await notices.count_unseen(context.tx, id_, KINDS))
+
+
 async def find(context: Context, id_: str) -> AccountView:
     view = await accounts.find(context.tx, id_)
     if view is None:
@@ -232,6 +242,7 @@ HANDLERS: dict[type[Arguments], Handler] = {
     known.SignInSubject: sign_in_subject,
     known.TouchSession: touch_session,
     known.CloseSessions: close_sessions,
+    known.SeeNotices: see_notices,
     **teams.HANDLERS,
     **own_keys.HANDLERS,
 }
