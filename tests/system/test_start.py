@@ -57,6 +57,7 @@ def test_metrics_have_a_port_of_their_own_if_wished(make_node: MakeNode, tmp_pat
         ("DEEPSEEK_BASE_URL", "api.deepseek.com", "TALLYGATE_DEEPSEEK_BASE_URL"),
         ("TALLYGATE_TIME_ZONE", "Mars/Olympus", "Mars/Olympus"),
         ("TALLYGATE_DATA", "/proc/nowhere", "/proc/nowhere"),
+        ("TALLYGATE_TRUSTED_PROXIES", "10.0.0.0/33", "TALLYGATE_TRUSTED_PROXIES"),
     ],
 )
 def test_a_bad_setting_is_named(tmp_path: Path, setting: str, value: str, said: str) -> None:
@@ -65,6 +66,16 @@ def test_a_bad_setting_is_named(tmp_path: Path, setting: str, value: str, said: 
     status, line = node.refusal()
     assert status == 1
     assert said in line
+    assert "Traceback" not in node.log
+
+
+def test_a_journal_that_finds_no_room_stops_the_start(tmp_path: Path) -> None:
+    """A full disk is one line, not a worker that tries for ever behind a port that stays shut."""
+    settings = {"TALLYGATE_JOURNAL_SEGMENT_BYTES": str(1 << 62)}  # no disk has as much
+    node = Node(tmp_path / "node", workers=1, settings=settings)
+    status, line = node.refusal()
+    assert status == 1
+    assert "journal cannot be written" in line
     assert "Traceback" not in node.log
 
 

@@ -18,3 +18,10 @@ def is_within(address: str, networks: Networks) -> bool:
     if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
         parsed = parsed.ipv4_mapped
     return any(parsed.version == one.version and parsed in one for one in networks)
+
+
+def parse_networks(text: str) -> Networks:
+    """CIDRs separated by commas; ValueError names a bad one."""
+    return tuple(
+        ipaddress.ip_network(one.strip(), strict=False) for one in text.split(",") if one.strip()
+    )

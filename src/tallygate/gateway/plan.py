@@ -205,10 +205,3 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def parse_networks(text: str) -> Networks:
-    """CIDRs separated by commas; ValueError names a bad one."""
-    return tuple(
-        ipaddress.ip_network(one.strip(), strict=False) for one in text.split(",") if one.strip()
-    )
