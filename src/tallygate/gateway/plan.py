@@ -109,7 +109,8 @@ class Plan:
         agent = head.value(b"user-agent").decode("latin-1")
         self.agent = agent[:AGENT_LENGTH_MAX]
         self.traceparent = head.value(b"traceparent").decode("latin-1")[:TRACEPARENT_LENGTH]
-        self.forwarded_for = head.value(b"x-forwarded-for")
+        # A proxy may add a line of its own behind one that its client made up: all are one list.
+        self.forwarded_for = head.listed(b"x-forwarded-for")
         self.idempotency_key = head.value(b"idempotency-key").decode("latin-1")
         self.known: KnownKey | None = None
         self.key_hash = b""

@@ -107,6 +107,12 @@ class RequestHead:
         """The first value of a field, or nothing."""
         return self.values.get(name, b"")
 
+    def listed(self, name: bytes) -> bytes:
+        """All values of a field that is a list, in their order (RFC 9110, 5.3)."""
+        if name not in self.values:
+            return b""
+        return b", ".join([value for one, value, _ in self.fields if one == name])
+
     def lines_to_forward(self, withheld: frozenset[bytes] = frozenset()) -> bytes:
         """The field lines that may go on to an upstream, each with its line end."""
         named = self.named
@@ -228,8 +234,8 @@ def _read_framing(head: RequestHead) -> None:
 def _read_connection(head: RequestHead) -> None:
     values = head.values
     if b"connection" in values:
-        lists = [value for name, value, _ in head.fields if name == b"connection"]
-        head.named = frozenset([one.strip().lower() for one in b",".join(lists).split(b",")])
+        named = head.listed(b"connection").lower()
+        head.named = frozenset([one.strip() for one in named.split(b",")])
         if b"close" in head.named:
             head.keep_alive = False
         elif b"keep-alive" in head.named:
