@@ -89,6 +89,19 @@ def test_an_unreachable_database_is_named_and_its_password_is_not(tmp_path: Path
     assert "Traceback" not in node.log
 
 
+def test_the_servers_doctor_looks_at_what_the_server_was_started_with(
+    make_node: MakeNode, postgresql_url: str
+) -> None:
+    """Its store and its provider come from the environment, which its roles do not have."""
+    node = make_node(workers=1, database_url=postgresql_url)
+    said = node.admin("GET", "/api/doctor")
+    found = {one["subject"]: one["text"] for one in said["findings"]}
+    assert said["ok"]
+    assert found["providers"] == "deepseek"
+    assert "PostgreSQL" in found["store"]
+    assert found["server"] == "running"
+
+
 def test_an_unknown_setting_only_warns(make_node: MakeNode) -> None:
     """A slip in a name must not go unseen, nor keep the node from serving."""
     node = make_node(workers=1, settings={"TALLYGATE_PROT": "1"})
