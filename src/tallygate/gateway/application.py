@@ -284,7 +284,7 @@ class Gateway:
 
 _METERED, _PASSTHROUGH = Service.METERED, Service.PASSTHROUGH
 _ROUTE, _CONTROL = Service.ROUTE, Service.CONTROL
-_POST_ONLY = Refusal(Code.METHOD_NOT_ALLOWED, "Send this request with POST.")
+_POST_ONLY = Refusal(Code.METHOD_NOT_ALLOWED, "Send this request with POST.", allow="POST")
 _NOT_FOUND = Refusal(Code.NOT_FOUND, "Nothing is served here.")
 _NO_ROOM = Refusal(Code.JOURNAL_UNAVAILABLE, "The journal cannot be written at the moment.")
 _LOOP = Refusal(Code.IMPOSSIBLE, "This request has passed through this gateway before.")

@@ -60,6 +60,7 @@ _LENGTH = re.compile(
     rb"\r\n[Cc][Oo][Nn][Tt][Ee][Nn][Tt]-[Ll][Ee][Nn][Gg][Tt][Hh]:[ \t]*([0-9]+)[ \t]*\r\n"
 )
 _METHODS = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"))
+_ALLOW = b", ".join(sorted(_METHODS)).decode()
 _VERSIONS = frozenset((b"HTTP/1.1", b"HTTP/1.0"))
 LENGTH_DIGITS_MAX = 15
 
@@ -151,7 +152,7 @@ def parse_request_head(raw: bytes) -> RequestHead:
     if version not in _VERSIONS:
         raise _bad("Only HTTP/1.1 and HTTP/1.0 are spoken here.")
     if method not in _METHODS:
-        raise Refusal(Code.METHOD_NOT_ALLOWED, "This method is not served.")
+        raise Refusal(Code.METHOD_NOT_ALLOWED, "This method is not served.", allow=_ALLOW)
     host, target = _origin_form(target)
     head = RequestHead(method, target, is_http_10=version == b"HTTP/1.0")
     if not _TARGET.match(target) or _AMBIGUOUS.search(head.path):
