@@ -47,6 +47,7 @@ async def test_a_rotated_key_keeps_its_id(api: httpx.AsyncClient) -> None:
         ({"expires_at": "2027-01-01T00:00:00"}, "expires_at"),
         ({"expires_at": "soon"}, "expires_at"),
         ({"addresses": ["192.0.2.1/24"]}, "addresses"),
+        ({"addresses": ["fe80::1%eth0"]}, "addresses"),
         ({"limits": [{"span": "week", "amount": 1}]}, "limits"),
         ({"limits": [{"amount": 1, "extra": 2}]}, "limits[0].extra"),
         ({"limits": [{"amount": 1, "zone": "Mars/Olympus"}]}, "limits"),
@@ -62,6 +63,22 @@ async def test_a_bad_key_is_refused_naming_the_field(
     answer = await api.post("/api/keys", json=body)
     assert answer.status_code == 400
     assert named in answer.json()["error"]["message"]
+
+
+async def test_a_key_of_a_team_that_is_none_is_refused(api: httpx.AsyncClient) -> None:
+    """As with users: what a slip in a name would leave is a key that no team's limits hold."""
+    answer = await api.post("/api/keys", json={"team_id": "rde"})
+    assert answer.status_code == 422
+    assert "rde" in answer.json()["error"]["message"]
+    await api.post("/api/teams", json={"id": "red", "name": "Red"})
+    assert (await api.post("/api/keys", json={"team_id": "red"})).json()["team_id"] == "red"
+
+
+async def test_an_ipv4_network_written_as_ipv6_is_the_ipv4_network(api: httpx.AsyncClient) -> None:
+    """Its clients are seen by their IPv4 addresses: as written it would let in nobody at all."""
+    written = ["::ffff:192.0.2.7", "::ffff:10.0.0.0/104", "2001:db8::/32", "::/0"]
+    made = (await api.post("/api/keys", json={"addresses": written})).json()
+    assert made["addresses"] == ["192.0.2.7/32", "10.0.0.0/8", "2001:db8::/32", "::/0"]
 
 
 async def test_lists_are_paged_to_their_end(api: httpx.AsyncClient) -> None:

@@ -7,6 +7,7 @@ import httpx2 as httpx
 import pytest
 
 from tallygate.config import Settings, load
+from tallygate.control.doctor import environ_of
 from tallygate.control.parts import Parts
 from tallygate.control.shown_settings import shown
 from tests.control.conftest import ADMIN_TOKEN, connect
@@ -84,6 +85,19 @@ async def test_what_doctor_finds_is_said_in_the_readers_language(
     assert first["text"] == "儲存庫的時鐘與本機相差 2500 毫秒：請設定 NTP"
     assert (second["title"], second["text"]) == ("moon", "full")
     assert (await healthy.get("/api/doctor", params={"language": "tlh"})).status_code == 400
+
+
+def test_the_doctor_is_told_every_setting_as_the_server_has_it() -> None:
+    """Whatever kind it is of: read again, they are the same settings."""
+    known = settings(
+        {
+            "DATABASE_URL": "postgresql://somebody:hunter2@db.test/x",
+            "TALLYGATE_PUBLIC_MODELS": "true",
+            "TALLYGATE_KEEPER_INTERVAL_H": "1.5",
+            "TALLYGATE_DATA": "elsewhere",
+        }
+    )
+    assert settings(environ_of(known, {"TALLYGATE_DATA": "here"})) == known
 
 
 async def test_a_doctor_that_says_nothing_is_an_error_that_says_what_to_do(parts: Parts) -> None:

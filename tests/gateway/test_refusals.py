@@ -76,7 +76,10 @@ def test_metered_paths_take_only_posts(method: str) -> None:
     with rigged({"k": key_with(ONE)}) as rig:
         client = rig.client()
         client.send(request(method))
-        assert client.answer(is_head=method == "HEAD").status == 405
+        answer = client.answer(is_head=method == "HEAD")
+        assert (answer.status, answer.headers["allow"]) == (405, "POST")
+        if method != "HEAD":
+            assert answer.json["error"]["type"] == "invalid_request_error"
         assert client.unread == b""
         client.send(request("GET", "/healthz"))
         assert client.answer().json == {"ok": True}

@@ -297,6 +297,18 @@ def test_the_address_on_record_is_the_clients_own() -> None:
             assert (entry.address, entry.agent) == (expected, "curl")
 
 
+def test_what_a_proxy_adds_on_a_line_of_its_own_outweighs_what_its_client_made_up() -> None:
+    """HAProxy for one appends a second X-Forwarded-For; the first may hold any lie."""
+    made_up = b"x-forwarded-for: 9.9.9.9\r\n"
+    added = b"X-Forwarded-For: 1.2.3.4\r\n"
+    with rigged(MANY, trusted_proxies="10.0.0.0/8") as rig:
+        asked = chat().replace(b"content-length", made_up + added + b"content-length")
+        rig.client("10.0.0.1").send(asked)
+        rig.upstream.send(reply())
+        [entry] = rig.entries()
+        assert entry.address == "1.2.3.4"
+
+
 def test_a_request_in_pieces_is_forwarded_whole() -> None:
     """Metered bodies are gathered before anything is decided."""
     with rigged(MANY) as rig:

@@ -78,6 +78,7 @@ def test_a_users_limit_in_points_lets_through_exactly_what_it_covers(
     limits = {"limits": [{"dimension": "points", "span": "total", "amount": "10.4"}]}
     node.admin("PUT", "/api/users/ada/limits", limits)
     payer = make_payer(node, 1000, "ada", is_new=False)
+    node.admin("POST", "/api/teams", {"id": "red", "name": "Red"})
     team = {"user_id": "ada", "team_id": "red", "limits": limits["limits"]}
     other = str(node.admin("POST", "/api/keys", team)["secret"])
     outcomes = [asyncio.run(Load([node.url], key).burst(30)) for key in (payer, other)]

@@ -57,6 +57,7 @@ def test_metrics_have_a_port_of_their_own_if_wished(make_node: MakeNode, tmp_pat
         ("DEEPSEEK_BASE_URL", "api.deepseek.com", "TALLYGATE_DEEPSEEK_BASE_URL"),
         ("TALLYGATE_TIME_ZONE", "Mars/Olympus", "Mars/Olympus"),
         ("TALLYGATE_DATA", "/proc/nowhere", "/proc/nowhere"),
+        ("TALLYGATE_TRUSTED_PROXIES", "10.0.0.0/33", "TALLYGATE_TRUSTED_PROXIES"),
     ],
 )
 def test_a_bad_setting_is_named(tmp_path: Path, setting: str, value: str, said: str) -> None:
@@ -68,6 +69,16 @@ def test_a_bad_setting_is_named(tmp_path: Path, setting: str, value: str, said: 
     assert "Traceback" not in node.log
 
 
+def test_a_journal_that_finds_no_room_stops_the_start(tmp_path: Path) -> None:
+    """A full disk is one line, not a worker that tries for ever behind a port that stays shut."""
+    settings = {"TALLYGATE_JOURNAL_SEGMENT_BYTES": str(1 << 62)}  # no disk has as much
+    node = Node(tmp_path / "node", workers=1, settings=settings)
+    status, line = node.refusal()
+    assert status == 1
+    assert "journal cannot be written" in line
+    assert "Traceback" not in node.log
+
+
 def test_an_unreachable_database_is_named_and_its_password_is_not(tmp_path: Path) -> None:
     url = f"postgresql://somebody:hunter2@127.0.0.1:{free_port()}/tallygate"
     node = Node(tmp_path / "node", database_url=url)
@@ -76,6 +87,19 @@ def test_an_unreachable_database_is_named_and_its_password_is_not(tmp_path: Path
     assert "DATABASE_URL" in line
     assert "hunter2" not in node.log
     assert "Traceback" not in node.log
+
+
+def test_the_servers_doctor_looks_at_what_the_server_was_started_with(
+    make_node: MakeNode, postgresql_url: str
+) -> None:
+    """Its store and its provider come from the environment, which its roles do not have."""
+    node = make_node(workers=1, database_url=postgresql_url)
+    said = node.admin("GET", "/api/doctor")
+    found = {one["subject"]: one["text"] for one in said["findings"]}
+    assert said["ok"]
+    assert found["providers"] == "deepseek"
+    assert "PostgreSQL" in found["store"]
+    assert found["server"] == "running"
 
 
 def test_an_unknown_setting_only_warns(make_node: MakeNode) -> None:

@@ -162,6 +162,18 @@ MALFORMED = {
 }
 
 
+@pytest.mark.parametrize(
+    "said",
+    [b"HTTP/1.1 200 OK\nContent-Length: 2\n\n{}", b"SSH-2.0-Open", b"-ERR no\r\n", b"\x15\x03\x01"],
+)
+def test_who_speaks_something_else_than_http_is_not_waited_for(said: bytes) -> None:
+    """No end of a head will come of it, and a client would wait out the whole deadline."""
+    for pieces in ([said], one_by_one(said)):
+        upstream, asking = asked_and_answered(*pieces)
+        assert asking.loss is Loss.MALFORMED
+        assert upstream.wire.is_aborted
+
+
 @pytest.mark.parametrize("said", MALFORMED.values(), ids=MALFORMED)
 def test_a_malformed_answer_is_lost_with_its_connection(said: bytes) -> None:
     step = max(1, len(said) // 100)

@@ -156,7 +156,7 @@ def _amount(text: str) -> int | None:
         return None
     if text.isascii() and text.isdecimal() and len(text) <= 16 and int(text) <= AMOUNT_MAX:
         return int(text)
-    raise Fault("--daily-limit: use a whole number from 0 up, or `unlimited`", USAGE)
+    raise Fault(f"--daily-limit: use a whole number from 0 to {AMOUNT_MAX}, or `unlimited`", USAGE)
 
 
 def _expiry(moment: datetime.datetime | None) -> int | None:

@@ -27,6 +27,7 @@ from tallygate.config.edge import EdgeSettings
 from tallygate.config.notices import NoticeSettings
 from tallygate.config.traces import TraceSettings
 from tallygate.config.usage import UsageSettings
+from tallygate.core.addresses import parse_networks
 from tallygate.core.limits import AMOUNT_MAX
 from tallygate.core.windows import zone_of
 
@@ -168,6 +169,15 @@ class Settings(
     @classmethod
     def _known_zone(cls, value: str) -> str:
         zone_of(value)
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _known_networks_of_proxies(cls, value: str) -> str:
+        try:
+            parse_networks(value)
+        except ValueError as error:
+            raise ValueError(f"use CIDRs separated by commas: {error}") from None
         return value
 
     @field_validator("log_level")

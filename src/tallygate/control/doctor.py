@@ -3,12 +3,14 @@ two never disagree.
 """
 
 import asyncio
+import os
 import sys
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
+from pydantic import SecretStr
 
+from tallygate.config import Settings, names_of
 from tallygate.core.diagnosis_wording import subject_of, worded
 from tallygate.core.errors import Code, Refusal
 
@@ -43,14 +45,31 @@ async def no_doctor() -> bytes:
     return b""
 
 
-def doctor_of(data: Path) -> Callable[[], Awaitable[bytes]]:
-    """Runs the command beside this server, with its environment; what it prints as JSON."""
+def environ_of(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
+    """The settings as the environment that only their own user can read: a role has none of its
+    own, and without them another store would be looked at than the one that is served.
+    """
+    told = {}
+    for field in Settings.model_fields:
+        value = getattr(settings, field)
+        if value is not None:
+            clear = value.get_secret_value() if isinstance(value, SecretStr) else value
+            told[names_of(field)[0]] = str(clear)
+    return {**environ, **told}
+
+
+def doctor_of(settings: Settings) -> Callable[[], Awaitable[bytes]]:
+    """Runs the command beside this server, with its settings; what it prints as JSON."""
 
     async def run() -> bytes:
-        command = (sys.executable, "-c", _RUN, "doctor", "--json", "--data", str(data))
+        command = (sys.executable, "-c", _RUN, "doctor", "--json")
         pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
         process = await asyncio.create_subprocess_exec(
-            *command, stdin=nothing, stdout=pipe, stderr=nothing
+            *command,
+            stdin=nothing,
+            stdout=pipe,
+            stderr=nothing,
+            env=environ_of(settings, os.environ),
         )
         try:
             async with asyncio.timeout(TIME_S):

@@ -4,7 +4,6 @@ A secret is answered once, when it is made; from then on the key is named by its
 """
 
 import datetime
-import ipaddress
 from typing import Annotated, Literal
 
 import msgspec
@@ -18,6 +17,7 @@ from tallygate.control.limits import Limits, ShownLimit, limit_specs, shown_limi
 from tallygate.control.openapi import described
 from tallygate.control.orders import order
 from tallygate.control.parts import Parts
+from tallygate.core.addresses import network_of
 from tallygate.core.commands import (
     CreateKey,
     DeleteKey,
@@ -26,13 +26,15 @@ from tallygate.core.commands import (
     RotateKey,
 )
 from tallygate.core.errors import Code, Refusal
-from tallygate.store import key_pages, keys
+from tallygate.store import key_pages, keys, teams
 
 GRACE_S_MAX = 31 * 86_400
 
 Names = Annotated[
     list[Annotated[str, msgspec.Meta(min_length=1, max_length=256)]], msgspec.Meta(max_length=1000)
 ]
+
+TeamId = str | int | None  # the token manager's teams had numbers
 
 
 class KeyChange(bodies.Body, kw_only=True):
@@ -143,7 +145,7 @@ def _changing(router: APIRouter, parts: Parts) -> None:
             daily_limit=body.daily_limit,
             limits=limit_specs(body.limits),
             user_id=body.user_id,
-            team_id=body.team_id,
+            team_id=await existing_team(parts, body.team_id),
             expires_ms=expiry(body.expires_at),
             models=body.models,
             addresses=networks(body.addresses),
@@ -209,12 +211,24 @@ def expiry(moment: datetime.datetime | None) -> int | None:
     return None if moment is None else bodies.read_time(moment, "expires_at")
 
 
+async def existing_team(parts: Parts, team_id: TeamId) -> str:
+    """The team, if there is one of that name; "" where none is meant."""
+    if team_id is None or team_id == "":
+        return ""
+    async with parts.database.reading() as tx:
+        if await teams.find(tx, str(team_id)) is None:
+            raise Refusal(
+                Code.IMPOSSIBLE, f"there is no team {str(team_id)[:64]!r}", param="team_id"
+            )
+    return str(team_id)
+
+
 def networks(addresses: list[str] | None) -> list[str] | None:
     """CIDRs in their normal form; a single address is a network of one."""
     if addresses is None:
         return None
     try:
-        return [str(ipaddress.ip_network(address)) for address in addresses]
+        return [str(network_of(address)) for address in addresses]
     except ValueError as error:
         raise Refusal(
             Code.BAD_REQUEST,

@@ -132,7 +132,7 @@ def parts_of(
         edge_writes_per_day=settings.edge_writes_per_day,
         console_host=settings.console_host,
         settings=tuple(shown(settings)),
-        doctor=doctor_of(settings.data),
+        doctor=doctor_of(settings),
         dify_in_pages=settings.dify_in_pages,
         browser_trust=Trust(settings.dify_browser_trust),
         notice_language=settings.notice_language,

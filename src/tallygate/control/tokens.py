@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType
 
 from tallygate.control import bodies, lists
 from tallygate.control.admin_keys import Deleted, UserId
-from tallygate.control.keys import Names, Rotation, expiry, networks
+from tallygate.control.keys import Names, Rotation, TeamId, existing_team, expiry, networks
 from tallygate.control.limits import Limits, ShownLimit, limit_specs, shown_limits
 from tallygate.control.openapi import described
 from tallygate.control.orders import order
@@ -21,10 +21,9 @@ from tallygate.control.parts import Parts
 from tallygate.core.commands import CreateKey, DeleteKey, KeyView, PatchKey, RotateKey
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.keys import Kind
-from tallygate.store import keys, teams, tokens
+from tallygate.store import keys, tokens
 
 TokenName = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
-TeamId = str | int | None  # the token manager's teams had numbers
 
 
 class TokenChange(bodies.Body, kw_only=True):
@@ -117,7 +116,7 @@ def _changing(router: APIRouter, parts: Parts) -> None:
         change = CreateKey(
             kind=Kind.TOKEN.value,
             label=body.name,
-            team_id=await _team(parts, body.team_id),
+            team_id=await existing_team(parts, body.team_id),
             scopes=body.scopes or [],
             expires_ms=expiry(body.expires_at),
             limits=limit_specs(body.limits),
@@ -145,7 +144,7 @@ def _changing(router: APIRouter, parts: Parts) -> None:
         change = PatchKey(
             key=str(found.id),
             label=body.name,
-            team_id=UNSET if body.team_id is UNSET else await _team(parts, body.team_id),
+            team_id=UNSET if body.team_id is UNSET else await existing_team(parts, body.team_id),
             scopes=UNSET if body.scopes is UNSET else body.scopes or [],
             expires_ms=UNSET if body.expires_at is UNSET else expiry(body.expires_at),
             limits=UNSET if body.limits is UNSET else limit_specs(body.limits),
@@ -200,14 +199,3 @@ async def _find(parts: Parts, token: str) -> KeyView:
     if found is None or found.kind != Kind.TOKEN:
         raise Refusal(Code.NOT_FOUND, "there is no such token")
     return found
-
-
-async def _team(parts: Parts, team_id: TeamId) -> str:
-    if team_id is None or team_id == "":
-        return ""
-    async with parts.database.reading() as tx:
-        if await teams.find(tx, str(team_id)) is None:
-            raise Refusal(
-                Code.IMPOSSIBLE, f"there is no team {str(team_id)[:64]!r}", param="team_id"
-            )
-    return str(team_id)

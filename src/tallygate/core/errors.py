@@ -102,13 +102,19 @@ STATUS: dict[Code, int] = {
 
 
 class Refusal(Exception):
-    """The request was understood well enough to say no, and why."""
+    """The request was understood well enough to say no, and why.
 
-    def __init__(self, code: Code, message: str, *, param: str | None = None) -> None:
+    Where the method is refused, `allow` says which ones are not (RFC 9110, 15.5.6).
+    """
+
+    def __init__(
+        self, code: Code, message: str, *, param: str | None = None, allow: str = ""
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.param = param
+        self.allow = allow
 
     @property
     def status(self) -> int:

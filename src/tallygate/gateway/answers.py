@@ -21,24 +21,14 @@ class Shape(enum.Enum):
     WEBHOOK = "webhook"
 
 
-_OPENAI_TYPES = {
-    400: "invalid_request_error",
-    401: "invalid_request_error",
-    403: "permission_error",
-    404: "invalid_request_error",
-    408: "invalid_request_error",
-    409: "invalid_request_error",
-    413: "invalid_request_error",
-    422: "invalid_request_error",
-    429: "rate_limit_error",
-}
+# Where neither says anything else of it: the client's fault below 500, a server's from there on.
+_OPENAI_TYPES = {403: "permission_error", 429: "rate_limit_error"}
 _ANTHROPIC_TYPES = {
-    400: "invalid_request_error",
     401: "authentication_error",
+    402: "billing_error",
     403: "permission_error",
     404: "not_found_error",
     413: "request_too_large",
-    422: "invalid_request_error",
     429: "rate_limit_error",
     503: "overloaded_error",
     504: "timeout_error",
@@ -65,11 +55,13 @@ def status_line(status: int) -> bytes:
 def error_body(shape: Shape, refusal: Refusal, status: int, request_id: str) -> bytes:
     code, message = refusal.code.value, refusal.message
     if shape is Shape.ANTHROPIC:
-        kind = _ANTHROPIC_TYPES.get(status, "api_error")
+        other = "invalid_request_error" if status < 500 else "api_error"
+        kind = _ANTHROPIC_TYPES.get(status, other)
         detail = {"type": kind, "message": message, "code": code}
         return msgspec.json.encode({"type": "error", "error": detail, "request_id": request_id})
     if shape is Shape.OPENAI:
-        kind = _OPENAI_TYPES.get(status, "server_error")
+        other = "invalid_request_error" if status < 500 else "server_error"
+        kind = _OPENAI_TYPES.get(status, other)
         if refusal.code is Code.INSUFFICIENT_QUOTA:
             kind = "insufficient_quota"
         return msgspec.json.encode(
@@ -114,6 +106,8 @@ def refusal_answer(
     ]
     if retry_after_s is not None:
         lines.append(b"retry-after: %d\r\n" % max(1, retry_after_s))
+    if refusal.allow:
+        lines.append(b"allow: %s\r\n" % refusal.allow.encode())
     if refusal.code in _NEVER_RETRY:
         lines.append(b"x-should-retry: false\r\n")
     if status == 401 and shape is not Shape.OWN:

@@ -5,6 +5,7 @@ import urllib.parse
 from collections.abc import Callable
 from typing import Protocol
 
+from tallygate.core.addresses import parse_networks
 from tallygate.core.deliveries import Deliver
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.ports import FetchModels
@@ -24,7 +25,7 @@ from tallygate.gateway.lease_book import LeaseBook
 from tallygate.gateway.models import ModelsExchange
 from tallygate.gateway.options import Options
 from tallygate.gateway.plain import PlainExchange
-from tallygate.gateway.plan import Plan, Service, client_address, is_trusted, parse_networks
+from tallygate.gateway.plan import Plan, Service, client_address, is_trusted
 from tallygate.gateway.price_list import PriceList
 from tallygate.gateway.record import Recorder
 from tallygate.gateway.renewals import Renewals
@@ -283,7 +284,7 @@ class Gateway:
 
 _METERED, _PASSTHROUGH = Service.METERED, Service.PASSTHROUGH
 _ROUTE, _CONTROL = Service.ROUTE, Service.CONTROL
-_POST_ONLY = Refusal(Code.METHOD_NOT_ALLOWED, "Send this request with POST.")
+_POST_ONLY = Refusal(Code.METHOD_NOT_ALLOWED, "Send this request with POST.", allow="POST")
 _NOT_FOUND = Refusal(Code.NOT_FOUND, "Nothing is served here.")
 _NO_ROOM = Refusal(Code.JOURNAL_UNAVAILABLE, "The journal cannot be written at the moment.")
 _LOOP = Refusal(Code.IMPOSSIBLE, "This request has passed through this gateway before.")

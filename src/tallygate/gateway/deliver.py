@@ -25,7 +25,7 @@ WAITING_MAX = 10_000
 _AWAY = Refusal(Code.STORE_UNAVAILABLE, "the store does not answer; nothing was kept, try again")
 _LATE = Refusal(Code.STORE_UNAVAILABLE, "no answer came in time; send it again, it counts once")
 _FULL = Refusal(Code.OVERLOADED, "too many deliveries are waiting; try again")
-_POST_ONLY = Refusal(Code.METHOD_NOT_ALLOWED, "Send deliveries with POST.")
+_POST_ONLY = Refusal(Code.METHOD_NOT_ALLOWED, "Send deliveries with POST.", allow="POST")
 _LONG_NAMES = Refusal(
     Code.BAD_REQUEST, "app, user and the delivery's id have at most 255 characters each"
 )

@@ -11,7 +11,7 @@ from tallygate.wire.head import RequestHead
 if TYPE_CHECKING:
     from tallygate.gateway.application import Gateway
 
-_GET_ONLY = Refusal(Code.METHOD_NOT_ALLOWED, "Send this request with GET.")
+_GET_ONLY = Refusal(Code.METHOD_NOT_ALLOWED, "Send this request with GET.", allow="GET, HEAD")
 
 
 def answer_health(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 STORE_WAIT_MS = 5_000
 REFRESH_WAIT_MS = 4_000
+_GET_ONLY = Refusal(Code.METHOD_NOT_ALLOWED, "Models are listed with GET.", allow="GET, HEAD")
 
 
 class ModelsExchange:
@@ -53,7 +54,7 @@ class ModelsExchange:
         gateway, plan = self._gateway, self._plan
         self._connection.handler = self
         if self._head.method not in (b"GET", b"HEAD"):
-            self._refuse(Refusal(Code.METHOD_NOT_ALLOWED, "Models are listed with GET."))
+            self._refuse(_GET_ONLY)
             return
         if gateway.is_models_public and plan.no_key is not None:
             self._refresh()

@@ -109,7 +109,8 @@ class Plan:
         agent = head.value(b"user-agent").decode("latin-1")
         self.agent = agent[:AGENT_LENGTH_MAX]
         self.traceparent = head.value(b"traceparent").decode("latin-1")[:TRACEPARENT_LENGTH]
-        self.forwarded_for = head.value(b"x-forwarded-for")
+        # A proxy may add a line of its own behind one that its client made up: all are one list.
+        self.forwarded_for = head.listed(b"x-forwarded-for")
         self.idempotency_key = head.value(b"idempotency-key").decode("latin-1")
         self.known: KnownKey | None = None
         self.key_hash = b""
@@ -205,10 +206,3 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def parse_networks(text: str) -> Networks:
-    """CIDRs separated by commas; ValueError names a bad one."""
-    return tuple(
-        ipaddress.ip_network(one.strip(), strict=False) for one in text.split(",") if one.strip()
-    )

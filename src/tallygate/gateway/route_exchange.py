@@ -118,7 +118,8 @@ class RouteExchange(ForwardedRequest):
         if not may_use(route, known.key.scopes):
             raise Refusal(Code.FORBIDDEN, f"This token lacks the scope {route.scope!r}.")
         if route.methods and self.head.method.decode() not in route.methods:
-            raise Refusal(Code.METHOD_NOT_ALLOWED, f"Send one of {', '.join(route.methods)} here.")
+            allow = ", ".join(route.methods)
+            raise Refusal(Code.METHOD_NOT_ALLOWED, f"Send one of {allow} here.", allow=allow)
         if self.backend.breaker.open_until_ms and not self.backend.breaker.admits(gateway.now_ms()):
             raise _RESTING
         if route.credentials is not None and not self.backend.bearers:
@@ -248,7 +249,5 @@ class RouteExchange(ForwardedRequest):
         gateway.running.discard(self)
         if refusal is _RESTING:
             retry_after_s = 1
-        if refusal.code is Code.METHOD_NOT_ALLOWED:
-            fields += b"allow: %b\r\n" % ", ".join(self.backend.route.methods).encode()
         self.connection.write(self._refusal(refusal, retry_after_s=retry_after_s, fields=fields))
         self.connection.finish()

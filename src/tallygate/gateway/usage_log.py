@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 TELL_REFUSED_MS = 1_000
 NAME_LENGTH_MAX = 255
 
-_POST_ONLY = Refusal(Code.METHOD_NOT_ALLOWED, "Send reports with POST.")
+_POST_ONLY = Refusal(Code.METHOD_NOT_ALLOWED, "Send reports with POST.", allow="POST")
 _LONG_NAME = Refusal(Code.BAD_REQUEST, f"`webhook-id` has at most {NAME_LENGTH_MAX} characters")
 _NO_ROOM = Refusal(Code.JOURNAL_UNAVAILABLE, "The journal takes no more at the moment; try again.")
 _LOGGED = msgspec.json.encode({"status": "logged"})

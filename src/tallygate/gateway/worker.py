@@ -21,6 +21,7 @@ from tallygate.gateway.clerk_link import ClerkLink
 from tallygate.gateway.listener import Listener
 from tallygate.gateway.options import Options
 from tallygate.gateway.parts import Parts
+from tallygate.journal.writer import JournalFailed
 from tallygate.tasks import Tasks
 
 SWEEP_S = 0.25
@@ -57,6 +58,8 @@ async def _serve(options: Options, listening: socket.socket, handshake: Handshak
     await stop.wait()
     await worker.drain()
     await tasks.close()
+    if worker.failure is not None:
+        raise worker.failure
 
 
 async def _open(
@@ -99,6 +102,7 @@ class Worker:
         self._loop = loop
         self._tasks = tasks
         self.is_welcome = asyncio.Event()
+        self.failure: OSError | None = None  # what kept it from beginning
         hello = Hello(options.slot, options.boot, os.getpid())
         self.link = ClerkLink(loop, tasks, options.clerk_socket, hello, self._from_clerk)
         self._parts: Parts | None = None  # once the clerk has said which store this is
@@ -108,13 +112,23 @@ class Worker:
         if isinstance(message, Leave):
             log.warning("the clerk says that this life is over: draining", boot=self._options.boot)
             self._leave()
-        elif self._parts is None:
-            assert isinstance(message, Welcome), "a clerk's first word is Welcome"
-            self._parts = Parts(self._options, self._loop, self._tasks, self.link, message)
-            self._sweep()
-            self.is_welcome.set()
-        else:
+        elif self._parts is not None:
             self._parts.from_clerk(message)
+        elif self.failure is None:
+            assert isinstance(message, Welcome), "a clerk's first word is Welcome"
+            self._begin(message)
+
+    def _begin(self, welcome: Welcome) -> None:
+        """A worker that cannot have a journal ends, and says why."""
+        try:
+            self._parts = Parts(self._options, self._loop, self._tasks, self.link, welcome)
+        except (JournalFailed, OSError) as error:
+            folder = f"{self._options.data}/journal"
+            self.failure = OSError(f"{folder} cannot be written: {error.__cause__ or error}")
+            self._leave()
+            return
+        self._sweep()
+        self.is_welcome.set()
 
     def _sweep(self) -> None:
         if self._parts is not None:

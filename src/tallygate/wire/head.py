@@ -60,6 +60,7 @@ _LENGTH = re.compile(
     rb"\r\n[Cc][Oo][Nn][Tt][Ee][Nn][Tt]-[Ll][Ee][Nn][Gg][Tt][Hh]:[ \t]*([0-9]+)[ \t]*\r\n"
 )
 _METHODS = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"))
+_ALLOW = b", ".join(sorted(_METHODS)).decode()
 _VERSIONS = frozenset((b"HTTP/1.1", b"HTTP/1.0"))
 LENGTH_DIGITS_MAX = 15
 
@@ -107,6 +108,12 @@ class RequestHead:
         """The first value of a field, or nothing."""
         return self.values.get(name, b"")
 
+    def listed(self, name: bytes) -> bytes:
+        """All values of a field that is a list, in their order (RFC 9110, 5.3)."""
+        if name not in self.values:
+            return b""
+        return b", ".join([value for one, value, _ in self.fields if one == name])
+
     def lines_to_forward(self, withheld: frozenset[bytes] = frozenset()) -> bytes:
         """The field lines that may go on to an upstream, each with its line end."""
         named = self.named
@@ -145,7 +152,7 @@ def parse_request_head(raw: bytes) -> RequestHead:
     if version not in _VERSIONS:
         raise _bad("Only HTTP/1.1 and HTTP/1.0 are spoken here.")
     if method not in _METHODS:
-        raise Refusal(Code.METHOD_NOT_ALLOWED, "This method is not served.")
+        raise Refusal(Code.METHOD_NOT_ALLOWED, "This method is not served.", allow=_ALLOW)
     host, target = _origin_form(target)
     head = RequestHead(method, target, is_http_10=version == b"HTTP/1.0")
     if not _TARGET.match(target) or _AMBIGUOUS.search(head.path):
@@ -228,8 +235,8 @@ def _read_framing(head: RequestHead) -> None:
 def _read_connection(head: RequestHead) -> None:
     values = head.values
     if b"connection" in values:
-        lists = [value for name, value, _ in head.fields if name == b"connection"]
-        head.named = frozenset([one.strip().lower() for one in b",".join(lists).split(b",")])
+        named = head.listed(b"connection").lower()
+        head.named = frozenset([one.strip() for one in named.split(b",")])
         if b"close" in head.named:
             head.keep_alive = False
         elif b"keep-alive" in head.named:

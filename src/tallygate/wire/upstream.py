@@ -17,6 +17,7 @@ from tallygate.wire.head import HEAD_END
 HEAD_BYTES_MAX = 65_536
 WRITE_BUFFER_HIGH = 256 << 10
 INFORMATIONAL_MAX = 8
+_ANSWER = b"HTTP/1."
 
 
 class Loss(enum.Enum):
@@ -186,7 +187,7 @@ class UpstreamConnection(asyncio.Protocol):
         end = data.find(HEAD_END)
         if end < 0:
             self._buffer = data
-            if len(data) > HEAD_BYTES_MAX:
+            if len(data) > HEAD_BYTES_MAX or not _may_be_a_head(data):
                 self._lose(Loss.MALFORMED)
             return
         try:
@@ -283,3 +284,10 @@ class UpstreamConnection(asyncio.Protocol):
             self.transport.abort()
         if asker is not None:
             asker.answer_lost(loss)
+
+
+def _may_be_a_head(data: bytes) -> bool:
+    """Whether a head may still come of it: who speaks something else is not waited for."""
+    line_end = data.find(b"\n")
+    is_crlf = line_end < 0 or data[:line_end].endswith(b"\r")
+    return is_crlf and data[: len(_ANSWER)] == _ANSWER[: len(data)]

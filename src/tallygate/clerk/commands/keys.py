@@ -185,7 +185,7 @@ def _check_expiry(expires_ms: int | None) -> None:
 
 def _check_text(text: str, param: str) -> None:
     if len(text) > TEXT_MAX or "\0" in text:
-        raise bad(f"{param} must have at most {TEXT_MAX} characters", param)
+        raise bad(f"{param} must have at most {TEXT_MAX} characters, none of them null", param)
 
 
 def _check_texts(

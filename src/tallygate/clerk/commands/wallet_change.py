@@ -106,4 +106,4 @@ def check_micros(micros: int, param: str = "points", least: int = 1) -> None:
 
 def check_text(text: str, param: str) -> None:
     if len(text) > TEXT_MAX or "\0" in text:
-        raise bad(f"{param} must have at most {TEXT_MAX} characters", param)
+        raise bad(f"{param} must have at most {TEXT_MAX} characters, none of them null", param)
