@@ -168,6 +168,30 @@ async def test_nodes_are_listed_and_given_up(api: httpx.AsyncClient, db: Databas
     assert (await api.post("/api/nodes/abc/retire")).status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/api/charges?user_id=a%00b", None),
+        ("GET", "/api/user/points/history?model=%00&user_id=ann", None),
+        ("POST", "/api/user/redeem", {"code": "x", "user_id": "a\0b"}),
+        ("POST", "/api/user/points/check-balance", {"model": "m", "userId": "\0"}),
+        ("POST", "/api/tokens", {"name": "n", "team_id": "\0"}),
+        ("PUT", "/api/exchange-rate", {"rate": 1, "reason": "\\\0"}),
+    ],
+)
+async def test_no_nul_reaches_a_store(
+    api: httpx.AsyncClient, method: str, path: str, body: dict | None
+) -> None:
+    """PostgreSQL keeps no text with one: it would be an error of ours and not of the caller's."""
+    answer = await api.request(method, path, json=body)
+    assert answer.status_code == 400 and "NUL" in answer.json()["error"]["message"]
+
+
+async def test_a_text_that_only_speaks_of_nul_is_taken(api: httpx.AsyncClient) -> None:
+    made = await api.post("/api/keys", json={"label": "\\u0000"})
+    assert (made.status_code, made.json()["label"]) == (201, "\\u0000")
+
+
 async def test_metrics_are_prometheus_text(api: httpx.AsyncClient) -> None:
     """A scraper that gets JSON records nothing and says nothing."""
     answer = await api.get("/metrics")

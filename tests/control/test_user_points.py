@@ -199,6 +199,7 @@ async def test_a_debt_stops_what_costs_and_not_what_is_free(
     [
         ({}, 400),
         ({"model": ""}, 400),
+        ({"model": "GPT-4"}, 400),
         ({"model": "GPT-4", "inputTokens": -1}, 400),
         ({"model": "GPT-4", "inputTokens": 1.5}, 400),
         ({"model": "GPT-4", "inputTokens": "many"}, 400),

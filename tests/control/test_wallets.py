@@ -59,7 +59,20 @@ async def test_a_balance_has_everything_that_was_answered(
 
 @pytest.mark.parametrize(
     "points",
-    ['"ten"', "0.0000001", '"NaN"', '"Infinity"', "1e400", '""', "true", "null", "[]", "1e300"],
+    [
+        '"ten"',
+        '"1_000"',
+        '"\uff11"',
+        "0.0000001",
+        '"NaN"',
+        '"Infinity"',
+        "1e400",
+        '""',
+        "true",
+        "null",
+        "[]",
+        "1e300",
+    ],
 )
 async def test_what_is_no_number_of_points_is_refused_by_name(
     api: httpx.AsyncClient, points: str

@@ -184,6 +184,18 @@ def test_a_cloud_event_without_a_message_is_known_by_source_and_id() -> None:
     assert (other.event, other.refusal) == (None, None)
 
 
+def test_cloud_events_that_name_themselves_by_halves_are_refused() -> None:
+    """Two uses that both lack an id would pass for one, and one of them would be free."""
+    data = {"model": "m", "input_tokens": 1, "output_tokens": 2}
+    whole = {"specversion": "1.0", "source": "/s", "id": "1", "subject": "u", "data": data}
+    for name in ("source", "id"):
+        without = {key: one for key, one in whole.items() if key != name}
+        for half in (without, {**whole, name: ""}, {**whole, name: None}, {**whole, name: [1]}):
+            assert code(half) is Code.BAD_REQUEST, half
+    left = event({**whole, "source": "a b", "id": "c"})
+    assert left.aliases != event({**whole, "source": "a", "id": "b c"}).aliases
+
+
 def test_a_batch_is_taken_event_by_event() -> None:
     """One bad event does not keep the others from being charged."""
     bad = seed(total_tokens=1)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tallygate.core import langfuse, otlp
-from tallygate.core.dify_commands import TraceTold
+from tallygate.core.dify_commands import ABSURD, TraceTold
 from tests.fakes import langfuse as says
 from tests.fakes.dify_answers import MODEL, SMALL_MODEL, Ids
 
@@ -66,18 +66,32 @@ def test_the_ids_are_difys_own_where_the_caller_made_up_the_trace() -> None:
         ({"promptTokens": 5, "completionTokens": 7, "totalTokens": 12}, (5, 7)),
         ({"totalTokens": 12}, (12, 0)),
         ({"input": 5, "output": 7, "unit": "CHARACTERS"}, None),
-        ({"input": -5, "output": "7"}, None),
-        ({"input": True, "output": 7}, (0, 7)),
-        ({"input": 10**12, "output": 7}, (0, 7)),
+        ({"input": "5", "output": 7.0}, (5, 7)),
+        ({"input": None, "output": 7}, (0, 7)),
+        ({"input": -5, "output": 7}, (ABSURD, 7)),
+        ({"input": True, "output": 7}, (ABSURD, 7)),
+        ({"input": 5, "output": 10**12}, (5, ABSURD)),
+        ({"input": "8E-7", "output": 7}, (ABSURD, 7)),
+        ({"input": 1.5, "output": [7]}, (ABSURD, ABSURD)),
         ({}, None),
         (None, None),
         ([1], None),
     ],
 )
 def test_tokens_are_read_in_any_words_and_nothing_else_is(usage: Any, counted: Any) -> None:
+    """What is said and is no count is known as such: taken for nothing, it would be free."""
     told = read(says.trace(IDS, "ann"), says.generation(IDS, 1, usage=usage)).traces[0]
     found = [(used.input_tokens, used.output_tokens) for used in told.observations]
     assert found == ([counted] if counted else [])
+
+
+def test_a_number_beyond_all_floats_spoils_no_other_event_of_its_batch() -> None:
+    """A batch that is refused is not sent again: its other uses would be free."""
+    both = says.batch(
+        says.generation(IDS, 1, usage={"input": 12345, "output": 1}), says.generation(IDS, 2)
+    )
+    [trace] = langfuse.read_batch(json.dumps(both).replace("12345", "1e400").encode()).traces
+    assert [used.input_tokens for used in trace.observations] == [ABSURD, 1033]
 
 
 def test_every_event_is_answered_for_itself() -> None:
@@ -146,6 +160,15 @@ def test_spans_of_anybody_else_are_named_by_their_trace() -> None:
     assert told.message_id == "00000000-0000-0000-0000-000000000001"
     [used] = told.observations
     assert (used.model, used.input_tokens, used.output_tokens) == (MODEL, 5, 7)
+
+
+@pytest.mark.parametrize("written", ["-5", "1.5", 10**12])
+def test_a_span_with_a_count_that_can_not_be_says_so(written: object) -> None:
+    """Taken for nothing, its input would be free."""
+    spans = says.spans_json({"00000000000000a1": {"gen_ai.usage.input_tokens": 12345}})
+    body = json.dumps(spans).replace('"12345"', "12345").replace("12345", json.dumps(written))
+    [told] = otlp.read_json(body.encode())
+    assert [used.input_tokens for used in told.observations] == [ABSURD]
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,22 @@ def test_one_bad_kind_address_or_secret_is_named_and_the_others_go_on(
     assert status == 1 and "master key" in reasons["名片 valid-1"]
 
 
+@pytest.mark.parametrize("damaged", ["master.key", "master.key.old"])
+def test_a_damaged_master_key_is_named_at_every_credential_that_it_keeps_shut(
+    shell: Shell, upstream: CredentialUpstream, damaged: str
+) -> None:
+    """None of them may be left out of the sums, or cron would take a dead keeper for a live one."""
+    shell.add("valid-1", upstream.base_url())
+    shell.add("valid-2", upstream.base_url())
+    (shell.data / damaged).write_bytes(b"\xff not a key")
+    status, out, _ = shell.run("refresh", "--json")
+    report = json.loads(out)
+    assert (status, report["total"], report["failed"]) == (1, 2, 2)
+    assert all(damaged in row["reason"] for row in report["credentials"])
+    assert set(shell.states().values()) == {"due"} and upstream.seen == []
+    (shell.data / damaged).unlink()
+
+
 def test_cleaning_alone_asks_nobody(shell: Shell, upstream: CredentialUpstream) -> None:
     """The third line of the old crontab: what nobody used for so long goes, nothing is checked."""
     rows = [

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from tallygate.core.charging import Event, Policy, Source
-from tallygate.core.dify_commands import DifyAppView, Observation, TraceTold
+from tallygate.core.dify_commands import ABSURD, DifyAppView, Observation, TraceTold
 from tallygate.core.entry import DifyUse, Entry
 from tallygate.core.pricing import Prices
 from tallygate.store import dify_charges, dify_traces, prices, settle, wallets
@@ -233,6 +233,24 @@ async def test_a_trace_that_cannot_be_paid_is_unpaid(store: Database) -> None:
     await tell(store, "tracing", 5000)
     [row] = await charges(store)
     assert (row.state, await balance(store)) == ("unpaid", 1 * POINT)
+
+
+@pytest.mark.parametrize("uses", [(10, ABSURD), (ABSURD, ABSURD), (6_000_000, 6_000_000)])
+async def test_a_trace_with_counts_that_can_not_be_is_a_dead_letter(
+    store: Database, uses: tuple[int, int]
+) -> None:
+    """As in a delivery: what is negative, no number or far too much is charged to nobody."""
+    await prepare(store)
+    trace = told(*(observed(count, id=f"o-{at}") for at, count in enumerate(uses)))
+    event = dify_charges.event_of_trace(Trace(id=1, app_id=1, told=trace, due_ms=0), app())
+    async with store.writing() as tx:
+        book = Prices(await prices.read_book(tx, NOW_MS))
+        [outcome] = await charge_batch(tx, [event], book, POLICY, NOW_MS)
+        await dify_charges.note(tx, [(event, outcome, "a")], NOW_MS)
+    [letter] = await letters(store)
+    assert (letter.code, await balance(store)) == ("tokens_out_of_range", BALANCE)
+    again = dify_charges.event_of_letter(letter.payload)  # sent in again, it is refused again
+    assert again.counts == event.counts and await charges(store) == []
 
 
 async def test_several_models_are_summed_exactly(store: Database) -> None:

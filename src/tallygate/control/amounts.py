@@ -3,10 +3,10 @@
 A JSON number is never read as a float: its digits are taken as they were written.
 """
 
-from decimal import Decimal
 from typing import Annotated, Final
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.money import BadAmount, format_points, parse_points
@@ -23,13 +23,15 @@ Decimals = Annotated[
         }
     ),
 ]
-# Points that come in: a number or a text that holds one, read as a decimal.
-PointsIn = Annotated[
-    Decimal,
-    msgspec.Meta(
-        description="points, as a number or a text; at most six decimals",
-        extra_json_schema={"type": "number"},
-    ),
+_POINTS: Final = {
+    "description": "points, as a number or a text; at most six decimals",
+    "type": "string",
+    "format": "decimal",
+}
+# Points that come in: a number or a text that holds one; `read_points` makes micro-points of it.
+PointsIn = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=_POINTS)]
+OptionalPointsIn = Annotated[
+    msgspec.Raw, msgspec.Meta(extra_json_schema={"anyOf": [_POINTS, {"type": "null"}]})
 ]
 # What goes out: a JSON number, exact to six decimals.
 Points = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "number"})]
@@ -58,9 +60,14 @@ def points(micros: int) -> msgspec.Raw:
     return msgspec.Raw(format_points(micros).encode())
 
 
-def read_points(given: Decimal, field: str = "points") -> int:
+def read_points(raw: msgspec.Raw, field: str = "points") -> int:
     """Micro-points of what a body says."""
     try:
-        return parse_points(given)
+        return parse_points(read_decimal(raw, field))
     except BadAmount as error:
         raise Refusal(Code.BAD_REQUEST, f"`{field}`: {error}", param=field) from None
+
+
+def read_optional_points(raw: msgspec.Raw | UnsetType, field: str = "points") -> int | None:
+    """None where nothing is said, or null."""
+    return None if raw is UNSET or bytes(raw) == b"null" else read_points(raw, field)

@@ -9,6 +9,7 @@ from tallygate.control import (
     admin_usage,
     anomalies,
     audit,
+    bodies,
     budgets,
     calculator,
     charges,
@@ -106,6 +107,8 @@ def build_bare(parts: Parts) -> FastAPI:
     people = People(parts.database, parts.clerk, parts.sign_in.idle_ms, parts.sign_in.public_url)
 
     async def admit(request: Request) -> None:
+        if b"%00" in request.scope["query_string"]:
+            raise bodies.no_nul()
         need = need_of(request.method, request.scope["route"].path)
         request.state.caller = await parts.door.admit(request, need, people)
 

@@ -18,6 +18,7 @@ from tallygate.core.windows import zone_of
 
 BODY_BYTES_MAX = 1 << 20
 TEXT_LENGTH_MAX = 1000
+_NUL = b"\\u0000"  # as JSON writes it; as a byte of its own it is no JSON
 
 Amount = Annotated[int, msgspec.Meta(ge=0, le=AMOUNT_MAX, description="0 lets nothing through")]
 Text = Annotated[str, msgspec.Meta(max_length=TEXT_LENGTH_MAX)]
@@ -47,12 +48,19 @@ async def receive(request: Request) -> bytes:
 
 
 def parse(received: bytes, kind: type[B]) -> B:
+    if _NUL in received and _NUL in received.replace(rb"\\", b""):
+        raise no_nul()
     try:
         return msgspec.json.decode(received if received.strip() else b"{}", type=kind)
     except msgspec.ValidationError as error:
         raise refusal_of(str(error), kind.__struct_encode_fields__) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refusal(Code.BAD_REQUEST, f"the body is not valid JSON: {error}") from None
+
+
+def no_nul() -> Refusal:
+    """PostgreSQL keeps no text that has one, so nothing of that name is anywhere."""
+    return Refusal(Code.BAD_REQUEST, "leave out NUL characters")
 
 
 def answer(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -4,9 +4,10 @@ from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Request, Response
+from msgspec import UNSET, UnsetType
 
 from tallygate.control import amounts, bodies, lists
-from tallygate.control.amounts import Points, PointsIn
+from tallygate.control.amounts import OptionalPointsIn, Points, PointsIn
 from tallygate.control.openapi import described
 from tallygate.control.orders import order
 from tallygate.control.parts import Parts
@@ -48,13 +49,13 @@ class HoldEnd(bodies.Body, kw_only=True):
 class Capture(HoldEnd, kw_only=True):
     """`points` at most what is held, all of it by default; what is not charged is free again."""
 
-    points: PointsIn | None = None
+    points: OptionalPointsIn | UnsetType = UNSET
 
 
 class NewRefund(bodies.Body, kw_only=True):
     """`points` at most what was not given back yet, all of it by default."""
 
-    points: PointsIn | None = None
+    points: OptionalPointsIn | UnsetType = UNSET
     reason: Reason = ""
 
 
@@ -133,7 +134,7 @@ def _ends(router: APIRouter, parts: Parts) -> None:
         body = await bodies.read(request, Capture)
         change = CaptureHold(
             hold_id=read_id(hold_id),
-            micros=None if body.points is None else amounts.read_points(body.points),
+            micros=amounts.read_optional_points(body.points),
             owner=body.owner or "",
             reason=body.reason,
         )
@@ -155,7 +156,7 @@ def _ends(router: APIRouter, parts: Parts) -> None:
             raise Refusal(Code.NOT_FOUND, "there is no such charge")
         change = RefundCharge(
             charge_id=number,
-            micros=None if body.points is None else amounts.read_points(body.points),
+            micros=amounts.read_optional_points(body.points),
             reason=body.reason,
         )
         return bodies.answer(refund(await order(parts.clerk, request, change, RefundView)))

@@ -4,6 +4,7 @@ Points are written and shown as decimals, everything else as whole numbers.
 """
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Annotated, Final
 
 import msgspec
@@ -11,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 from msgspec import UNSET, UnsetType
 
 from tallygate.control import bodies
-from tallygate.control.amounts import Points, PointsIn, points, read_points
+from tallygate.control.amounts import Points, points
 from tallygate.control.bodies import Amount
 from tallygate.control.openapi import described
 from tallygate.control.orders import order
@@ -20,8 +21,14 @@ from tallygate.core.commands import LimitSpec
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.limit_commands import LimitsView, SetLimits
 from tallygate.core.limits import Dimension, Limit
+from tallygate.core.money import BadAmount, parse_points
 from tallygate.core.windows import Span, zone_of
 from tallygate.store import accounts, limits, teams
+
+# Beside whole numbers, so it is read as a number at once.
+_PointsIn = Annotated[
+    Decimal, msgspec.Meta(description="points, as a number or a text; at most six decimals")
+]
 
 
 class ApiLimit(bodies.Body, kw_only=True):
@@ -29,7 +36,7 @@ class ApiLimit(bodies.Body, kw_only=True):
 
     dimension: Dimension = Dimension.REQUESTS
     span: Span = Span.DAY
-    amount: Amount | PointsIn | None
+    amount: Amount | _PointsIn | None
     zone: Annotated[str, msgspec.Meta(max_length=64)] | None = None
 
 
@@ -125,12 +132,19 @@ def limit_specs(given: list[ApiLimit]) -> list[LimitSpec]:
     return specs
 
 
+def _micros(amount: int | Decimal) -> int:
+    try:
+        return parse_points(amount)
+    except BadAmount as error:
+        raise Refusal(Code.BAD_REQUEST, f"`limits[].amount`: {error}", param="limits") from None
+
+
 def _amount(limit: ApiLimit) -> int | None:
     amount = limit.amount
     if amount is None:
         return None
     if limit.dimension is Dimension.POINTS:
-        micros = read_points(msgspec.convert(amount, PointsIn), "limits[].amount")
+        micros = _micros(amount)
         if micros < 0:
             raise Refusal(Code.BAD_REQUEST, "`limits[].amount`: at least 0", param="limits")
         return micros

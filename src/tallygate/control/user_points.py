@@ -30,11 +30,14 @@ UserId = Annotated[str, msgspec.Meta(max_length=256)]
 
 
 class BalanceQuestion(bodies.Body, kw_only=True, rename="camel"):
-    """Whether there is enough for this use; `userId` for the admin token only."""
+    """Whether there is enough for this use; `userId` for the admin token only.
+
+    One of the two counts may be left out, and is 0 then; without both nothing is asked.
+    """
 
     model: ModelName
-    input_tokens: Tokens = 0
-    output_tokens: Tokens = 0
+    input_tokens: Tokens | UnsetType = UNSET
+    output_tokens: Tokens | UnsetType = UNSET
     user_id: UserId | UnsetType = UNSET
 
 
@@ -103,7 +106,7 @@ def routes(parts: Parts) -> APIRouter:
             funds = _there(found)
             prices = await shelf.read(tx, now_ms, version)
         price, rate = find_price(prices, body.model, now_ms)
-        micros = cost_micros(price, rate, body.input_tokens, body.output_tokens)
+        micros = cost_micros(price, rate, *_counts(body))
         return bodies.answer(_judged(funds, micros))
 
     @router.get("/balance", **described(Balance, query=_USER_QUERY))
@@ -179,6 +182,14 @@ def _is_same(prices: Prices, price: Price, model: str, other: str, now_ms: int) 
     if model.casefold() == other.casefold():
         return True
     return price.model != DEFAULT and prices.find(other, now_ms) is price
+
+
+def _counts(body: BalanceQuestion) -> tuple[int, int]:
+    """A use of nothing is free; whoever forgot to say of what must not hear that it may go on."""
+    if body.input_tokens is UNSET and body.output_tokens is UNSET:
+        message = "say how much: `inputTokens`, `outputTokens`"
+        raise Refusal(Code.BAD_REQUEST, message, param="inputTokens")
+    return body.input_tokens or 0, body.output_tokens or 0
 
 
 def _judged(funds: Funds, micros: int) -> BalanceAnswer:

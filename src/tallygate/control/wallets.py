@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from msgspec import UNSET, UnsetType
 
 from tallygate.control import amounts, barrier, bodies, lists
-from tallygate.control.amounts import Points, PointsIn
+from tallygate.control.amounts import OptionalPointsIn, Points, PointsIn
 from tallygate.control.openapi import described
 from tallygate.control.orders import order
 from tallygate.control.parts import Parts
@@ -53,7 +53,7 @@ class WalletChange(bodies.Body, kw_only=True):
     """`floor`: 0, or below: how far it may be overdrawn. `warn_below` null: no warning."""
 
     floor: PointsIn | UnsetType = UNSET
-    warn_below: PointsIn | UnsetType | None = UNSET
+    warn_below: OptionalPointsIn | UnsetType = UNSET
 
 
 class Why(bodies.Body, kw_only=True):
@@ -178,9 +178,9 @@ def _money(router: APIRouter, parts: Parts) -> None:
             account_id=user_id,
             floor_micros=UNSET if body.floor is UNSET else amounts.read_points(body.floor, "floor"),
             warn_micros=(
-                body.warn_below
-                if body.warn_below is UNSET or body.warn_below is None
-                else amounts.read_points(body.warn_below, "warn_below")
+                UNSET
+                if body.warn_below is UNSET
+                else amounts.read_optional_points(body.warn_below, "warn_below")
             ),
         )
         return bodies.answer(shown(await order(parts.clerk, request, change, WalletView)))

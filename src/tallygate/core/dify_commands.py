@@ -1,5 +1,7 @@
 """Commands about Dify: its apps, and the traces that its servers export."""
 
+from typing import Final
+
 import msgspec
 from msgspec import UNSET, UnsetType
 
@@ -33,8 +35,11 @@ class RenewDifyTracing(Arguments):
     name: str
 
 
+ABSURD: Final = -1  # a count that is negative, beyond all models, or no number
+
+
 class Observation(msgspec.Struct, kw_only=True):
-    """One use of a model, as a trace tells of it."""
+    """One use of a model, as a trace tells of it; a count may be ABSURD."""
 
     id: str
     model: str

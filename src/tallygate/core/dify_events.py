@@ -191,9 +191,17 @@ def _cloud_event(top: Members, now_ms: int, rules: Rules) -> Event | None:
         inner["user_id"] = top["subject"]
     if inner.get("event") != _WORKFLOW_FINISHED and not _messageread_id(deeper, inner):
         inner["event"] = _MESSAGE_END
-        identity = (("event", read_id(f"{top.get('source', '')} {top.get('id', '')}", "id")),)
-        return _used(deeper, inner, identity, now_ms, rules)
+        return _used(deeper, inner, _envelope_alias(top), now_ms, rules)
     return _event(inner, now_ms, rules)
+
+
+def _envelope_alias(top: Members) -> tuple[tuple[str, str], ...]:
+    """`source` and `id` together name an event; without both, two would pass for one."""
+    source, event_id = (read_id(top.get(name) or "", name) for name in ("source", "id"))
+    if not source or not event_id:
+        raise required("source" if not source else "id")
+    # A URI has no space: without this one, «a b» with «c» would be «a» with «b c».
+    return (("event", read_id(f"{source.replace(' ', '%20')} {event_id}", "id")),)
 
 
 def _says_usage(inner: Members, top: Members) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tallygate.core.dify_commands import Observation, TraceTold
+from tallygate.core.dify_commands import ABSURD, Observation, TraceTold
 from tallygate.core.token_estimate import TOKENS_MAX
 
 EVENTS_MAX: Final = 10_000
@@ -50,7 +50,8 @@ class Ingested(msgspec.Struct, frozen=True):
     errors: list[tuple[str, int, str]]
 
 
-_batch = msgspec.json.Decoder(_Batch)
+_WHOLE: Final = re.compile(r"([0-9]{1,8})(?:\.0+)?", re.ASCII)
+_batch = msgspec.json.Decoder(_Batch, float_hook=str)  # 1e400 is a count's trouble, not a batch's
 
 
 def read_batch(body: bytes) -> Ingested:
@@ -147,7 +148,10 @@ def _observation(body: Members, event_id: str) -> Observation | None:
 
 
 def counts_of(counted: Members) -> tuple[int, int] | None:
-    """Input and output; what only a total tells is taken for input, the cheaper of the two."""
+    """Input and output; what only a total tells is taken for input, the cheaper of the two.
+
+    Either is ABSURD where something is said that is no count: its event is refused as a whole.
+    """
     tokens_in, tokens_out = _count(counted, _IN), _count(counted, _OUT)
     total = _count(counted, _TOTAL)
     if tokens_in is None and tokens_out is None and total is None:
@@ -161,8 +165,12 @@ def counts_of(counted: Members) -> tuple[int, int] | None:
 def _count(counted: Members, names: Iterable[str]) -> int | None:
     for name in names:
         value = counted.get(name)
-        if type(value) is int and 0 <= value <= TOKENS_MAX:
-            return value
+        if value is None:
+            continue
+        if type(value) is not int:
+            found = None if isinstance(value, bool) else _WHOLE.fullmatch(str(value))
+            value = ABSURD if found is None else int(found[1])
+        return value if 0 <= value <= TOKENS_MAX else ABSURD
     return None
 
 

@@ -115,7 +115,7 @@ def _usage(found: Attributes) -> dict[str, Any]:
         except msgspec.MsgspecError:
             return {}
     names = ("input_tokens", "output_tokens", "prompt_tokens", "completion_tokens")
-    usage = {name: _integer(found.get(f"gen_ai.usage.{name}")) for name in names}
+    usage = {name: found.get(f"gen_ai.usage.{name}") for name in names}
     return {name: value for name, value in usage.items() if value is not None}
 
 
@@ -155,7 +155,7 @@ def _json_value(value: Any) -> Any:
     for name in ("stringValue", "boolValue", "doubleValue"):
         if name in value:
             return value[name]
-    return _integer(value.get("intValue"))
+    return value.get("intValue")
 
 
 # --- protobuf ---

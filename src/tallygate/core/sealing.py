@@ -18,6 +18,10 @@ class Unsealable(Exception):
     """This sealed secret does not open with this master key."""
 
 
+class NoKey(Unsealable):
+    """There is no key to try; the message says why, and may be shown."""
+
+
 def seal(master_key: bytes, secret: bytes, purpose: str, nonce: bytes) -> bytes:
     assert len(nonce) == NONCE_BYTES, "a nonce has 12 bytes and is never used twice"
     first = master_key[:MASTER_KEY_BYTES]

@@ -179,7 +179,8 @@ class StoreBook:
 
     async def finish(self, run: Run, result: Result) -> State | None:
         async def work(tx: Tx, now_ms: int) -> State | None:
-            ring = self._ring()  # no sooner: a rotation goes over all that was written before it
+            # No sooner: a rotation goes over all that was written before it.
+            ring = b"" if result.parts is None else self._ring()
             state = await credential_checks.finish(tx, ring, run, result, now_ms)
             if state is State.QUARANTINED:
                 return await self._condemned(tx, result, now_ms)

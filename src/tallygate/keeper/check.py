@@ -30,7 +30,7 @@ from tallygate.core.credential_exchange import (
     with_defaults,
 )
 from tallygate.core.credential_kind import Exchange, Kind
-from tallygate.core.sealing import Unsealable
+from tallygate.core.sealing import NoKey, Unsealable
 from tallygate.keeper.book import Book
 from tallygate.keeper.pace import Pace, Permit
 from tallygate.store.credential_checks import Claim, Result
@@ -78,6 +78,8 @@ class Checker:
             parts = self._book.unseal(claim)
             variables = with_defaults(kind, claim.variables)
             return await self._check(claim, kind, variables, parts, turn)
+        except NoKey as error:
+            return _not_begun(claim, str(error))
         except Unsealable:
             return _not_begun(claim, SHUT)
         except Incomplete as error:

@@ -136,6 +136,8 @@ class _Batch:
 
     def take(self, event: Event) -> Outcome | None:
         """What becomes of it; None if its charge has to be corrected."""
+        if event.source is Source.TRACING and (refusal := charge_refusals.absurd(event)):
+            return Outcome(None, refusal=refusal)
         row = waiting = None
         for kind, event_id in event.aliases:
             name = (event.instance, kind, event_id)

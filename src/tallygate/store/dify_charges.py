@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from tallygate.core.charging import Event, Policy, Source
 from tallygate.core.dify import ROUTE_PREFIX, BilledBy
-from tallygate.core.dify_commands import DifyAppView, Observation
+from tallygate.core.dify_commands import ABSURD, DifyAppView, Observation
 from tallygate.core.entry import Entry
 from tallygate.core.errors import Code, Refusal
 from tallygate.core.pricing import Prices
@@ -143,8 +143,8 @@ def _parts(observations: Iterable[Observation], model: str) -> tuple[Part, ...]:
     sums: dict[str, dict[str, int]] = {}
     for used in observations:
         counts = sums.setdefault(used.model or model, {INPUT_TOKENS: 0, OUTPUT_TOKENS: 0})
-        counts[INPUT_TOKENS] += used.input_tokens
-        counts[OUTPUT_TOKENS] += used.output_tokens
+        for name, count in ((INPUT_TOKENS, used.input_tokens), (OUTPUT_TOKENS, used.output_tokens)):
+            counts[name] = _added(counts[name], count)
     return tuple(sums.items())
 
 
@@ -157,8 +157,12 @@ def _sum(parts: Iterable[Part]) -> dict[str, int]:
     total = {INPUT_TOKENS: 0, OUTPUT_TOKENS: 0}
     for _, counts in parts:
         for name, count in counts.items():
-            total[name] += count
+            total[name] = _added(total[name], count)
     return total
+
+
+def _added(sum_: int, count: int) -> int:
+    return ABSURD if ABSURD in (sum_, count) else sum_ + count
 
 
 class _Kept(msgspec.Struct):

@@ -112,7 +112,7 @@ def master_key(data: Path, setting: str | None, old: str | None = None) -> bytes
     ring = _key_in(data / "master.key", _read_or_make(data / "master.key", made))
     for name in ("master.key.next", "master.key.old"):
         if (path := data / name).is_file():
-            ring += _key_in(path, path.read_text("ascii"))
+            ring += _key_in(path, path.read_text("ascii", "replace"))
     return ring
 
 
