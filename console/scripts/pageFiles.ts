@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Plugin, Rolldown } from 'vite';
-import { PAGES, type PageName } from '../src/api/urls';
+import { PAGES, type PageName } from '../src/api/urls.ts';
 
 type Chunks = ReadonlyMap<string, Rolldown.OutputChunk>;
 
