@@ -5,6 +5,8 @@ import { brotliCompressSync, gzipSync } from 'node:zlib';
 import react from '@vitejs/plugin-react';
 import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
+import { beginScript } from './scripts/beginScript.ts';
+import { pageFiles } from './scripts/pageFiles.ts';
 
 const OUT = fileURLToPath(new URL('../src/tallygate/console_files', import.meta.url));
 const COMPRESSED_FROM_BYTES = 1024;
@@ -28,7 +30,7 @@ function precompress(): Plugin {
 }
 
 export default defineConfig({
-  plugins: [react(), precompress()],
+  plugins: [react(), precompress(), beginScript(), pageFiles()],
   resolve: {
     alias: {
       '@tallygate/dify-monitor': fileURLToPath(

@@ -2,7 +2,8 @@
 
 The store is filled as the row `usage` fills it and summed up to its last row; then a node serves
 it, and a browser opens the console's first page: one that has never been here, and the same one
-again. The times are the browser's own (performance API), from asking for the address.
+again. The times are the browser's own (performance API), from asking for the address. The same
+browser then opens the dashboards of other products in the same way.
 """
 
 import asyncio
@@ -15,7 +16,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bench.load import gate, usage, usage_sums
+from bench.load import dashboards, gate, usage, usage_sums
+from bench.load.dashboards import Served
 from bench.load.options import Options
 from bench.load.processes import BenchFailed, wait_until_quiet
 from scripts import web
@@ -38,14 +40,14 @@ def measure(options: Options, folder: Path) -> dict[str, Any]:
     asyncio.run(_fill(f"sqlite:///{data}/tallygate.db", options.usage_rows))
     with gate.running(folder, 1, NO_PROVIDER) as node:
         wait_until_quiet([pid for pids in node.groups().values() for pid in pids])
-        times = _paint(f"http://127.0.0.1:{node.port}", chromium)
+        url = f"http://127.0.0.1:{node.port}"
+        ours = _paint(Served("tallygate", url, options.usage_rows, gate.ADMIN_TOKEN), chromium)
         size = len(gate.answered(node.port, "GET", "/api/usage/overview"))
-    return {
-        "rows": options.usage_rows,
-        "times": TIMES,
-        "overview_bytes": size,
-        **{name: _middle(found) for name, found in times.items()},
-    }
+    row = {"rows": options.usage_rows, "times": TIMES, "overview_bytes": size, **ours}
+    row["peers"], row["left_out"] = dashboards.measure(
+        folder, options.usage_rows, lambda served: _paint(served, chromium)
+    )
+    return row
 
 
 async def _fill(address: str, rows: int) -> None:
@@ -61,19 +63,20 @@ async def _fill(address: str, rows: int) -> None:
         await database.close()
 
 
-def _paint(url: str, chromium: str) -> dict[str, list[dict[str, float]]]:
-    variables = {"ADMIN_TOKEN": gate.ADMIN_TOKEN, "TALLYGATE_CHROMIUM": chromium}
+def _paint(served: Served, chromium: str) -> dict[str, dict[str, float]]:
+    """Of the first visit and of the next one: the middle of each figure."""
+    variables = {"DASHBOARD_TOKEN": served.token, "TALLYGATE_CHROMIUM": chromium}
     ran = subprocess.run(
-        ["node", str(SCRIPT), url, str(TIMES)],
+        ["node", str(SCRIPT), served.name, served.url, str(TIMES)],
         env={**web.environment(), **variables},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
     if ran.returncode:
-        raise BenchFailed(f"the browser did not open the overview: {ran.stderr[-2000:]}")
-    found: dict[str, list[dict[str, float]]] = json.loads(ran.stdout)
-    return found
+        raise BenchFailed(f"the browser did not open {served.name}: {ran.stderr[-2000:]}")
+    times: dict[str, list[dict[str, float]]] = json.loads(ran.stdout)
+    return {name: _middle(found) for name, found in times.items()}
 
 
 def _middle(found: list[dict[str, float]]) -> dict[str, float]:

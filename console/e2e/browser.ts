@@ -10,8 +10,8 @@ const FLAGS = [
 ];
 
 /** Playwright gives it an empty profile, which goes with it. */
-export function launch(): Promise<Browser> {
-  return chromium.launch({ executablePath: EXECUTABLE, args: FLAGS });
+export function launch(more: readonly string[] = []): Promise<Browser> {
+  return chromium.launch({ executablePath: EXECUTABLE, args: [...FLAGS, ...more] });
 }
 
 export interface Look {

@@ -4,6 +4,7 @@ import { createBrowserRouter, Navigate, type RouteObject } from 'react-router';
 import { PAGES } from './api/urls';
 import { pages } from './pages';
 import type { PageEntry } from './pages/registry';
+import { Begins } from './ui/Begins';
 import { Home } from './ui/Home';
 import { Layout } from './ui/Layout';
 import { NotFound } from './ui/NotFound';
@@ -36,7 +37,7 @@ export function makeRouter() {
       path: '/',
       Component: Layout,
       ErrorBoundary: PageFailed,
-      HydrateFallback: () => null,
+      HydrateFallback: Begins,
       children: [
         { index: true, Component: Home },
         { path: 'admin', element: <Navigate to={PAGES.overview} replace /> },

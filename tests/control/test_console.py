@@ -113,6 +113,21 @@ async def test_the_page_says_whether_a_session_may_be_asked_for(
     assert "&quot;hasSession&quot;:true" in (await browser.get("/", headers=headers)).text
 
 
+async def test_a_page_names_the_files_that_it_will_want(
+    browser: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    """A browser that learns of a file from another one's script waits for each in turn."""
+    assert "modulepreload" not in (await browser.get("/console/usage")).text
+    told = '{"/console/usage": ["assets/Usage-b2.js", "assets/Canvas-c3.js"]}'
+    (tmp_path / "built" / "pages.json").write_text(told)
+    head = (await browser.get("/console/usage")).text.partition("</head>")[0]
+    named = re.findall(r'<link rel="modulepreload" crossorigin href="([^"]+)">', head)
+    assert named == ["/assets/Usage-b2.js", "/assets/Canvas-c3.js"]
+    assert "Usage-b2.js" in (await browser.get("/console/usage/12")).text
+    for other in ("/console/keys", "/console", "/"):
+        assert "modulepreload" not in (await browser.get(other)).text, other
+
+
 async def test_files_are_kept_for_good_and_sent_compressed(browser: httpx.AsyncClient) -> None:
     """Their names change with their content, so no browser asks twice."""
     answer = await browser.get("/assets/index-a1.js", headers={"accept-encoding": "gzip"})

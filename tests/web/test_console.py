@@ -56,6 +56,30 @@ def first_scripts(built: Path) -> set[Path]:
     return wanted
 
 
+def test_every_page_knows_its_files_and_those_with_charts_the_charts() -> None:
+    """What is not named ahead is asked for only after the script that wants it has run."""
+    web.build_console()
+    pages: dict[str, list[str]] = json.loads((web.BUILT / "pages.json").read_text("utf-8"))
+    first = (web.BUILT / "index.html").read_text("utf-8")
+    for path, files in pages.items():
+        assert files and not [name for name in files if name in first], path
+        assert not [name for name in files if not (web.BUILT / name).is_file()], path
+    with_charts = {path for path, files in pages.items() if "assets/Canvas-" in str(files)}
+    assert {"/console/overview", "/console/usage"} <= with_charts
+    assert not with_charts & {"/console/keys", "/console/settings"}
+
+
+def test_the_page_begins_before_the_consoles_script_is_there() -> None:
+    """The theme and the first questions do not wait for the largest file, nor for the style."""
+    web.build_console()
+    head = (web.BUILT / "index.html").read_text("utf-8").partition("</head>")[0]
+    begins = re.search(r'<script src="/(assets/begin-[\w-]+\.js)"></script>', head)
+    assert begins and begins.start() < head.index('rel="stylesheet"') < len(head)
+    script = (web.BUILT / begins[1]).read_text("utf-8")
+    assert "import" not in re.sub(r"//.*", "", script) and "export" not in script
+    assert len(script) < 4_000
+
+
 def test_a_build_is_repeated_only_when_something_changed() -> None:
     """`make setup` is run before everything else, so it must be over at once."""
     web.build_console()

@@ -1,5 +1,6 @@
 // Calls to the server, typed by its own contract. An error is a value, not an exception.
 
+import { takeBegun } from '../begun';
 import { type ApiError, type Result } from './errors';
 import { parseExactly } from './exact';
 import type { components, paths } from './schema';
@@ -88,19 +89,26 @@ async function callOnce<T>(method: Method, path: string, options: CallOptions): 
   let response: Response;
   let text: string;
   try {
-    response = await fetch(apiUrl(path, options.path, options.query), {
-      method: method.toUpperCase(),
-      headers: headersOf(method, options),
-      credentials: 'same-origin',
-      ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
-      ...(options.signal ? { signal: options.signal } : {}),
-    });
+    response = await send(method, path, options);
     text = await response.text();
   } catch (thrown) {
     if (options.signal?.aborted) throw thrown;
     return { ok: false, error: unreachable() };
   }
   return resultOf<T>(response, text);
+}
+
+function send(method: Method, path: string, options: CallOptions): Promise<Response> {
+  const url = apiUrl(path, options.path, options.query);
+  const begun = method === 'get' ? takeBegun(url, options.signal) : null;
+  if (begun) return begun;
+  return fetch(url, {
+    method: method.toUpperCase(),
+    headers: headersOf(method, options),
+    credentials: 'same-origin',
+    ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
+    ...(options.signal ? { signal: options.signal } : {}),
+  });
 }
 
 function resultOf<T>(response: Response, text: string): Result<T> {

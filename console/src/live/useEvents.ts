@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from 'react';
 import { caller, identity } from '../api/client';
 import { parseExactly } from '../api/exact';
+import { takeBegun } from '../begun';
 import { makeEventReader } from './events';
 
 /** The server says something at least every 15 seconds. */
@@ -78,11 +79,7 @@ async function readOnce(
   window.addEventListener('offline', lost); // the browser knows it sooner than the silence tells
   try {
     heard();
-    const response = await fetch(path, {
-      headers: { ...identity(), Accept: 'text/event-stream' },
-      credentials: 'same-origin',
-      signal: AbortSignal.any([signal, silence.signal]),
-    });
+    const response = await open(path, AbortSignal.any([signal, silence.signal]));
     if (response.status === 401) return (await caller.onSignedOut()) ? 'ended' : 'refused';
     if (response.status === 403) return 'refused';
     if (!response.ok || !response.body) return 'failed';
@@ -104,6 +101,11 @@ async function readOnce(
     clearTimeout(watch);
     window.removeEventListener('offline', lost);
   }
+}
+
+function open(path: string, signal: AbortSignal): Promise<Response> {
+  const headers = { ...identity(), Accept: 'text/event-stream' };
+  return takeBegun(path, signal) ?? fetch(path, { headers, credentials: 'same-origin', signal });
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

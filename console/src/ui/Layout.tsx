@@ -8,6 +8,7 @@ import { useAccountLanguage } from '../auth/accountLanguage';
 import { useAuth } from '../auth/session';
 import { useTexts } from '../i18n/language';
 import { AGAIN_AFTER_MS } from '../api/queries';
+import { Begins } from './Begins';
 import { Mark } from './Mark';
 import { Sidebar } from './Sidebar';
 import { frameTexts } from './texts';
@@ -32,7 +33,7 @@ export function Layout() {
         {t.unreachable}
       </p>
     );
-  if (state.is === 'asking') return <Waiting />;
+  if (state.is === 'asking') return <Begins />;
   if (state.is === 'signedIn') return <Frame />;
   const signIn = (
     <Suspense fallback={<Waiting />}>

@@ -66,8 +66,21 @@ class Console:
         template = (self._folder / "index.html").read_text("utf-8")
         assert _FACTS in template, "the page has no place for what the server tells it"
         content = template.replace(_FACTS, f'<meta name="tallygate" content="{told}" />')
+        content = content.replace("</head>", f"{self._asked_for_ahead(request.url.path)}</head>", 1)
         frames = "https: http:" if request.url.path == FRAMING else "'none'"
         return Response(content, 200, page_headers(nonce, frames), "text/html; charset=utf-8")
+
+    def _asked_for_ahead(self, path: str) -> str:
+        """Links to the files of the page at this address, or at the one above it.
+
+        Without them a browser learns of each only from the script that wants it, one after another.
+        """
+        told = _content_of(self._folder / "pages.json")
+        if told is None:
+            return ""
+        files = msgspec.json.decode(told, type=dict[str, list[str]])
+        named = files.get(path) or files.get(path.rpartition("/")[0], [])
+        return "".join(f'<link rel="modulepreload" crossorigin href="/{name}">' for name in named)
 
     async def file(self, name: str, accepted: str) -> Response:
         """A file by its hashed name, in the best form that this browser reads."""

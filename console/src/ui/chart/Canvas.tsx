@@ -30,10 +30,13 @@ export default function Canvas({ option, label, height = 260, onPick }: ChartPro
     if (!holder.current) return;
     const made = init(holder.current, themeOf(colors), { renderer: 'canvas' });
     chart.current = made;
+    const shown = holder.current;
     const size = new ResizeObserver(() => {
-      made.resize();
+      // It is told of the first size, too, and would paint everything a second time.
+      if (made.getWidth() !== shown.clientWidth || made.getHeight() !== shown.clientHeight)
+        made.resize();
     });
-    size.observe(holder.current);
+    size.observe(shown);
     return () => {
       size.disconnect();
       made.dispose();
