@@ -8,6 +8,7 @@ import { useMay } from '../../auth/session';
 import { useLanguage, useTexts } from '../../i18n/language';
 import { formatCount, formatDuration } from '../../ui/numbers';
 import { Panel } from '../../ui/Panel';
+import { PlainTable } from '../../ui/PlainTable';
 import { Status } from '../../ui/Status';
 import { Time } from '../../ui/Time';
 import { Part } from '../usage/Part';
@@ -66,7 +67,7 @@ function Rows({ of: runs }: { readonly of: readonly Run[] }) {
   const t = useTexts(runTexts);
   return (
     <div className="scrolled" tabIndex={0} role="region" aria-label={t.runs}>
-      <table className="plain-table">
+      <PlainTable>
         <thead>
           <tr>
             <th scope="col">{t.started}</th>
@@ -87,7 +88,7 @@ function Rows({ of: runs }: { readonly of: readonly Run[] }) {
             <Row key={run.id} of={run} />
           ))}
         </tbody>
-      </table>
+      </PlainTable>
     </div>
   );
 }

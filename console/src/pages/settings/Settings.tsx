@@ -9,6 +9,7 @@ import { useTexts } from '../../i18n/language';
 import { ErrorBanner } from '../../ui/ErrorBanner';
 import { PageHead } from '../../ui/PageHead';
 import { Panel } from '../../ui/Panel';
+import { PlainTable } from '../../ui/PlainTable';
 import { Status } from '../../ui/Status';
 import { settingTexts } from './texts';
 
@@ -88,7 +89,7 @@ function InForce() {
         <ErrorBanner error={errorOf(answer.error)} onRetry={() => void answer.refetch()} />
       ) : null}
       <div className="plain-scroll" tabIndex={0} role="region" aria-label={t.settings}>
-        <table className="plain-table">
+        <PlainTable>
           <thead>
             <tr>
               <th scope="col">{t.name}</th>
@@ -101,7 +102,7 @@ function InForce() {
               <Row key={one.name} of={one} />
             ))}
           </tbody>
-        </table>
+        </PlainTable>
       </div>
     </Panel>
   );
