@@ -68,29 +68,6 @@ async function overhang(page: Page): Promise<number> {
   return page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
 }
 
-test('on a phone no page is wider than the screen, none has a table to scroll, and all can be read', async () => {
-  const { page, context, complaints } = await visit(browser, server.url, {
-    ...{ isPhone: true, language: 'zh-TW', theme: 'dark' },
-  });
-  await enter(context);
-  await context.addInitScript(axe.source);
-  let cards = 0;
-  for (const one of pages.filter(({ need }) => !isOwn(need))) {
-    await page.goto(one.path);
-    await settled(page);
-    expect(await overhang(page), one.path).toBeLessThanOrEqual(0);
-    expect(await page.locator('.ant-table').count(), one.path).toBe(0);
-    const more = page.locator('.row-card-head button[aria-expanded]');
-    cards += await more.count();
-    if ((await more.count()) > 0) await more.first().click();
-    expect(await stopsOn(page), one.path).toEqual([]);
-    expect(await overhang(page), one.path).toBeLessThanOrEqual(0);
-  }
-  expect(cards).toBeGreaterThan(50);
-  expect(complaints).toEqual([]);
-  await context.close();
-});
-
 test('on a phone rows are cards that can be ordered, filtered, opened, chosen and acted on', async () => {
   const { page, context } = await visit(browser, server.url, { isPhone: true });
   await enter(context);
