@@ -34,7 +34,7 @@ export function TableFilters({ filters, values, onChange }: Props) {
   const isPhone = useIsPhone();
   const [isOpen, setIsOpen] = useState(false);
   if (filters.length === 0) return null;
-  const canFold = isPhone && filters.length > PHONE_MOST;
+  const canFold = isPhone && filters.length > PHONE_MOST + 1; // a button for one saves nothing
   const shown = filters.filter(
     ({ name }, place) => !canFold || isOpen || place < PHONE_MOST || values[name],
   );

@@ -79,8 +79,10 @@ function InForce() {
           setWanted(event.target.value);
         }}
       />
-      <Switch id={id} checked={isOnlySet} onChange={setIsOnlySet} />
-      <label htmlFor={id}>{t.onlySet}</label>
+      <span className="together">
+        <Switch id={id} checked={isOnlySet} onChange={setIsOnlySet} />
+        <label htmlFor={id}>{t.onlySet}</label>
+      </span>
     </div>
   );
   return (
