@@ -4,7 +4,7 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { enter, launch, settled, visit } from './browser.ts';
-import { makePeople, signInAs } from './people.ts';
+import { makePeople, PASSWORD, signInAs } from './people.ts';
 import { Server } from './server.ts';
 import { report, WEBHOOK_SETTINGS } from './webhook.ts';
 
@@ -143,4 +143,47 @@ test('a key that is deleted on its page is refused from then on', async () => {
   await expect.poll(() => server.chat(key.secret), { timeout: 10_000 }).toBe(401);
   expect(complaints).toEqual([]);
   await context.close();
+});
+
+test('an operator makes a member, who signs in, and nobody with another role', async () => {
+  const { page, context } = await visit(browser, server.url);
+  await signInAs(page, 'operator', '/console/users');
+  await settled(page);
+  await page.getByRole('button', { name: 'Create user' }).first().click();
+  const form = page.getByRole('dialog');
+  await form.getByLabel('Name').fill('Dora Diaz');
+  await form.getByLabel('Id', { exact: true }).fill('member-1');
+  await form.getByLabel('Email').fill('dora');
+  await form.getByLabel('Password').fill('short');
+  expect(await form.getByLabel('Role').isDisabled()).toBe(true);
+  const save = (): Promise<void> => form.getByRole('button', { name: 'Create user' }).click();
+  const refusal = (label: string) =>
+    form.locator('.ant-form-item', { hasText: label }).locator('.ant-form-item-explain-error');
+  await save();
+  await refusal('Password').getByText('At least 8 characters').waitFor();
+  await form.getByLabel('Password').fill(PASSWORD);
+  await save();
+  await refusal('Email').waitFor();
+  await form.getByLabel('Email').fill('dora@example.com');
+  await save();
+  await refusal('What Dify').getByText('already').waitFor(); // the id is somebody else's
+  await form.getByLabel('Id', { exact: true }).fill('dora');
+  const failure = { error: { code: 'internal', message: 'the disk is full', request_id: 'req_7' } };
+  await context.route('**/api/users', (route) => route.fulfill({ status: 500, json: failure }));
+  await save();
+  await form.getByText('the disk is full').waitFor();
+  expect(await form.getByLabel('Name').inputValue()).toBe('Dora Diaz');
+  expect(await form.getByLabel('Password').inputValue()).toBe(PASSWORD);
+  await context.unroute('**/api/users');
+  await save();
+  await page.getByRole('row', { name: /Dora Diaz.*member/ }).waitFor();
+  const admins = page.getByRole('row', { name: /admin-1/ }).getByRole('button');
+  await admins.click();
+  await page.getByRole('menuitem', { name: 'Open wallet' }).waitFor();
+  expect(await page.getByRole('menuitem', { name: 'Edit user' }).count()).toBe(0);
+  await context.close();
+  expect(await server.call('GET', '/api/users/dora')).toMatchObject({ role: 'member' });
+  const body = JSON.stringify({ email: 'dora@example.com', password: PASSWORD });
+  const answer = await fetch(`${server.url}/api/session`, { method: 'POST', body });
+  expect(answer.status).toBe(201);
 });

@@ -12,6 +12,8 @@ const PYTHON = process.env['TALLYGATE_PYTHON'] ?? join(ROOT, '.venv', 'bin', 'py
 const SERVE = 'from tallygate.cli import main; main()';
 const START_MS_MAX = 60_000;
 export const ADMIN_TOKEN = 'end-to-end-admin-token-0123456789';
+export type Headers = Readonly<Record<string, string>>;
+export const AS_ADMIN: Headers = { 'X-Admin-Token': ADMIN_TOKEN };
 
 export class Server {
   readonly url: string;
@@ -54,11 +56,16 @@ export class Server {
     await rm(this.data, { recursive: true, force: true });
   }
 
-  /** A call as an operator's script makes it. */
-  async call(method: string, path: string, body?: unknown): Promise<unknown> {
+  /** A call as an operator's script makes it, or as whoever these headers say. */
+  async call(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Headers = AS_ADMIN,
+  ): Promise<unknown> {
     const response = await fetch(this.url + path, {
       method,
-      headers: { 'X-Admin-Token': ADMIN_TOKEN },
+      headers,
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const answer: unknown = await response.json();

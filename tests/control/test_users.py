@@ -91,8 +91,11 @@ async def test_what_is_taken_is_a_conflict_and_what_is_bad_is_named(api: httpx.A
         answer = await api.post("/api/users", json=body)
         assert answer.status_code == status, body
         assert named in answer.json()["error"]["message"]
+        assert answer.json()["error"]["param"] == named  # a form shows it beside the field
     for path in ("/api/users/nobody", "/api/users/usr_0"):
-        assert (await api.get(path)).status_code == 404
+        missing = await api.get(path)
+        assert missing.status_code == 404
+        assert "param" not in missing.json()["error"]
         assert (await api.patch(path, json={"name": "x"})).status_code == 404
     assert (await api.delete("/api/users/ann")).status_code == 405
 

@@ -148,9 +148,10 @@ function refusalOf(response: Response, parsed: unknown): ApiError {
     message: given['message'] ?? response.statusText,
     requestId: given['request_id'] ?? response.headers.get('x-request-id') ?? '',
     status: response.status,
+    param: given['param'] ?? '',
   };
 }
 
 function unreachable(): ApiError {
-  return { code: 'unreachable', message: '', requestId: '', status: 0 };
+  return { code: 'unreachable', message: '', requestId: '', status: 0, param: '' };
 }

@@ -8,6 +8,8 @@ export interface ApiError {
   readonly requestId: string;
   /** 0 when no answer came at all. */
   readonly status: number;
+  /** The field that it is about, where the server says one. */
+  readonly param?: string;
 }
 
 export type Result<T> =
@@ -36,9 +38,11 @@ export function isPassing(error: ApiError): boolean {
   return error.status === 0 || error.status >= 500 || error.status === 429;
 }
 
-/** Which field of a form a refusal is about: the server names it first, in backticks. */
+/** Which field of a form a refusal is about: the server says it, or names it first, in backticks. */
 export function fieldOf(error: ApiError): { name: string; reason: string } | null {
-  const found = /^`([\w.]+)(?:\[[^`]*)?`:?\s*(.*)$/s.exec(error.message);
-  if (!found?.[1]) return null;
-  return { name: found[1].split('.')[0] ?? found[1], reason: found[2] || error.message };
+  const found = /^(?:`([\w.]+)(?:\[[^`]*)?`:?|([\w.]+):)\s*(.*)$/s.exec(error.message);
+  const said = error.param ? /^\w+/.exec(error.param)?.[0] : found?.[1]?.split('.')[0];
+  if (!said) return null;
+  const isSaidFirst = [found?.[1], found?.[2]].some((one) => one?.split('.')[0] === said);
+  return { name: said, reason: (isSaidFirst && found?.[3]) || error.message };
 }

@@ -15,6 +15,13 @@ test('a refusal stands beside the field that it names', () => {
   expect(fieldOf(refused('`limits[0].amount`: too large'))?.name).toBe('limits');
   expect(fieldOf(refused('`name` is required'))?.name).toBe('name');
   expect(fieldOf(refused('the body must be a JSON object'))).toBeNull();
+  expect(fieldOf({ ...refused('email: use one like a@b'), param: 'email' })).toEqual({
+    name: 'email',
+    reason: 'use one like a@b',
+  });
+  const taken = 'there is a user with the id: ann';
+  expect(fieldOf({ ...refused(taken, 409), param: 'id' })).toEqual({ name: 'id', reason: taken });
+  expect(fieldOf({ ...refused('x'), param: 'limits[0].amount' })?.name).toBe('limits');
 });
 
 test('only what may pass is tried again', () => {

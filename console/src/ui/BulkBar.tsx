@@ -63,6 +63,7 @@ export function BulkBar<T>({ rows, actions, nameOf, onDone }: Props<T>) {
       body: <Names of={rows.map(nameOf)} />,
       deed: action.label,
       canUndo: action.canUndo ?? false,
+      isDanger: action.isDanger ?? false,
     };
     void confirm(question, () => Promise.resolve({ ok: true, value: null })).then((isWanted) => {
       if (isWanted) void run(action);

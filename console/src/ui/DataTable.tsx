@@ -10,11 +10,14 @@ import { type BulkAction, BulkBar } from './BulkBar';
 import type { Cell } from './csv';
 import { EmptyState } from './EmptyState';
 import { ErrorBanner } from './ErrorBanner';
+import { PhoneOrder } from './PhoneOrder';
+import { RowCards } from './RowCards';
 import { type RowAction, RowMenu } from './RowMenu';
 import { TableFilters, type Filter } from './TableFilters';
 import { TableFoot } from './TableFoot';
 import { changed, queryOf, type TableState, within } from './tableState';
 import { partTexts } from './texts';
+import { useIsPhone } from './useIsPhone';
 import { useTableState } from './useTableState';
 
 export interface Column<T> {
@@ -26,6 +29,7 @@ export interface Column<T> {
   /** What the API sorts by; leave out where it can not. */
   readonly sort?: string;
   readonly isNumber?: boolean;
+  /** There it stands behind «More». */
   readonly isHiddenOnPhone?: boolean;
   readonly width?: number;
 }
@@ -87,7 +91,7 @@ export function DataTable<T extends object>(props: Props<T>) {
           onDone={setSelected}
         />
       ) : null}
-      <Rows
+      <Body
         {...props}
         state={state}
         onState={setState}
@@ -119,6 +123,43 @@ interface RowsProps<T> extends Props<T> {
   readonly onSelect: (rows: readonly T[]) => void;
 }
 
+function Body<T extends object>(props: RowsProps<T>) {
+  const t = useTexts(partTexts);
+  const isPhone = useIsPhone();
+  const empty = props.hasFailed ? (
+    ' '
+  ) : (
+    <EmptyState title={t.nothingFound} hint={t.nothingFoundHint} level={3} />
+  );
+  return isPhone ? <Cards {...props} empty={empty} /> : <Rows {...props} empty={empty} />;
+}
+
+function Cards<T extends object>(props: RowsProps<T>) {
+  const { actions, rowKey, state } = props;
+  const rowName = props.rowName ?? rowKey;
+  const selection = props.bulk ? { rows: props.selected, onChange: props.onSelect } : undefined;
+  return (
+    <>
+      <PhoneOrder
+        columns={props.columns}
+        sort={state.sort}
+        onSort={(sort) => {
+          props.onState(changed(state, { sort }));
+        }}
+        rows={props.rows}
+        rowKey={rowKey}
+        selection={selection}
+      />
+      <RowCards
+        {...props}
+        rowName={rowName}
+        selection={selection}
+        menu={actions ? (row) => <RowMenu actions={actions(row)} name={rowName(row)} /> : undefined}
+      />
+    </>
+  );
+}
+
 function Rows<T extends object>(props: RowsProps<T>) {
   const t = useTexts(partTexts);
   const { rowKey, expanded } = props;
@@ -138,13 +179,7 @@ function Rows<T extends object>(props: RowsProps<T>) {
         loading={props.isLoading}
         pagination={false}
         showSorterTooltip={false}
-        locale={{
-          emptyText: props.hasFailed ? (
-            ' '
-          ) : (
-            <EmptyState title={t.nothingFound} hint={t.nothingFoundHint} level={3} />
-          ),
-        }}
+        locale={{ emptyText: props.empty }}
         onChange={(_pages, _filters, sorter) => {
           props.onState(changed(props.state, { sort: sortOf(sorter) }));
         }}
@@ -186,12 +221,12 @@ function columnsOf<T extends object>(
   actionsTitle: string,
 ): NonNullable<TableProps<T>['columns']> {
   const { actions, state } = props;
+  const nameOf = props.rowName ?? props.rowKey;
   const shown: NonNullable<TableProps<T>['columns']> = props.columns.map((column) => ({
     key: column.sort ?? column.key,
     title: column.title,
     render: (_: unknown, row: T) => column.render(row),
     ...(column.isNumber ? { align: 'end' as const } : {}),
-    ...(column.isHiddenOnPhone ? { responsive: ['md' as const] } : {}),
     ...(column.width ? { width: column.width } : {}),
     ...(column.sort
       ? { sorter: true, sortOrder: orderOf(state.sort, column.sort), showSorterTooltip: false }
@@ -204,7 +239,7 @@ function columnsOf<T extends object>(
       key: '',
       title: <span className="unseen">{actionsTitle}</span>,
       width: 56,
-      render: (_: unknown, row: T) => <RowMenu actions={actions(row)} name={props.rowKey(row)} />,
+      render: (_: unknown, row: T) => <RowMenu actions={actions(row)} name={nameOf(row)} />,
     },
   ];
 }

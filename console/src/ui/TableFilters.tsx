@@ -1,9 +1,11 @@
 // A table's filters. Text waits for a pause in the typing.
 
+import { FilterOutlined } from '@ant-design/icons';
 import { Button, Input, Select } from 'antd';
 import { useEffect, useState } from 'react';
 import { useTexts } from '../i18n/language';
 import { partTexts } from './texts';
+import { useIsPhone } from './useIsPhone';
 
 const PAUSE_MS = 300;
 
@@ -24,16 +26,25 @@ interface Props {
   readonly onChange: (values: Values) => void;
 }
 
+/** On a phone the others wait behind a button: the rows are what one has come for. */
+const PHONE_MOST = 2;
+
 export function TableFilters({ filters, values, onChange }: Props) {
   const t = useTexts(partTexts);
+  const isPhone = useIsPhone();
+  const [isOpen, setIsOpen] = useState(false);
   if (filters.length === 0) return null;
+  const canFold = isPhone && filters.length > PHONE_MOST + 1; // a button for one saves nothing
+  const shown = filters.filter(
+    ({ name }, place) => !canFold || isOpen || place < PHONE_MOST || values[name],
+  );
   const set = (name: string, value: string): void => {
     const rest = Object.fromEntries(Object.entries(values).filter(([one]) => one !== name));
     onChange(value ? { ...rest, [name]: value } : rest);
   };
   return (
     <div className="table-filters" role="search">
-      {filters.map((filter) => (
+      {shown.map((filter) => (
         <FilterField
           key={filter.name}
           filter={filter}
@@ -43,6 +54,18 @@ export function TableFilters({ filters, values, onChange }: Props) {
           }}
         />
       ))}
+      {canFold ? (
+        <Button
+          type="link"
+          icon={<FilterOutlined />}
+          aria-expanded={isOpen}
+          onClick={() => {
+            setIsOpen(!isOpen);
+          }}
+        >
+          {isOpen ? t.fewerFilters : t.moreFilters}
+        </Button>
+      ) : null}
       {Object.keys(values).length > 0 ? (
         <Button
           type="link"
@@ -72,6 +95,7 @@ function FilterField({ filter, value, onChange }: FieldProps) {
         type="date"
         aria-label={filter.label}
         title={filter.label}
+        prefix={<span className="filter-name">{filter.label}</span>}
         value={value}
         onChange={(event) => {
           onChange(event.target.value);

@@ -15,6 +15,8 @@ export interface Question {
   readonly deed: string;
   /** Leave out when it can not be undone; the question then says so. */
   readonly canUndo?: boolean;
+  /** False where nothing is taken from anybody; red is for what is. */
+  readonly isDanger?: boolean;
   /** Must be typed first, for what would hurt most. */
   readonly typed?: string;
 }
@@ -31,6 +33,7 @@ export function useConfirm(): (
     (question, act) =>
       new Promise((resolve) => {
         let typed = '';
+        const danger = question.isDanger ?? true;
         const shown = modal.confirm({
           title: question.title,
           content: (
@@ -44,7 +47,7 @@ export function useConfirm(): (
                   onChange={(event) => {
                     typed = event.target.value;
                     shown.update({
-                      okButtonProps: { danger: true, disabled: typed !== question.typed },
+                      okButtonProps: { danger, disabled: typed !== question.typed },
                     });
                   }}
                 />
@@ -53,7 +56,7 @@ export function useConfirm(): (
           ),
           okText: question.deed,
           cancelText: t.cancel,
-          okButtonProps: { danger: true, disabled: question.typed !== undefined },
+          okButtonProps: { danger, disabled: question.typed !== undefined },
           autoFocusButton: 'cancel',
           onCancel: () => {
             resolve(false);

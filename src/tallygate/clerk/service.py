@@ -240,7 +240,7 @@ class Desk:
             )
             result = Result(command.id, "", "", value)
         except Refusal as refusal:
-            result = Result(command.id, refusal.code.value, refusal.message, b"")
+            result = Result(command.id, refusal.code.value, refusal.message, b"", refusal.param)
         except StoreUnavailable as error:
             result = Result(command.id, Code.STORE_UNAVAILABLE.value, str(error), b"")
         except Exception as error:

@@ -1,4 +1,5 @@
-"""Errors as the control plane answers them: `{"error": {"code", "message", "request_id"}}`."""
+"""Errors as the control plane answers them: `{"error": {"code", "message", "request_id"}}`, and
+`param`, the field that it is about, where it is about one."""
 
 import msgspec
 import structlog
@@ -18,10 +19,13 @@ _CODE_OF_STATUS = {
 }
 
 
-class ErrorDetail(msgspec.Struct, kw_only=True):
+class ErrorDetail(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """`param` is there where the refusal is about one field or one word of the query."""
+
     code: str
     message: str
     request_id: str
+    param: str | None = None
 
 
 class ErrorAnswer(msgspec.Struct, kw_only=True):
@@ -31,10 +35,14 @@ class ErrorAnswer(msgspec.Struct, kw_only=True):
 
 
 def refuse(
-    request: Request, code: Code, message: str, headers: dict[str, str] | None = None
+    request: Request,
+    code: Code,
+    message: str,
+    headers: dict[str, str] | None = None,
+    param: str | None = None,
 ) -> Response:
     request_id = getattr(request.state, "request_id", "")
-    detail = ErrorDetail(code=code.value, message=message, request_id=request_id)
+    detail = ErrorDetail(code=code.value, message=message, request_id=request_id, param=param)
     return Response(
         msgspec.json.encode(ErrorAnswer(error=detail)),
         STATUS[code],
@@ -61,7 +69,7 @@ def install(application: FastAPI) -> None:
             headers["retry-after"] = str(error.retry_after_s)
         if error.status == 401:
             headers["www-authenticate"] = "Bearer"
-        return refuse(request, error.code, error.message, headers)
+        return refuse(request, error.code, error.message, headers, error.param)
 
     @application.exception_handler(StoreUnavailable)
     @application.exception_handler(StoreRefused)
@@ -74,7 +82,8 @@ def install(application: FastAPI) -> None:
     async def bad_parameter(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         name = str(first["loc"][-1])
-        return refuse(request, Code.BAD_REQUEST, f"`{name}`: {first['msg'].lower()}")
+        message = f"`{name}`: {first['msg'].lower()}"
+        return refuse(request, Code.BAD_REQUEST, message, param=name)
 
     @application.exception_handler(HTTPException)
     async def not_served(request: Request, error: HTTPException) -> Response:

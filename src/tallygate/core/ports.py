@@ -223,12 +223,13 @@ class Command(msgspec.Struct, array_like=True, tag="command"):
 
 
 class Result(msgspec.Struct, array_like=True, tag="result"):
-    """`code` "" means success."""
+    """`code` "" means success; `param` is the field that a refusal is about."""
 
     id: int
     code: str
     message: str
     value: bytes  # msgpack
+    param: str | None = None
 
 
 _Told = Gauges | CredentialUse | Priced  # unasked, and unanswered

@@ -65,8 +65,9 @@ MEANINGS = {
 _HEAD = """# Error codes
 
 A code is a promise: programs may branch on it. Under `/admin` and `/api` errors look like
-`{"error": {"code", "message", "request_id"}}`; under `/v1` they have OpenAI's shape, on
-`/v1/messages` Anthropic's, with the same code. Written by `make docs`.
+`{"error": {"code", "message", "request_id"}}`, with `param` where one field or one word of the
+query is meant; under `/v1` they have OpenAI's shape, on `/v1/messages` Anthropic's, with the same
+code. Written by `make docs`.
 
 | code | status | meaning |
 |---|---|---|

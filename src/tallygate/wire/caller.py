@@ -131,5 +131,5 @@ def _value(result: Result, into: Any) -> Any:
     if result.code == Code.STORE_UNAVAILABLE:
         raise StoreUnavailable(result.message)
     if result.code:
-        raise Refusal(Code(result.code), result.message)
+        raise Refusal(Code(result.code), result.message, param=result.param)
     return msgspec.msgpack.decode(result.value, type=into)

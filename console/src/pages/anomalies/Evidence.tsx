@@ -2,6 +2,7 @@
 
 import { useLanguage, useTexts } from '../../i18n/language';
 import { Chart } from '../../ui/Chart';
+import { PlainTable } from '../../ui/PlainTable';
 import { Time } from '../../ui/Time';
 import type { Anomaly } from './Anomalies';
 import { anomalyTexts } from './texts';
@@ -91,7 +92,7 @@ function FirstUses({ of: one }: { readonly of: Anomaly }) {
   const t = useTexts(anomalyTexts);
   return (
     <div className="plain-scroll">
-      <table className="plain-table">
+      <PlainTable>
         <caption className="unseen">{t.firstUses}</caption>
         <thead>
           <tr>
@@ -115,7 +116,7 @@ function FirstUses({ of: one }: { readonly of: Anomaly }) {
             </tr>
           ))}
         </tbody>
-      </table>
+      </PlainTable>
     </div>
   );
 }

@@ -6,6 +6,7 @@ import { useTexts } from '../../i18n/language';
 import { type Column, DataTable } from '../../ui/DataTable';
 import { EmptyState } from '../../ui/EmptyState';
 import { PageHead } from '../../ui/PageHead';
+import { PlainTable } from '../../ui/PlainTable';
 import type { Filter } from '../../ui/TableFilters';
 import { Time } from '../../ui/Time';
 import { difference } from './difference';
@@ -97,7 +98,7 @@ function Difference({ of: entry }: { readonly of: Entry }) {
   const value = (text: string | null) =>
     text === null ? <span className="muted">{t.nothing}</span> : <code>{text}</code>;
   return (
-    <table className="plain-table">
+    <PlainTable>
       <thead>
         <tr>
           <th scope="col">{t.field}</th>
@@ -114,6 +115,6 @@ function Difference({ of: entry }: { readonly of: Entry }) {
           </tr>
         ))}
       </tbody>
-    </table>
+    </PlainTable>
   );
 }

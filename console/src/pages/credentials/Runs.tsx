@@ -9,6 +9,7 @@ import { useLanguage, useTexts } from '../../i18n/language';
 import { useErrorWords } from '../../ui/errorWords';
 import { formatCount, formatDuration } from '../../ui/numbers';
 import { Panel } from '../../ui/Panel';
+import { PlainTable } from '../../ui/PlainTable';
 import { Status } from '../../ui/Status';
 import { Time } from '../../ui/Time';
 import { Part } from '../usage/Part';
@@ -68,7 +69,7 @@ function Rows({ of: runs }: { readonly of: readonly Run[] }) {
   const t = useTexts(runTexts);
   return (
     <div className="scrolled" tabIndex={0} role="region" aria-label={t.runs}>
-      <table className="plain-table">
+      <PlainTable>
         <thead>
           <tr>
             <th scope="col">{t.started}</th>
@@ -89,7 +90,7 @@ function Rows({ of: runs }: { readonly of: readonly Run[] }) {
             <Row key={run.id} of={run} />
           ))}
         </tbody>
-      </table>
+      </PlainTable>
     </div>
   );
 }

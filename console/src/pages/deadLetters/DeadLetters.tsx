@@ -55,6 +55,7 @@ export default function DeadLetters() {
           },
         ]}
         rowKey={(letter) => letter.id}
+        rowName={(letter) => letter.message}
         actions={actions}
         {...(mayChange ? { bulk } : {})}
         expanded={(letter) => <Content of={letter} />}
@@ -160,15 +161,18 @@ function useActions(
   const mayChange = useMay('operate');
   const { message } = App.useApp();
   const tryAgain = async (letter: Letter): Promise<void> => {
-    await confirm({ title: t.askReplay, deed: t.replay, canUndo: true }, async () => {
-      const result = await replay(letter);
-      if (result.ok) {
-        const { letter: now, charges } = result.value;
-        if (now.state === 'open') message.warning(t.stillRefused(now.message));
-        else message.success(t.replayedNow(charges.length));
-      }
-      return result;
-    });
+    await confirm(
+      { title: t.askReplay, deed: t.replay, canUndo: true, isDanger: false },
+      async () => {
+        const result = await replay(letter);
+        if (result.ok) {
+          const { letter: now, charges } = result.value;
+          if (now.state === 'open') message.warning(t.stillRefused(now.message));
+          else message.success(t.replayedNow(charges.length));
+        }
+        return result;
+      },
+    );
     await again();
   };
   return (letter) => {

@@ -6,6 +6,7 @@ import { useRead } from '../../api/queries';
 import { useLanguage, useTexts } from '../../i18n/language';
 import { formatCount } from '../../ui/numbers';
 import { Panel } from '../../ui/Panel';
+import { PlainTable } from '../../ui/PlainTable';
 import { Time } from '../../ui/Time';
 import { Part } from '../usage/Part';
 import { edgeTexts } from './texts';
@@ -47,7 +48,7 @@ interface GridProps {
 function Grid({ label, numbers, head, children }: GridProps) {
   return (
     <div className="scrolled" tabIndex={0} role="region" aria-label={label}>
-      <table className="plain-table">
+      <PlainTable>
         <thead>
           <tr>
             {head.map((title, place) => (
@@ -62,7 +63,7 @@ function Grid({ label, numbers, head, children }: GridProps) {
           </tr>
         </thead>
         <tbody>{children}</tbody>
-      </table>
+      </PlainTable>
     </div>
   );
 }

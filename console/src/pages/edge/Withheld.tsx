@@ -3,6 +3,7 @@
 import type { Schemas } from '../../api/client';
 import { useTexts } from '../../i18n/language';
 import { Panel } from '../../ui/Panel';
+import { PlainTable } from '../../ui/PlainTable';
 import { edgeTexts } from './texts';
 
 export function Withheld({ of: routes }: { readonly of: readonly Schemas['WithheldEdgeRoute'][] }) {
@@ -11,7 +12,7 @@ export function Withheld({ of: routes }: { readonly of: readonly Schemas['Withhe
     <Panel title={t.withheld}>
       <p className="muted">{t.withheldHint}</p>
       <div className="scrolled" tabIndex={0} role="region" aria-label={t.withheld}>
-        <table className="plain-table">
+        <PlainTable>
           <thead>
             <tr>
               <th scope="col">{t.route}</th>
@@ -31,7 +32,7 @@ export function Withheld({ of: routes }: { readonly of: readonly Schemas['Withhe
               </tr>
             ))}
           </tbody>
-        </table>
+        </PlainTable>
       </div>
     </Panel>
   );

@@ -26,7 +26,7 @@ export const keyTexts = defineTexts(
     created: 'Created',
     lastUsed: 'Last used',
     expires: 'Expires',
-    expiresNever: 'does not expire',
+    expiresNever: 'never',
     models: 'Models',
     modelsHint: 'Exact names, or with * as in gpt-*. Empty: every model.',
     everyModel: 'every model',

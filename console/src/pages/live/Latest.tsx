@@ -4,6 +4,7 @@ import { Link } from 'react-router';
 import { pageUrl } from '../../api/urls';
 import { useLanguage, useTexts } from '../../i18n/language';
 import { formatCount } from '../../ui/numbers';
+import { PlainTable } from '../../ui/PlainTable';
 import { Points } from '../../ui/Points';
 import { Time } from '../../ui/Time';
 import { ChargeState, useSourceName } from '../charges/columns';
@@ -16,7 +17,7 @@ export function Latest({ charges }: { readonly charges: readonly Charge[] }) {
   const nameOf = useSourceName();
   return (
     <div className="scrolled">
-      <table className="plain-table">
+      <PlainTable>
         <thead>
           <tr>
             <th scope="col">{t.when}</th>
@@ -53,7 +54,7 @@ export function Latest({ charges }: { readonly charges: readonly Charge[] }) {
             </tr>
           ))}
         </tbody>
-      </table>
+      </PlainTable>
     </div>
   );
 }

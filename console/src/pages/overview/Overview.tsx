@@ -113,7 +113,7 @@ function Tops({ of: data }: { readonly of: Overview }) {
     to: pageUrl('usage', { token: item.token.id }),
   }));
   return (
-    <div className="panels">
+    <div className="panels narrow">
       <Panel title={t.topKeys} extra={<Link to={pageUrl('keys')}>{t.allKeys}</Link>}>
         <Ranking items={keys} empty={t.nothing} />
       </Panel>

@@ -54,6 +54,7 @@ export default function Routes() {
         source={source}
         columns={columns}
         rowKey={(route) => route.id}
+        rowName={(route) => `${route.host ?? ''}${route.path}`}
         actions={actions}
         empty={<EmptyState title={t.emptyTitle} hint={t.emptyHint} action={create} />}
       />

@@ -9,6 +9,7 @@ import { useLanguage, useTexts } from '../../i18n/language';
 import { ErrorBanner } from '../../ui/ErrorBanner';
 import { PageHead } from '../../ui/PageHead';
 import { Panel } from '../../ui/Panel';
+import { PlainTable } from '../../ui/PlainTable';
 import { Status } from '../../ui/Status';
 import { settingTexts } from './texts';
 
@@ -79,8 +80,10 @@ function InForce() {
           setWanted(event.target.value);
         }}
       />
-      <Switch id={id} checked={isOnlySet} onChange={setIsOnlySet} />
-      <label htmlFor={id}>{t.onlySet}</label>
+      <span className="together">
+        <Switch id={id} checked={isOnlySet} onChange={setIsOnlySet} />
+        <label htmlFor={id}>{t.onlySet}</label>
+      </span>
     </div>
   );
   return (
@@ -89,7 +92,7 @@ function InForce() {
         <ErrorBanner error={errorOf(answer.error)} onRetry={() => void answer.refetch()} />
       ) : null}
       <div className="plain-scroll" tabIndex={0} role="region" aria-label={t.settings}>
-        <table className="plain-table">
+        <PlainTable>
           <thead>
             <tr>
               <th scope="col">{t.name}</th>
@@ -102,7 +105,7 @@ function InForce() {
               <Row key={one.name} of={one} />
             ))}
           </tbody>
-        </table>
+        </PlainTable>
       </div>
     </Panel>
   );

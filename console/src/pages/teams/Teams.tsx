@@ -53,6 +53,7 @@ export default function Teams() {
         source={source}
         columns={columns}
         rowKey={(team) => team.id}
+        rowName={(team) => team.name}
         actions={actions}
         empty={<EmptyState title={t.emptyTitle} hint={t.emptyHint} action={create} />}
       />

@@ -30,7 +30,7 @@ export const tokenTexts = defineTexts(
     unused: 'Not used yet',
     created: 'Created',
     expires: 'Expires',
-    expiresNever: 'does not expire',
+    expiresNever: 'never',
     limits: 'Limits',
     models: 'Models',
     modelsHint: 'Models that it may call, too; * stands for all. Empty: none.',

@@ -8,6 +8,7 @@ import { useMay } from '../../auth/session';
 import { useLanguage, useTexts } from '../../i18n/language';
 import { formatShare } from '../../ui/numbers';
 import { Panel } from '../../ui/Panel';
+import { PlainTable } from '../../ui/PlainTable';
 import { Points } from '../../ui/Points';
 import type { Asked } from './asked';
 import { outlookTexts } from './outlookTexts';
@@ -39,7 +40,7 @@ function Advice({ of: items }: { readonly of: readonly Schemas['TokenAdvice'][] 
   if (items.length === 0) return <p className="muted">{t.adviceNone}</p>;
   return (
     <div className="wide" tabIndex={0} role="region" aria-label={t.advice}>
-      <table className="plain-table">
+      <PlainTable>
         <thead>
           <tr>
             <th scope="col">{t.adviceKey}</th>
@@ -70,7 +71,7 @@ function Advice({ of: items }: { readonly of: readonly Schemas['TokenAdvice'][] 
             </tr>
           ))}
         </tbody>
-      </table>
+      </PlainTable>
     </div>
   );
 }

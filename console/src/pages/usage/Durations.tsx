@@ -5,6 +5,7 @@ import { useRead } from '../../api/queries';
 import { useLanguage, useTexts } from '../../i18n/language';
 import { formatCount, formatDuration } from '../../ui/numbers';
 import { Panel } from '../../ui/Panel';
+import { PlainTable } from '../../ui/PlainTable';
 import type { Asked } from './asked';
 import { Part } from './Part';
 import { usageTexts } from './texts';
@@ -34,7 +35,7 @@ function Percentiles({ of: data }: { readonly of: Schemas['Latencies'] }) {
   ];
   return (
     <div className="wide" tabIndex={0} role="region" aria-label={t.latency}>
-      <table className="plain-table">
+      <PlainTable>
         <thead>
           <tr>
             <th scope="col">{t.what}</th>
@@ -59,7 +60,7 @@ function Percentiles({ of: data }: { readonly of: Schemas['Latencies'] }) {
             </tr>
           ))}
         </tbody>
-      </table>
+      </PlainTable>
     </div>
   );
 }

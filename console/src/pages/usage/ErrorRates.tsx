@@ -5,6 +5,7 @@ import { useRead } from '../../api/queries';
 import { useLanguage, useTexts } from '../../i18n/language';
 import { formatCount, formatShare } from '../../ui/numbers';
 import { Panel } from '../../ui/Panel';
+import { PlainTable } from '../../ui/PlainTable';
 import type { Asked } from './asked';
 import { Part } from './Part';
 import { usageTexts } from './texts';
@@ -36,7 +37,7 @@ function Rates({ of: data }: { readonly of: Schemas['Errors'] }) {
   return (
     <>
       <div className="wide" tabIndex={0} role="region" aria-label={t.errors}>
-        <table className="plain-table">
+        <PlainTable>
           <thead>
             <tr>
               <th scope="col">{t.what}</th>
@@ -60,7 +61,7 @@ function Rates({ of: data }: { readonly of: Schemas['Errors'] }) {
               </tr>
             ))}
           </tbody>
-        </table>
+        </PlainTable>
       </div>
       <p className="muted">{t.refusedHint}</p>
     </>

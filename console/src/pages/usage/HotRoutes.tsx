@@ -6,6 +6,7 @@ import { useLanguage, useTexts } from '../../i18n/language';
 import { Live } from '../../ui/Live';
 import { formatCount } from '../../ui/numbers';
 import { Panel } from '../../ui/Panel';
+import { PlainTable } from '../../ui/PlainTable';
 import { type Asked, filterOf } from './asked';
 import { outlookTexts } from './outlookTexts';
 import { Part } from './Part';
@@ -36,7 +37,7 @@ function Routes({ of: data }: { readonly of: Schemas['Hot'] }) {
         {t.hotLead(data.seconds)} {data.is_complete ? null : t.hotPart}
       </p>
       <div className="wide" tabIndex={0} role="region" aria-label={t.hot}>
-        <table className="plain-table">
+        <PlainTable>
           <thead>
             <tr>
               <th scope="col">{t.route}</th>
@@ -57,7 +58,7 @@ function Routes({ of: data }: { readonly of: Schemas['Hot'] }) {
               </tr>
             ))}
           </tbody>
-        </table>
+        </PlainTable>
       </div>
     </>
   );

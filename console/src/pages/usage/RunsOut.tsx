@@ -5,6 +5,7 @@ import { useRead } from '../../api/queries';
 import { pageUrl } from '../../api/urls';
 import { useLanguage, useTexts } from '../../i18n/language';
 import { Panel } from '../../ui/Panel';
+import { PlainTable } from '../../ui/PlainTable';
 import { Points } from '../../ui/Points';
 import { Status } from '../../ui/Status';
 import { Time } from '../../ui/Time';
@@ -32,7 +33,7 @@ function Ends({ of: ends }: { readonly of: readonly End[] }) {
   if (ends.length === 0) return <p className="muted">{t.forecastNone}</p>;
   return (
     <div className="wide" tabIndex={0} role="region" aria-label={t.forecast}>
-      <table className="plain-table">
+      <PlainTable>
         <thead>
           <tr>
             <th scope="col">{t.whose}</th>
@@ -49,7 +50,7 @@ function Ends({ of: ends }: { readonly of: readonly End[] }) {
             <Row key={end.key} of={end} />
           ))}
         </tbody>
-      </table>
+      </PlainTable>
     </div>
   );
 }

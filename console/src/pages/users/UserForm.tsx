@@ -2,6 +2,7 @@
 
 import { Form, Input, Select } from 'antd';
 import { api } from '../../api/client';
+import { useMay } from '../../auth/session';
 import { useTexts } from '../../i18n/language';
 import { FormDialog } from '../../ui/FormDialog';
 import { userTexts } from './texts';
@@ -9,6 +10,7 @@ import type { User } from './Users';
 
 export const ROLES = ['admin', 'operator', 'viewer', 'member'] as const;
 type Role = (typeof ROLES)[number];
+const PASSWORD_MIN = 8;
 
 interface Values {
   name: string;
@@ -27,6 +29,7 @@ interface Props {
 export function UserForm({ edited, onClose, onSaved }: Props) {
   const t = useTexts(userTexts);
   const user = edited === 'new' ? null : edited;
+  const roles = useMay('administer') ? ROLES : (['member'] as const);
   return (
     <FormDialog<Values>
       title={user ? t.edit : t.create}
@@ -55,15 +58,19 @@ export function UserForm({ edited, onClose, onSaved }: Props) {
         </Form.Item>
       )}
       <Form.Item name="email" label={t.email}>
-        <Input type="email" maxLength={320} autoComplete="off" />
+        <Input type="email" maxLength={254} autoComplete="off" />
       </Form.Item>
-      <Form.Item name="role" label={t.role} extra={t.roleHint}>
-        <Select options={ROLES.map((role) => ({ value: role, label: t[role] }))} />
+      <Form.Item name="role" label={t.role} extra={roles.length > 1 ? t.roleHint : t.roleOnlyHint}>
+        <Select
+          disabled={roles.length === 1}
+          options={roles.map((role) => ({ value: role, label: t[role] }))}
+        />
       </Form.Item>
       <Form.Item
         name="password"
         label={t.password}
         extra={user ? t.passwordHint : t.passwordNewHint}
+        rules={[{ min: PASSWORD_MIN, message: t.passwordShort(PASSWORD_MIN) }]}
       >
         <Input.Password maxLength={1024} autoComplete="new-password" />
       </Form.Item>
@@ -80,7 +87,8 @@ function save(user: User | null, values: Values) {
   const body = {
     name: values.name,
     email: values.email.trim() || null,
-    role: values.role,
+    // Said only where it changes: giving roles is an admin's.
+    ...(values.role === roleOf(user) ? {} : { role: values.role }),
     ...(values.password ? { password: values.password } : {}),
   };
   if (user) return api.patch('/api/users/{id}', { path: { id: user.id }, body });

@@ -29,14 +29,14 @@ const source = listOf('/api/users');
 export default function Users() {
   const t = useTexts(userTexts);
   const refresh = useRefresh();
-  const mayChange = useMay('administer');
+  const mayCreate = useMay('operate');
   const [edited, setEdited] = useState<User | 'new' | null>(null);
   const [limited, setLimited] = useState<User | null>(null);
   const again = (): Promise<void> => refresh('/api/users');
   const actions = useActions(again, setEdited, setLimited);
   const columns = useColumns();
   const filters = useFilters();
-  const create = mayChange ? (
+  const create = mayCreate ? (
     <Button
       type="primary"
       icon={<PlusOutlined />}
@@ -57,6 +57,7 @@ export default function Users() {
         columns={columns}
         filters={filters}
         rowKey={(user) => user.id}
+        rowName={(user) => user.name || user.id}
         actions={actions}
         empty={<EmptyState title={t.emptyTitle} hint={t.emptyHint} action={create} />}
       />
@@ -177,7 +178,11 @@ function useActions(
   const t = useTexts(userTexts);
   const navigate = useNavigate();
   const confirm = useConfirm();
-  const mayChange = useMay('administer');
+  const mayOperate = useMay('operate');
+  const mayAdminister = useMay('administer');
+  /** An operator's reach are members. */
+  const mayChange = (user: User): boolean =>
+    mayAdminister || (mayOperate && user.role === 'member');
   const { message } = App.useApp();
   const set = (user: User, is_active: boolean) =>
     api.patch('/api/users/{id}', { path: { id: user.id }, body: { is_active } });
@@ -211,7 +216,7 @@ function useActions(
         },
       },
     ];
-    if (!mayChange) return seen;
+    if (!mayChange(user)) return seen;
     return [
       ...seen,
       {
