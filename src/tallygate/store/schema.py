@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from tallygate.store.tables import big, table, tenant
 
-SCHEMA_VERSION = 11
+SCHEMA_VERSION = 12
 MIN_CODE = 1  # the oldest schema version that code may be written for and still use this store
 
 # One row: who this store is, which code may use it, and the last number of the change feed.
