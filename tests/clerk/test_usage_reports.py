@@ -113,6 +113,8 @@ async def test_upkeep_forgets_events_and_days_in_time(node: Node, monkeypatch):
     worker = await node.worker(0)
     report(worker, "r0", *(use(token, f"e{number}") for number in range(200)))
     await settle(node)
+    node.clerk.settler.file_events()
+    await until(lambda: not node.clerk.settler.has_events_to_file)
     async with node.db.writing() as tx:
         old = sa.update(usage_event).values(seen_ms=node.clerk.clock.now_ms() - 4 * DAY_MS)
         await tx.execute(old.where(usage_event.c.hash < b"\x80"))

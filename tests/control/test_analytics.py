@@ -9,7 +9,7 @@ import httpx2 as httpx
 import pytest
 import sqlalchemy as sa
 
-from tallygate.control import usage_export
+from tallygate.control import usage_charts, usage_export, usage_money, usage_tops
 from tallygate.control.parts import Parts
 from tallygate.core.account_commands import CreateUser
 from tallygate.core.rollup import roll
@@ -17,6 +17,7 @@ from tallygate.core.wallet_commands import TopUpWallet
 from tallygate.store import budgets, keys, rollup_sweep, rollups, teams, usage_rows
 from tallygate.store.database import Database
 from tallygate.store.money_schema import budget, charge, wallet
+from tallygate.store.rollup_schema import RANKED
 from tallygate.store.schema import api_key, usage
 from tests.control.clerk import StoreClerk
 from tests.control.conftest import connect
@@ -351,6 +352,12 @@ async def test_advice_names_what_costs_less_and_may_be_used(
     (one,) = (await get(api, "advice"))["items"]
     assert (one["token"]["label"], one["model"], one["uses"]) == ("n8n", "m1", 1)
     assert [(c["model"], c["saved_percent"]) for c in one["cheaper"]] == [("m2", 90.0)]
+
+
+def test_what_keys_are_ranked_by_is_in_an_index() -> None:
+    """Of a month PostgreSQL then reads a few numbers for each key and day, not whole rows."""
+    ranked_by = {name for names in usage_tops.RANKS.values() for name in names}
+    assert ranked_by | set(usage_charts.BROKEN) | set(usage_money.MIX) == set(RANKED)
 
 
 def test_the_columns_of_exports_are_a_promise() -> None:

@@ -37,6 +37,8 @@ FILTERS = (
     Filter(team_id="blue"),
     Filter(team_id="blue", is_broad=True),
     Filter(user_id="ann", model="m2"),
+    Filter(has_model=True),
+    Filter(key_ids=(1, 3), has_model=True),
     Filter(key_ids=()),
 )
 TEAMS, USERS = {1: "blue", 2: "", 3: "blue"}, {1: "ann", 2: "ann", 3: ""}
@@ -72,6 +74,7 @@ def is_wanted(row: dict[str, Any], wanted: Filter) -> bool:
         and (wanted.user_id is None or USERS[key_id] == wanted.user_id)
         and (wanted.route is None or row["route"] == wanted.route)
         and (wanted.model is None or row["model"] == wanted.model)
+        and (not wanted.has_model or row["model"] != "")
     )
 
 

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from tallygate.core.usage_report import RefusedReports, ReportedUse, UsageReport, event_of
 from tallygate.store import keys, settle, usage_intake, usage_reports
 from tallygate.store.database import Database
+from tallygate.store.recent_events import RecentEvents
 from tallygate.store.schema import usage
 from tallygate.store.usage_intake import UNKNOWN_TOLD_APART_MAX, Row
 from tallygate.store.usage_schema import usage_event
@@ -62,22 +63,38 @@ class Journal:
         self.boot_id = boot_id
         self.place = 0
 
-    async def settle(self, *reports: Sequence[ReportedUse], now_ms: int = NOW_MS) -> None:
+    async def settle(
+        self,
+        *reports: Sequence[ReportedUse],
+        now_ms: int = NOW_MS,
+        recent: RecentEvents | None = None,
+    ) -> None:
         made = []
         for number, uses in enumerate(reports):
             name = f"req_{self.boot_id}_{self.place}_{number}"
             made.append(UsageReport(name, 0, list(uses)))
-        await self.settle_records(*made, now_ms=now_ms)
+        await self.settle_records(*made, now_ms=now_ms, recent=recent)
 
-    async def settle_records(self, *reports: UsageReport, now_ms: int = NOW_MS) -> None:
+    async def settle_records(
+        self, *reports: UsageReport, now_ms: int = NOW_MS, recent: RecentEvents | None = None
+    ) -> None:
         old, new = (0, self.place), (0, self.place + 1)
         async with self.db.writing() as tx:
-            await settle.settle(tx, self.boot_id, old, new, [], now_ms, reports)
+            await settle.settle(tx, self.boot_id, old, new, [], now_ms, reports, recent)
         self.place += 1
 
 
 async def begin(db: Database, slot: int = 0, node: str = "n1") -> Journal:
     return Journal(db, await make_boot(db, slot=slot, node=node))
+
+
+async def file_events(db: Database) -> None:
+    """As upkeep asks for it; on PostgreSQL they are filed already."""
+    recent = RecentEvents()
+    if db.dialect == "sqlite":
+        recent.file_soon()
+    while recent.is_due:
+        await recent.file(db)
 
 
 async def rows(db: Database) -> list[tuple[int, str, int]]:
@@ -270,8 +287,10 @@ async def test_events_are_forgotten_after_their_time_and_days_after_theirs(
     await make_token(store, "a")
     journal = await begin(store)
     await journal.settle([use(event=f"old-{number}") for number in range(300)])
+    await file_events(store)
     later_ms = NOW_MS + 100 * DAY_MS
     await journal.settle([use(event=f"new-{number}") for number in range(300)], now_ms=later_ms)
+    await file_events(store)
     async with store.writing() as tx:
         forgotten = [
             await usage_reports.forget_events(tx, number, later_ms - HOUR_MS)

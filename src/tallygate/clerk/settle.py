@@ -25,6 +25,7 @@ from tallygate.journal.retention import stamp_settled
 from tallygate.store import closing, idempotency, nodes
 from tallygate.store import settle as store_settle
 from tallygate.store.database import Database, Tx
+from tallygate.store.recent_events import RecentEvents
 
 TARGET_S = 0.005
 BATCH_MIN = 256  # a transaction's own cost is that of some 250 rows: smaller ones only fall behind
@@ -53,6 +54,7 @@ class Settler:
         self._machine_boot = slab.machine_boot()
         self._barriers: list[_Barrier] = []
         self._turn = 0
+        self._events = RecentEvents()
         self.charge: Charge | None = None  # of entries whose cost nobody has worked out yet
         self.settled: Callable[[Sequence[Entry]], None] | None = None  # may neither wait nor fail
         self.lives: dict[tuple[int, int], Life] = {}
@@ -82,8 +84,25 @@ class Settler:
         self._poke()
         await waiter
 
+    def file_events(self) -> None:
+        """Bring home soon what is known of reported events; on PostgreSQL it is there already."""
+        if self._db.dialect == "sqlite":
+            self._events.file_soon()
+            self._poke()
+
+    @property
+    def has_events_to_file(self) -> bool:
+        return self._events.is_due
+
     async def step(self) -> bool:
         """Settle one batch of one journal; True if there may be more to do."""
+        has_settled = await self._settle_some()
+        if self._events.is_due:
+            await self._events.file(self._db)
+            return True
+        return has_settled
+
+    async def _settle_some(self) -> bool:
         lives = self.open_lives
         for number in range(len(lives)):
             life = lives[(self._turn + number) % len(lives)]
@@ -156,6 +175,7 @@ class Settler:
                 batch.entries,
                 now_ms,
                 batch.reports,
+                self._events,
             )
             if self.charge is not None:
                 await self.charge(tx, batch.entries, now_ms)

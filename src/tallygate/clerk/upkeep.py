@@ -72,6 +72,7 @@ class Upkeep:
 
     async def _forget_usage_events(self) -> None:
         """A small part of them at a time: all are looked at within some two hours."""
+        self._settler.file_events()  # or the latest of a node that is idle would stay for ever
         for _ in range(SLICES_AT_A_TIME):
             number, self._slice = self._slice, self._slice + 1
 

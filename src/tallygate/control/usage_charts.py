@@ -210,6 +210,7 @@ async def _ended(asked: Asked, wanted: Filter, per: Per) -> dict[tuple[Any, ...]
     return await sums(asked.tx, asked.reach, asked.window, wanted, per, names=_ENDS)
 
 
+BROKEN = ("client_errors", "server_errors", "failures")
 _ENDS = ("uses", "refused", "client_errors", "server_errors", "failures")
 
 
@@ -223,8 +224,7 @@ def _worst(found: list[RatesOf], limit: int) -> list[RatesOf]:
 
 
 async def _worst_tokens(asked: Asked) -> list[RatesOfToken]:
-    names = ("client_errors", "server_errors", "failures")
-    ranked = await ranking(asked.tx, asked.reach, asked.window, asked.filter, Per.KEY, names)
+    ranked = await ranking(asked.tx, asked.reach, asked.window, asked.filter, Per.KEY, BROKEN)
     worst = [key_id for key_id, amount in ranked if amount][: asked.limit]
     of_them = replace(asked.filter, key_ids=tuple(worst))
     rows = await _ended(asked, of_them, Per.KEY) if worst else {}

@@ -1,6 +1,7 @@
 """What usage says of money to come: when balances and budgets end, and which models cost less."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import msgspec
 
@@ -154,10 +155,9 @@ def _after(days: float | None, now_ms: int) -> str | None:
 
 
 async def advice(asked: Asked, prices: Prices) -> Advice:
-    used = await sums(
-        asked.tx, asked.reach, asked.window, asked.filter, Per.KEY, Per.MODEL, names=_MIX
-    )
-    mixes = {(key_id, model): _mix(row) for (key_id, model), row in used.items() if model}
+    wanted = replace(asked.filter, has_model=True)
+    used = await sums(asked.tx, asked.reach, asked.window, wanted, Per.KEY, Per.MODEL, names=MIX)
+    mixes = {(key_id, model): _mix(row) for (key_id, model), row in used.items()}
     candidates = {model for _, model in mixes} | await usage_money.listed_models(asked.tx)
     lists = await usage_views.model_lists(asked.tx, {key_id for key_id, _ in mixes})
 
@@ -196,8 +196,8 @@ def _advice_of(token: Named, one: advising.Advice) -> TokenAdvice:
     )
 
 
-_MIX = ("uses", "input_tokens", "output_tokens", "cached_tokens")
+MIX = ("uses", "input_tokens", "output_tokens", "cached_tokens")
 
 
 def _mix(row: Row) -> Mix:
-    return Mix(*(row[_AT[name]] for name in _MIX))
+    return Mix(*(row[_AT[name]] for name in MIX))

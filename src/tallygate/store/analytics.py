@@ -47,8 +47,9 @@ class Per(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which uses; None: all. Who a key belongs to is what it says now. `is_broad`: these are a good
-    part of all keys, which changes nothing but how they are looked for.
+    """Which uses; None: all. Who a key belongs to is what it says now. `has_model`: of any model,
+    which uses of private services are not. `is_broad`: these are a good part of all keys, which
+    changes nothing but how they are looked for.
     """
 
     key_ids: tuple[int, ...] | None = None
@@ -56,6 +57,7 @@ class Filter:
     user_id: str | None = None
     route: str | None = None
     model: str | None = None
+    has_model: bool = False
     is_broad: bool = False
 
     @property
@@ -78,6 +80,8 @@ class Filter:
             found.append(table.c.route == self.route)
         if self.model is not None:
             found.append(table.c.model == self.model)
+        if self.has_model:
+            found.append(table.c.model != "")
         return found
 
     def _among(
@@ -260,7 +264,7 @@ def _sum(column: sa.Column[int], dialect: str) -> sa.ColumnElement[int]:
 
 def _grain(wanted: Filter, pers: Sequence[Per]) -> Grain:
     has_route = wanted.route is not None or Per.ROUTE in pers
-    has_model = wanted.model is not None or Per.MODEL in pers
+    has_model = wanted.model is not None or wanted.has_model or Per.MODEL in pers
     if has_route:
         return Grain.BOTH if has_model else Grain.ROUTE
     return Grain.MODEL if has_model else Grain.ALL

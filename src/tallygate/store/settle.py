@@ -20,6 +20,7 @@ from tallygate.store.closing import LostSummary as LostSummary
 from tallygate.store.closing import close_boot as close_boot
 from tallygate.store.counters import Lease, Place, lock_counters, write_counters
 from tallygate.store.database import Tx
+from tallygate.store.recent_events import RecentEvents
 from tallygate.store.schema import attempt, boot, lease, usage
 
 INPUT, OUTPUT = "input_tokens", "output_tokens"  # the dimensions that have columns of their own
@@ -78,8 +79,9 @@ async def settle(
     entries: Sequence[Entry],
     now_ms: int,
     reports: Sequence[UsageReport] = (),
+    recent: RecentEvents | None = None,
 ) -> None:
-    """Put on the books what a worker's journal holds between two watermarks."""
+    """Put on the books what a worker's journal holds between two watermarks; once a transaction."""
     await _move_watermark(tx, boot_id, old, new)
     sums, used_ms = _Sums(), dict[int, int]()
     for entry in entries:
@@ -95,7 +97,7 @@ async def settle(
     if not reports:
         await keys.touch_last_used(tx, used_ms)
         return
-    taken = await usage_reports.take(tx, reports, now_ms)
+    taken = await usage_reports.take(tx, reports, now_ms, recent)
     await tx.insert_many(usage, taken.rows, USAGE_COLUMNS)
     for key_id, at_ms in taken.used_ms.items():
         used_ms[key_id] = max(used_ms.get(key_id, 0), at_ms)

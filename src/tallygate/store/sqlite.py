@@ -21,9 +21,9 @@ _PRAGMAS = (
     "PRAGMA temp_store = MEMORY",
     "PRAGMA cache_size = -16000",
     "PRAGMA journal_size_limit = 67108864",
-    # Four megabytes, as is usual, are full after a thousand reports, each with a page of its own in
-    # `usage_event`; with 32 a page that was changed often is written home once for all of that.
-    "PRAGMA wal_autocheckpoint = 8000",
+    # Four megabytes, as is usual, are full after a few transactions of settling, each with a page
+    # for every key; with 64 a page that was changed often is written home once for all of that.
+    "PRAGMA wal_autocheckpoint = 16000",
 )
 
 # https://www.sqlite.org/rescode.html, primary codes

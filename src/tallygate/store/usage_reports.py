@@ -13,6 +13,7 @@ from tallygate.core.entry import Outcome
 from tallygate.core.usage_report import EVENT_BYTES, ReportedUse, UsageReport
 from tallygate.store import usage_intake
 from tallygate.store.database import Tx
+from tallygate.store.recent_events import RecentEvents
 from tallygate.store.tx import BulkRead, Read
 from tallygate.store.usage_intake import Intake
 from tallygate.store.usage_schema import usage_event
@@ -33,15 +34,20 @@ class Taken:
     intake: Intake = field(default_factory=Intake)
 
 
-async def take(tx: Tx, reports: Sequence[UsageReport], now_ms: int) -> Taken:
-    """The events are locked from here on, in the order of their hashes."""
+async def take(
+    tx: Tx, reports: Sequence[UsageReport], now_ms: int, recent: RecentEvents | None = None
+) -> Taken:
+    """The events are locked from here on, in the order of their hashes. `recent`: of who settles
+    again and again, so that what it knows already is not read anew.
+    """
+    recent = RecentEvents() if recent is None else recent
     taken = Taken()
     for report in reports:
         taken.intake.add_refused(report.refused)
-    owners, known = await _look_up(tx, reports)
+    owners, known = await _look_up(tx, reports, recent)
     found = _resolve(reports, owners, taken.intake)
     named = {use.event for _, _, use in found if use.event}
-    fresh = await _remember(tx, sorted(named - known), now_ms)
+    fresh = await _remember(tx, sorted(named - known), now_ms, recent)
     used_ms = taken.used_ms
     for owner, request_id, use in found:
         if use.event:
@@ -76,7 +82,7 @@ _READ_KNOWN = BulkRead(f"{_KNOWN} IN {_CUT.format(EVENT_BYTES)}", f"{_KNOWN} = A
 
 
 async def _look_up(
-    tx: Tx, reports: Iterable[UsageReport]
+    tx: Tx, reports: Iterable[UsageReport], recent: RecentEvents
 ) -> tuple[dict[bytes, _Owner], set[bytes]]:
     """Whose the tokens are, deleted and rotated ones too: their history stays. And which events
     are known; whether one is new is for `_remember` to say."""
@@ -85,9 +91,14 @@ async def _look_up(
     reads = [_names(tx, _READ_OWNERS, tokens)] if tokens else []
     if tokens and events:
         reads.append(_names(tx, _READ_KNOWN, events))
+        if tx.dialect == "sqlite":
+            reads.append(recent.unread())
     found = await tx.read_all(reads) if reads else []
     owners = {bytes(row[0]): (row[1], row[2], row[3]) for row in found[0]} if found else {}
-    return owners, {bytes(row[0]) for rows in found[1:] for row in rows}
+    known = {bytes(row[0]) for rows in found[1:2] for row in rows}
+    for rows in found[2:]:
+        recent.meet(rows)
+    return owners, known | recent.known_of(events)
 
 
 def _names(tx: Tx, read: BulkRead, names: set[bytes]) -> Read:
@@ -118,7 +129,7 @@ _REMEMBER = sa.text(
 )
 
 
-async def _remember(tx: Tx, events: Sequence[bytes], now_ms: int) -> set[bytes]:
+async def _remember(tx: Tx, events: list[bytes], now_ms: int, recent: RecentEvents) -> set[bytes]:
     """Those that nobody has told before; from now on they are known.
 
     On SQLite nobody else writes since we looked; elsewhere another node may be first.
@@ -126,9 +137,9 @@ async def _remember(tx: Tx, events: Sequence[bytes], now_ms: int) -> set[bytes]:
     if not events:
         return set()
     if tx.dialect == "postgresql":
-        told = await tx.execute(_REMEMBER, {"now_ms": now_ms, "hashes": list(events)})
+        told = await tx.execute(_REMEMBER, {"now_ms": now_ms, "hashes": events})
         return {bytes(row.hash) for row in told}
-    await tx.insert_many(usage_event, [(event, now_ms) for event in events], ("hash", "seen_ms"))
+    await recent.note(tx, events, now_ms)
     return set(events)
 
 

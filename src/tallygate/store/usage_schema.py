@@ -16,6 +16,16 @@ usage_event = table(
     sqlite_with_rowid=False,
 )
 
+# Those of the latest minutes on SQLite, not yet in `usage_event`: a row for each transaction, of
+# many hashes one after the other (recent_events.py). Its ids are never used again.
+usage_event_recent = table(
+    "usage_event_recent",
+    sa.Column("id", big, primary_key=True, autoincrement=True),
+    sa.Column("seen_ms", big, nullable=False),
+    sa.Column("hashes", sa.LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
+)
+
 # What reports became on a day (UTC). `detail` is "" for logged and repeated uses, the masked hash
 # of an unknown token, or the code by which reports were refused; `example` the route of an unknown
 # token's latest use, or the address of the latest refused report.
