@@ -166,7 +166,6 @@ export const partTexts = defineTexts(
     more: 'More',
     less: 'Less',
     order: 'Order',
-    selectAll: 'Select all',
   },
   {
     retry: '重试',
@@ -226,7 +225,6 @@ export const partTexts = defineTexts(
     more: '更多',
     less: '收起',
     order: '排序',
-    selectAll: '全选',
   },
   {
     retry: '重試',
@@ -286,6 +284,5 @@ export const partTexts = defineTexts(
     more: '更多',
     less: '收合',
     order: '排序',
-    selectAll: '全選',
   },
 );
