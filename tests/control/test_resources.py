@@ -48,7 +48,12 @@ async def test_a_rotated_key_keeps_its_id(api: httpx.AsyncClient) -> None:
         ({"expires_at": "soon"}, "expires_at"),
         ({"addresses": ["192.0.2.1/24"]}, "addresses"),
         ({"addresses": ["fe80::1%eth0"]}, "addresses"),
-        ({"limits": [{"span": "week", "amount": 1}]}, "limits"),
+        (
+            {"limits": [{"span": "week", "amount": 1}]},
+            "`limits[0].span`: use one of minute, hour, day, month, total, not 'week'",
+        ),
+        ({"kind": "ntk"}, "`kind`: use one of roc, not 'ntk'"),
+        ({"is_active": 2}, "is_active"),
         ({"limits": [{"amount": 1, "extra": 2}]}, "limits[0].extra"),
         ({"limits": [{"amount": 1, "zone": "Mars/Olympus"}]}, "limits"),
         ({"limits": [{}]}, "amount"),

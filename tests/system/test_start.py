@@ -79,6 +79,16 @@ def test_a_journal_that_finds_no_room_stops_the_start(tmp_path: Path) -> None:
     assert "Traceback" not in node.log
 
 
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    """Which of several disks or folders it lies in is what its operator looks for."""
+    node = Node(tmp_path / "node", workers=1)
+    node.data.mkdir(parents=True)
+    (node.data / "tallygate.db").write_text("no database\n" * 1000)
+    status, line = node.refusal()
+    assert status == 1
+    assert str(node.data / "tallygate.db") in line and "not an SQLite database" in line
+
+
 def test_an_unreachable_database_is_named_and_its_password_is_not(tmp_path: Path) -> None:
     url = f"postgresql://somebody:hunter2@127.0.0.1:{free_port()}/tallygate"
     node = Node(tmp_path / "node", database_url=url)

@@ -67,8 +67,8 @@ def prepare(facts: Facts, master_key: bytes) -> None:
     location = facts.location
     try:
         asyncio.run(_prepare(facts, location, master_key))
-    except StoreRefused:
-        raise
+    except StoreRefused as error:
+        raise StoreRefused(f"{location.name}: {error}") from error
     except StoreUnavailable as error:
         raise StoreUnavailable(f"{location.name} cannot be used: {error}") from error
     except NotAQuotaProxyFile as error:

@@ -53,7 +53,7 @@ def parse(received: bytes, kind: type[B]) -> B:
     try:
         return msgspec.json.decode(received if received.strip() else b"{}", type=kind)
     except msgspec.ValidationError as error:
-        raise refusal_of(str(error), kind.__struct_encode_fields__) from None
+        raise refusal_of(str(error), kind) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refusal(Code.BAD_REQUEST, f"the body is not valid JSON: {error}") from None
 

@@ -59,7 +59,7 @@ def read_uses(body: bytes, now_ms: int, events_max: int, delivery: bytes) -> lis
     try:
         read = _decode(_with_whole_characters(body))
     except msgspec.ValidationError as error:
-        raise refusal_of(str(error), UsageEvent.__struct_encode_fields__) from None
+        raise refusal_of(str(error), UsageEvent) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refusal(Code.BAD_REQUEST, f"the body is not valid JSON: {error}") from None
     events = read if isinstance(read, list) else [read]
