@@ -108,7 +108,7 @@ def build_bare(parts: Parts) -> FastAPI:
 
     async def admit(request: Request) -> None:
         if b"%00" in request.scope["query_string"]:
-            raise bodies.no_nul()
+            bodies.refuse_nul_in_query(request)
         need = need_of(request.method, request.scope["route"].path)
         request.state.caller = await parts.door.admit(request, need, people)
 

@@ -49,7 +49,7 @@ async def receive(request: Request) -> bytes:
 
 def parse(received: bytes, kind: type[B]) -> B:
     if _NUL in received and _NUL in received.replace(rb"\\", b""):
-        raise no_nul()
+        raise Refusal(Code.BAD_REQUEST, "leave out NUL characters")
     try:
         return msgspec.json.decode(received if received.strip() else b"{}", type=kind)
     except msgspec.ValidationError as error:
@@ -58,9 +58,11 @@ def parse(received: bytes, kind: type[B]) -> B:
         raise Refusal(Code.BAD_REQUEST, f"the body is not valid JSON: {error}") from None
 
 
-def no_nul() -> Refusal:
+def refuse_nul_in_query(request: Request) -> None:
     """PostgreSQL keeps no text that has one, so nothing of that name is anywhere."""
-    return Refusal(Code.BAD_REQUEST, "leave out NUL characters")
+    for name, value in request.query_params.multi_items():
+        if "\0" in name + value:
+            raise Refusal(Code.BAD_REQUEST, f"`{name}`: leave out NUL characters", param=name)
 
 
 def answer(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
