@@ -132,6 +132,25 @@ async def test_a_round_that_ended_before_its_end_is_gone_through_again(
     assert await counts(store) == (64, 0)
 
 
+async def test_what_is_noted_while_others_are_filed_waits_for_the_next_round(
+    store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of a round takes away what it filed, and nothing that came meanwhile."""
+    monkeypatch.setattr(recent_events, "FILED_MIN", 1)
+    await make_token(store, "a")
+    journal, recent = await begin(store), RecentEvents()
+    await settled(journal, recent, *(f"e{number}" for number in range(64)))
+    if store.dialect == "sqlite":
+        recent.file_soon()
+        await recent.file(store)
+    await settled(journal, recent, *(f"f{number}" for number in range(9)))
+    while recent.is_due:
+        await recent.file(store)
+    assert await counts(store) == ((64, 1) if store.dialect == "sqlite" else (73, 0))
+    await settled(journal, RecentEvents(), *(f"f{number}" for number in range(9)))
+    assert len(await rows(store)) == 73
+
+
 async def test_a_full_memory_is_filed_unasked(
     store: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
