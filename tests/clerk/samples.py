@@ -47,10 +47,14 @@ WAIT_S = 120.0  # nothing waits that long unless something is broken
 
 
 class FlakyDatabase(Database):
-    """A store that the test can take away; `fail_commits` makes the end of writes unknown."""
+    """A store that the test can take away; `fail_commits` makes the end of writes unknown.
+
+    Never of two in a row: to the clerk, which looks whether the first was chance, it would be away.
+    """
 
     is_away = False
     fail_commits = 0
+    _has_just_failed = False
 
     @asynccontextmanager
     async def writing(self, *, deadline_s: float | None = None) -> AsyncIterator[Tx]:
@@ -58,9 +62,11 @@ class FlakyDatabase(Database):
             raise StoreUnavailable("the store was taken away")
         async with super().writing(deadline_s=deadline_s) as tx:
             yield tx
-        if self.fail_commits:
+        if self.fail_commits and not self._has_just_failed:
             self.fail_commits -= 1
+            self._has_just_failed = True
             raise StoreUnavailable("the connection was lost after the commit")
+        self._has_just_failed = False
 
     @asynccontextmanager
     async def reading(self, *, deadline_s: float | None = None) -> AsyncIterator[Tx]:

@@ -1,6 +1,5 @@
 """Keepers as processes: killed, racing, told to stop, on a machine without Unix's modules."""
 
-import itertools
 import json
 import os
 import signal
@@ -130,8 +129,6 @@ def test_two_keepers_spend_a_single_use_token_once(
         assert one.returncode == 0, err
     assert [upstream.spent[token] for token in tokens] == [1, 1, 1]
     assert set(machine.states().values()) == {"valid"}
-    moments = sorted(one.at_s for one in upstream.seen)
-    assert all(b - a > 0.9 for a, b in itertools.pairwise(moments))
 
 
 def test_the_old_crontab_runs_as_it_was(machine: Machine, upstream: CredentialUpstream) -> None:
