@@ -29,7 +29,7 @@ async function render(browser: Browser, url: string, look: Look): Promise<void> 
     const shown = one.need === 'member' ? own.page : page;
     await shown.goto(one.path);
     await settled(shown);
-    await shown.waitForFunction(() => !document.querySelector('.chart-waiting'));
+    await shown.waitForFunction(() => !document.querySelector('.chart-waiting, .outline'));
     await shown.screenshot({ path: `${folder}/${one.name}-${suffix}.png`, fullPage: true });
   }
   await context.close();
