@@ -21,7 +21,17 @@ interface Props<V extends object> {
   readonly onClose: () => void;
 }
 
+/** Each opening has a form of its own, or it would begin with what the one before was left with. */
 export function FormDialog<V extends object>(props: Props<V>) {
+  const { isOpen } = props;
+  const [opening, setOpening] = useState({ number: 0, isOpen: false });
+  if (opening.isOpen !== isOpen) {
+    setOpening({ number: opening.number + (isOpen ? 1 : 0), isOpen });
+  }
+  return <Opened key={opening.number} {...props} />;
+}
+
+function Opened<V extends object>(props: Props<V>) {
   const t = useTexts(partTexts);
   const { language } = useLanguage();
   const [form] = Form.useForm<V>();
@@ -50,9 +60,6 @@ export function FormDialog<V extends object>(props: Props<V>) {
       onCancel={props.onClose}
       onOk={() => {
         form.submit();
-      }}
-      afterOpenChange={(isOpen) => {
-        if (isOpen) setError(null);
       }}
     >
       <Form<V>
