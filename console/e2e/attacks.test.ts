@@ -32,7 +32,12 @@ const SHOWING = [
   ...['/console/usage', '/console/anomalies', '/console/exchange-rate'],
   ...['/console/redeem-codes', '/console/budgets', '/console/charges', '/console/dead-letters'],
   ...['/console/credentials', '/console/alerts', '/console/audit', '/console/overview'],
-  ...['/console/providers', ...OTHERS.slice(0, 3), '/console/charges?charge=1'],
+  ...[
+    '/console/providers',
+    '/console/dify-apps',
+    ...OTHERS.slice(0, 3),
+    '/console/charges?charge=1',
+  ],
 ];
 const OWN_SHOWING = ['/console/history', '/console/my-keys'];
 
@@ -68,9 +73,6 @@ async function chargeAgain(): Promise<void> {
 const SECRET = /(password|secret|api_key|request_headers\.add{}=)$/;
 /** No page but the audit log's shows these. */
 const ONLY_AUDITED = [
-  'PATCH /api/dify/apps/{name} api_url',
-  'PATCH /api/dify/apps/{name} instance',
-  'PATCH /api/dify/apps/{name} model',
   'PATCH /api/keys/{key} scopes[]',
   'PATCH /api/models/{model_name} reason',
   'PATCH /api/providers/{name} aliases{}',

@@ -15,6 +15,7 @@ const DIALOGS: Readonly<Record<string, readonly string[]>> = {
   '/console/teams': ['Members', 'Limits', 'Rename'],
   '/console/users': ['Limits', 'Edit user'],
   '/console/routes': ['Edit route'],
+  '/console/dify-apps': ['Edit app'],
   '/console/providers': ['Edit provider'],
   '/console/credentials': ['Edit'],
   '/console/redeem-codes': ['Show the codes'],

@@ -145,6 +145,61 @@ test('a key that is deleted on its page is refused from then on', async () => {
   await context.close();
 });
 
+test('a Dify app is added, shows its tracing pair once, is changed, switched off and deleted', async () => {
+  const { page, context, complaints } = await visit(browser, server.url);
+  await enter(context);
+  await page.goto('/console/dify-apps');
+  await page.getByRole('button', { name: 'Add app' }).first().click();
+  const form = page.getByRole('dialog');
+  await form.getByLabel('Name').fill('help desk');
+  await form.getByLabel('Address of its API').fill('ftp://dify.example');
+  await form.getByLabel('API key', { exact: true }).fill('app-of-nobody');
+  const add = (): Promise<void> => form.getByRole('button', { name: 'Add app' }).click();
+  await add();
+  await form.getByText('Letters, digits, dots').waitFor();
+  await form.getByLabel('Name').fill('help-desk');
+  await add();
+  const address = form.locator('.ant-form-item', { hasText: 'Address of its API' });
+  await address.locator('.ant-form-item-explain-error').waitFor(); // the server's own refusal
+  expect(await form.getByLabel('API key', { exact: true }).inputValue()).toBe('app-of-nobody');
+  await form.getByLabel('Address of its API').fill('https://dify.example/v1');
+  await add();
+  const pair = page.getByRole('dialog').filter({ hasText: 'Tracing of' });
+  const secret = await pair.getByLabel('Secret Key', { exact: true }).innerText();
+  expect(secret).toMatch(/^sk-lf-/);
+  expect(await pair.getByLabel('Host', { exact: true }).innerText()).toBe(server.url);
+  await pair.getByRole('button', { name: 'I have copied it' }).click();
+  await pair.waitFor({ state: 'hidden' });
+
+  const row = page.getByRole('row', { name: /help-desk/ });
+  const pick = async (name: string): Promise<void> => {
+    await row.getByRole('button').last().click();
+    await page.getByRole('menuitem', { name, exact: true }).click();
+  };
+  await pick('Edit app');
+  expect(await form.getByLabel('API key', { exact: true }).inputValue()).toBe('');
+  await form.getByLabel('Model').fill('gpt-4');
+  await form.getByLabel('Set aside').fill('12.5');
+  await form.getByRole('button', { name: 'Save' }).click();
+  await row.getByText('12.5').waitFor();
+  const kept = { name: 'help-desk', model: 'gpt-4', hold_points: 12.5, has_api_key: true };
+  const listed = (): Promise<unknown> => server.call('GET', '/api/dify/apps');
+  expect(await listed()).toMatchObject({ items: [kept] });
+  expect(JSON.stringify(await listed())).not.toContain(secret);
+  await pick('Deactivate');
+  await page.getByRole('dialog').getByRole('button', { name: 'Deactivate' }).click();
+  await row.getByText('inactive').waitFor();
+  await pick('Delete');
+  const question = page.getByRole('dialog');
+  await question.getByRole('textbox').fill('help-desk');
+  await question.getByRole('button', { name: 'Delete' }).click();
+  await page.getByText('No Dify app yet').waitFor();
+  expect(await listed()).toMatchObject({ total: 0 });
+  const others = complaints.filter((one) => !one.includes('400')); // the refused address
+  expect(others).toEqual([]);
+  await context.close();
+});
+
 test('an operator makes a member, who signs in, and nobody with another role', async () => {
   const { page, context } = await visit(browser, server.url);
   await signInAs(page, 'operator', '/console/users');

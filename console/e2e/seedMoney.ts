@@ -41,6 +41,7 @@ export async function seedMoney(server: Server): Promise<void> {
   await server.call('POST', '/api/routes', {
     ...{ path: '/api/orders', backend_url: 'https://orders.example.com', scope: 'orders' },
   });
+  await seedApps(server);
   for (const name of ['mail account', 'search index']) {
     await server.call('POST', '/api/credentials', {
       ...{
@@ -54,6 +55,13 @@ export async function seedMoney(server: Server): Promise<void> {
     });
   }
   seedAnomalies(server);
+}
+
+async function seedApps(server: Server): Promise<void> {
+  const cloud = { api_url: 'https://api.dify.ai/v1', api_key: 'app-not-real', model: 'gpt-4o' };
+  await server.call('POST', '/api/dify/apps', { name: 'help-desk', ...cloud });
+  const own = { instance: 'in-house', api_url: 'http://10.0.0.8/v1', billed_by: 'gateway' };
+  await server.call('POST', '/api/dify/apps', { name: 'contracts', hold_points: '12.5', ...own });
 }
 
 async function seedWallet(server: Server, wallet: string): Promise<void> {

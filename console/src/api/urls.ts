@@ -9,6 +9,7 @@ export const PAGES = {
   teams: '/console/teams',
   users: '/console/users',
   routes: '/console/routes',
+  difyApps: '/console/dify-apps',
   edge: '/console/edge',
   providers: '/console/providers',
   usage: '/console/usage',
