@@ -1,6 +1,7 @@
 // Texts of the frame and of the parts that pages are made of.
 
 import { defineTexts } from '../i18n/language';
+import { plural } from '../i18n/plural';
 
 export const frameTexts = defineTexts(
   {
@@ -127,7 +128,7 @@ export const partTexts = defineTexts(
     next: 'Next page',
     csv: 'CSV',
     csvHint: 'Download everything that the filter matches',
-    csvProgress: (count: number) => `${count} rows…`,
+    csvProgress: (count: number) => plural(count, '1 row…', `${count} rows…`),
     clearFilters: 'Clear filters',
     moreFilters: 'More filters',
     fewerFilters: 'Fewer filters',
@@ -159,6 +160,8 @@ export const partTexts = defineTexts(
     pointsAny: 'An amount that is not 0, with up to six decimals, such as 12.5 or -3',
     pointsNotPlus: '0 or an amount below it, such as -50',
     pointsNotMinus: '0 or an amount above it, with up to six decimals',
+    removeLine: (number: number) => `Remove line ${number}`,
+    pairsWrong: 'Each line needs a name of its own and a value',
     reason: 'Reason',
     reasonHint: 'Stands in the history and the audit log.',
     saved: 'Saved',
@@ -218,6 +221,8 @@ export const partTexts = defineTexts(
     pointsAny: '请输入不为 0 的数值，最多六位小数，如 12.5 或 -3',
     pointsNotPlus: '请输入 0 或负数，如 -50',
     pointsNotMinus: '请输入 0 或正数，最多六位小数',
+    removeLine: (number: number) => `删除第 ${number} 行`,
+    pairsWrong: '每行都需要名称和值，且名称不能重复',
     reason: '原因',
     reasonHint: '会记入历史和审计日志。',
     saved: '已保存',
@@ -277,6 +282,8 @@ export const partTexts = defineTexts(
     pointsAny: '請輸入不為 0 的數值，最多六位小數，如 12.5 或 -3',
     pointsNotPlus: '請輸入 0 或負數，如 -50',
     pointsNotMinus: '請輸入 0 或正數，最多六位小數',
+    removeLine: (number: number) => `刪除第 ${number} 列`,
+    pairsWrong: '每列都需要名稱和值，且名稱不能重複',
     reason: '原因',
     reasonHint: '會記入歷史紀錄與稽核日誌。',
     saved: '已儲存',

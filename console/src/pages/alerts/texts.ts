@@ -1,6 +1,7 @@
 // Texts of alerts.
 
 import { defineTexts } from '../../i18n/language';
+import { plural } from '../../i18n/plural';
 
 export const alertTexts = defineTexts(
   {
@@ -19,7 +20,7 @@ export const alertTexts = defineTexts(
     failed: 'failed for good',
     ways: 'By',
     noWay: 'no way set up',
-    attempts: (count: number) => `${count} attempts`,
+    attempts: (count: number) => plural(count, '1 attempt', `${count} attempts`),
     next: 'next try',
     user: 'User',
     low: 'low balance',

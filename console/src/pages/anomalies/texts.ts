@@ -1,6 +1,7 @@
 // Texts of the anomalies page.
 
 import { defineTexts } from '../../i18n/language';
+import { plural } from '../../i18n/plural';
 
 export const anomalyTexts = defineTexts(
   {
@@ -31,8 +32,8 @@ export const anomalyTexts = defineTexts(
     expectedSeen: (expected: string, seen: string) => `expected ${expected}, seen ${seen}`,
     seenOnly: (seen: string) => `seen ${seen}`,
     quiet: (days: string, longest: string) =>
-      `silent for ${days} days, the longest silence before was ${longest}`,
-    firstEver: (days: string) => `silent for ${days} days`,
+      `silent for ${plural(days, 'a day', `${days} days`)}, the longest silence before was ${longest}`,
+    firstEver: (days: string) => plural(days, 'silent for a day', `silent for ${days} days`),
     newSources: (list: string) => `new: ${list}`,
     usualSources: (list: string) => `usual: ${list}`,
     chance: (power: string) => `By its habit, that has a chance of about 10^${power}.`,

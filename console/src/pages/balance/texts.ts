@@ -1,6 +1,7 @@
 // Texts of one's own balance.
 
 import { defineTexts } from '../../i18n/language';
+import { plural } from '../../i18n/plural';
 
 export const balanceTexts = defineTexts(
   {
@@ -12,7 +13,7 @@ export const balanceTexts = defineTexts(
     today: 'Today',
     month: 'This month',
     days: 'Lasts about',
-    dayCount: (days: string) => (days === '1' ? '1 day' : `${days} days`),
+    dayCount: (days: string) => plural(days, '1 day', `${days} days`),
     underADay: 'less than a day',
     daysNote: 'at the pace of this month',
     noEnd: 'no end in sight',
@@ -30,7 +31,12 @@ export const balanceTexts = defineTexts(
     code: 'Code',
     codeHint: 'As it was given to you; a code works once.',
     codeNeeded: 'Type the code',
-    redeemed: (points: string) => `${points} points were added to your balance`,
+    redeemed: (points: string) =>
+      plural(
+        points,
+        '1 point was added to your balance',
+        `${points} points were added to your balance`,
+      ),
   },
   {
     title: '我的余额',

@@ -1,6 +1,7 @@
 // Texts of budgets.
 
 import { defineTexts } from '../../i18n/language';
+import { plural } from '../../i18n/plural';
 
 export const budgetTexts = defineTexts(
   {
@@ -30,7 +31,12 @@ export const budgetTexts = defineTexts(
     created: 'Created',
     remove: 'Delete',
     askRemove: (whose: string) => `Delete the budget of ${whose}? Nobody is told of it any more.`,
-    askRemoveMany: (count: number) => `Delete ${count} budgets? Nobody is told of them any more.`,
+    askRemoveMany: (count: number) =>
+      plural(
+        count,
+        'Delete 1 budget? Nobody is told of it any more.',
+        `Delete ${count} budgets? Nobody is told of them any more.`,
+      ),
     saved: 'Saved',
     removed: 'Deleted',
   },

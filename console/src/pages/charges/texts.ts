@@ -1,6 +1,7 @@
 // Texts of charges: their own page, and wherever else they are shown.
 
 import { defineTexts } from '../../i18n/language';
+import { plural } from '../../i18n/plural';
 
 export const chargeTexts = defineTexts(
   {
@@ -62,14 +63,16 @@ export const chargeTexts = defineTexts(
     refundNote: 'The refund stands in the ledger for good; taking it back is an adjustment.',
     refundDone: 'Refunded',
     settle: 'Charge now',
-    askSettle: (points: string, user: string) => `Take ${points} points from ${user}’s wallet now?`,
+    askSettle: (points: string, user: string) =>
+      `Take ${plural(points, '1 point', `${points} points`)} from ${user}’s wallet now?`,
     settleNote: 'At the price of the time of use. Refused if the balance is still too small.',
     approve: 'Approve and charge',
     askApprove: (points: string, user: string) =>
-      `Approve the charge of ${points} points to ${user}?`,
+      `Approve the charge of ${plural(points, '1 point', `${points} points`)} to ${user}?`,
     approveNote: 'It becomes unpaid if the balance is too small.',
     reject: 'Refuse',
-    askReject: (points: string, user: string) => `Never charge these ${points} points to ${user}?`,
+    askReject: (points: string, user: string) =>
+      `Never charge ${plural(points, 'this 1 point', `these ${points} points`)} to ${user}?`,
     settleAll: 'Charge everything unpaid of this user',
     askSettleAll: (user: string) => `Charge what ${user} left unpaid, the oldest first?`,
     settleAllNote: 'As far as the balance goes; the rest stays unpaid.',

@@ -1,6 +1,7 @@
 // Texts of the keeper's page.
 
 import { defineTexts } from '../../i18n/language';
+import { plural } from '../../i18n/plural';
 
 export const credentialTexts = defineTexts(
   {
@@ -43,7 +44,8 @@ export const credentialTexts = defineTexts(
     figureSuspectNote: 'the last check proved nothing',
     figureQuarantined: 'Quarantined',
     figureQuarantinedNote: 'proven invalid; never used',
-    failures: (count: number) => `${count} checks in a row proved nothing`,
+    failures: (count: number) =>
+      plural(count, 'The last check proved nothing', `${count} checks in a row proved nothing`),
     used: 'Last used',
     checked: 'Last checked',
     expires: 'Expires',
@@ -57,10 +59,23 @@ export const credentialTexts = defineTexts(
     askRemove: (name: string) =>
       `Delete “${name}”? Its secret is gone for good; calls no longer use it.`,
     askRemoveMany: (count: number) =>
-      `Delete ${count} credentials? Their secrets are gone for good.`,
+      plural(
+        count,
+        'Delete 1 credential? Its secret is gone for good.',
+        `Delete ${count} credentials? Their secrets are gone for good.`,
+      ),
     askCheckMany: (count: number) =>
-      `Check ${count} credentials now, at most one a second per host?`,
-    askRestoreMany: (count: number) => `Take ${count} credentials out of quarantine?`,
+      plural(
+        count,
+        'Check 1 credential now?',
+        `Check ${count} credentials now, at most one a second per host?`,
+      ),
+    askRestoreMany: (count: number) =>
+      plural(
+        count,
+        'Take 1 credential out of quarantine?',
+        `Take ${count} credentials out of quarantine?`,
+      ),
     saved: 'Saved',
     removed: 'Deleted',
   },

@@ -1,6 +1,7 @@
 // Texts of dead letters.
 
 import { defineTexts } from '../../i18n/language';
+import { plural } from '../../i18n/plural';
 
 export const letterTexts = defineTexts(
   {
@@ -19,8 +20,7 @@ export const letterTexts = defineTexts(
     why: 'Why it was refused',
     user: 'User',
     deliveries: 'Deliveries',
-    deliveredTimes: (count: number) =>
-      count === 1 ? 'Delivered once' : `Delivered ${count} times`,
+    deliveredTimes: (count: number) => plural(count, 'Delivered once', `Delivered ${count} times`),
     payload: 'What came',
     payloadHint: 'Without what looked like a secret.',
     charge: 'Show the charge',
@@ -28,14 +28,18 @@ export const letterTexts = defineTexts(
     dismiss: 'Dismiss',
     askReplay: 'Try this report again? If it is fine now, it is charged at the price of its time.',
     askReplayMany: (count: number) =>
-      count === 1
-        ? 'Try 1 report again? If it is fine now, it is charged.'
-        : `Try ${count} reports again? Those that are fine now are charged.`,
+      plural(
+        count,
+        'Try 1 report again? If it is fine now, it is charged.',
+        `Try ${count} reports again? Those that are fine now are charged.`,
+      ),
     askDismiss: 'Dismiss this report? It is never charged.',
     askDismissMany: (count: number) =>
-      count === 1
-        ? 'Dismiss 1 report? It is never charged.'
-        : `Dismiss ${count} reports? They are never charged.`,
+      plural(
+        count,
+        'Dismiss 1 report? It is never charged.',
+        `Dismiss ${count} reports? They are never charged.`,
+      ),
     replayedNow: (count: number) => `Replayed: ${count} charged`,
     stillRefused: (why: string) => `Still refused: ${why}`,
   },

@@ -1,6 +1,7 @@
 // Texts of the edge's page.
 
 import { defineTexts } from '../../i18n/language';
+import { plural } from '../../i18n/plural';
 
 export const edgeTexts = defineTexts(
   {
@@ -12,7 +13,8 @@ export const edgeTexts = defineTexts(
     compareHint:
       'It lists every name of the namespace, and writes or deletes only what differs. Names that are not ours are left alone.',
     published: 'Published',
-    stillWaits: (count: string) => `${count} still wait; the page says why`,
+    stillWaits: (count: string) =>
+      plural(count, '1 still waits; the page says why', `${count} still wait; the page says why`),
     state: 'State',
     off: 'off',
     current: 'current',
@@ -26,12 +28,13 @@ export const edgeTexts = defineTexts(
     entries: 'Entries in KV',
     namespace: (id: string) => `namespace ${id}`,
     waits: 'Waiting',
-    revokes: (count: string) => `${count} of them may revoke something`,
+    revokes: (count: string) =>
+      plural(count, '1 of them may revoke something', `${count} of them may revoke something`),
     since: 'since',
     writes: 'Writes today',
     ofQuota: (count: string) => `of ${count} a day (UTC)`,
     noQuota: 'without a bound',
-    deletes: (count: string) => `${count} deletes`,
+    deletes: (count: string) => plural(count, '1 delete', `${count} deletes`),
     publishedAt: 'Published last',
     reconciledAt: 'Compared last',
     by: (node: string) => `by ${node}`,

@@ -1,6 +1,7 @@
 // Texts of the keys page.
 
 import { defineTexts } from '../../i18n/language';
+import { plural } from '../../i18n/plural';
 
 export const keyTexts = defineTexts(
   {
@@ -32,6 +33,9 @@ export const keyTexts = defineTexts(
     everyModel: 'every model',
     addresses: 'Addresses',
     addressesHint: 'Networks that it may be used from, as in 10.0.0.0/8. Empty: from anywhere.',
+    scopes: 'Scopes',
+    scopesHint:
+      'What it may beyond models: dify (calls about a whole Dify app), passthrough (other /v1 paths of providers).',
     user: 'User',
     userHint: 'Whose wallet pays. Empty: nobody’s.',
     search: 'Label, key or user',
@@ -50,10 +54,18 @@ export const keyTexts = defineTexts(
     askRemove: (name: string) =>
       `Delete “${name}”? Calls with it are refused within a second; its usage is kept.`,
     askDeactivateMany: (count: number) =>
-      `Deactivate ${count} keys? Calls with them are refused within a second.`,
-    askActivateMany: (count: number) => `Activate ${count} keys?`,
+      plural(
+        count,
+        'Deactivate 1 key? Calls with it are refused within a second.',
+        `Deactivate ${count} keys? Calls with them are refused within a second.`,
+      ),
+    askActivateMany: (count: number) => plural(count, 'Activate 1 key?', `Activate ${count} keys?`),
     askRemoveMany: (count: number) =>
-      `Delete ${count} keys? Calls with them are refused within a second; their usage is kept.`,
+      plural(
+        count,
+        'Delete 1 key? Calls with it are refused within a second; its usage is kept.',
+        `Delete ${count} keys? Calls with them are refused within a second; their usage is kept.`,
+      ),
     saved: 'Saved',
     removed: 'Deleted',
   },
@@ -85,6 +97,9 @@ export const keyTexts = defineTexts(
     everyModel: '所有模型',
     addresses: '地址',
     addressesHint: '允许使用的网段，如 10.0.0.0/8。留空：不限来源。',
+    scopes: '权限范围',
+    scopesHint:
+      '除模型外还可使用：dify（针对整个 Dify 应用的调用）、passthrough（服务商的其他 /v1 路径）。',
     user: '用户',
     userHint: '由谁的钱包付费。留空：不扣费。',
     search: '标签、密钥或用户',
@@ -135,6 +150,9 @@ export const keyTexts = defineTexts(
     everyModel: '所有模型',
     addresses: '位址',
     addressesHint: '允許使用的網段，如 10.0.0.0/8。留空：不限來源。',
+    scopes: '權限範圍',
+    scopesHint:
+      '除模型外還可使用：dify（針對整個 Dify 應用程式的呼叫）、passthrough（供應商的其他 /v1 路徑）。',
     user: '使用者',
     userHint: '由誰的錢包付費。留空：不扣點。',
     search: '標籤、金鑰或使用者',

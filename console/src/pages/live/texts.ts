@@ -1,6 +1,7 @@
 // Texts of live consumption.
 
 import { defineTexts } from '../../i18n/language';
+import { plural } from '../../i18n/plural';
 
 export const liveTexts = defineTexts(
   {
@@ -10,11 +11,12 @@ export const liveTexts = defineTexts(
     resume: 'Go on',
     paused: 'Paused: what came since then is not shown.',
     minute: 'Charged in the last minute',
-    minuteNote: (count: number) => `${count} charges shown`,
+    minuteNote: (count: number) => plural(count, '1 charge shown', `${count} charges shown`),
     latency: 'Webhook latency',
     latencyNote: (p99: string) => `one in a hundred takes ${p99} or longer`,
     errors: 'Error rate',
-    errorsNote: (count: string) => `of the latest ${count} deliveries`,
+    errorsNote: (count: string) =>
+      plural(count, 'of the latest delivery', `of the latest ${count} deliveries`),
     queue: 'Queue',
     queueNote: (count: string) => `${count} answered since the start`,
     none: 'no deliveries yet',

@@ -1,6 +1,7 @@
 // Texts of the page of models and prices.
 
 import { defineTexts } from '../../i18n/language';
+import { plural } from '../../i18n/plural';
 
 export const modelTexts = defineTexts(
   {
@@ -22,7 +23,8 @@ export const modelTexts = defineTexts(
     cacheHint: 'Empty: as input',
     asInput: 'as input',
     request: 'Per request',
-    per: (tokens: string, currency: string) => `${currency} for ${tokens} tokens`,
+    per: (tokens: string, currency: string) =>
+      plural(tokens, `${currency} for 1 token`, `${currency} for ${tokens} tokens`),
     perEach: (currency: string) => `${currency} each`,
     unit: 'Tokens that the price is for',
     currency: 'Currency',
@@ -62,8 +64,17 @@ export const modelTexts = defineTexts(
     deactivate: 'Deactivate',
     askDeactivate: (model: string) => `Deactivate ${model}? Its uses are refused from now on.`,
     askDeactivateMany: (count: number) =>
-      `Deactivate ${count} models? Their uses are refused from now on.`,
-    askActivateMany: (count: number) => `Activate ${count} models at their last prices?`,
+      plural(
+        count,
+        'Deactivate 1 model? Its uses are refused from now on.',
+        `Deactivate ${count} models? Their uses are refused from now on.`,
+      ),
+    askActivateMany: (count: number) =>
+      plural(
+        count,
+        'Activate 1 model at its last price?',
+        `Activate ${count} models at their last prices?`,
+      ),
     notAPrice: '0 or a number above it, such as 0.27',
     saved: 'Saved',
     close: 'Close',

@@ -1,6 +1,7 @@
 // Texts of redeem codes.
 
 import { defineTexts } from '../../i18n/language';
+import { plural } from '../../i18n/plural';
 
 export const redeemTexts = defineTexts(
   {
@@ -22,7 +23,7 @@ export const redeemTexts = defineTexts(
     grantDaysField: 'Days that the points last',
     grantDaysHint: 'From the day of redeeming. Empty: for good.',
     forGood: 'for good',
-    days: (count: number) => `${count} days`,
+    days: (count: number) => plural(count, '1 day', `${count} days`),
     redeemed: 'Redeemed',
     ofAll: (redeemed: string, count: string) => `${redeemed} of ${count}`,
     state: 'State',
@@ -39,7 +40,7 @@ export const redeemTexts = defineTexts(
     nobody: 'not redeemed',
     voidBatch: 'Void',
     askVoid: (left: string, label: string) =>
-      `Void “${label}”? The ${left} codes that nobody has redeemed stop working; points that were redeemed stay.`,
+      `Void “${label}”? ${plural(left, 'The one code that nobody has redeemed stops', `The ${left} codes that nobody has redeemed stop`)} working; points that were redeemed stay.`,
     voidDone: 'Void',
     made: 'Your new codes',
     madeHint: 'Download or copy them now: they are shown only this once.',

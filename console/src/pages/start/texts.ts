@@ -1,6 +1,7 @@
 // Texts of the first steps.
 
 import { defineTexts } from '../../i18n/language';
+import { plural } from '../../i18n/plural';
 
 export const startTexts = defineTexts(
   {
@@ -24,7 +25,8 @@ export const startTexts = defineTexts(
     watch: 'See it arrive',
     waiting: 'Waiting for the first request with this key…',
     arrived: 'It has arrived.',
-    counted: (requests: string, tokens: string) => `${requests} requests, ${tokens} tokens`,
+    counted: (requests: string, tokens: string) =>
+      `${plural(requests, '1 request', `${requests} requests`)}, ${plural(tokens, '1 token', `${tokens} tokens`)}`,
     more: 'To the overview',
     answer: 'The answer',
   },

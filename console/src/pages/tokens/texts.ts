@@ -1,6 +1,7 @@
 // Texts of the tokens' page.
 
 import { defineTexts } from '../../i18n/language';
+import { plural } from '../../i18n/plural';
 
 export const tokenTexts = defineTexts(
   {
@@ -61,11 +62,20 @@ export const tokenTexts = defineTexts(
       `Deactivate “${name}”? Requests with it are refused within a second. It can be activated again.`,
     askRevoke: (name: string) =>
       `Revoke “${name}”? Requests with it are refused within a second; its usage is kept.`,
-    askActivateMany: (count: number) => `Activate ${count} tokens?`,
+    askActivateMany: (count: number) =>
+      plural(count, 'Activate 1 token?', `Activate ${count} tokens?`),
     askDeactivateMany: (count: number) =>
-      `Deactivate ${count} tokens? Requests with them are refused within a second. They can be activated again.`,
+      plural(
+        count,
+        'Deactivate 1 token? Requests with it are refused within a second. It can be activated again.',
+        `Deactivate ${count} tokens? Requests with them are refused within a second. They can be activated again.`,
+      ),
     askRevokeMany: (count: number) =>
-      `Revoke ${count} tokens? Requests with them are refused within a second; their usage is kept.`,
+      plural(
+        count,
+        'Revoke 1 token? Requests with it are refused within a second; its usage is kept.',
+        `Revoke ${count} tokens? Requests with them are refused within a second; their usage is kept.`,
+      ),
     saved: 'Saved',
     revoked: 'Revoked',
   },

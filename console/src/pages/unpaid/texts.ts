@@ -1,6 +1,7 @@
 // Texts of what waits for money or for somebody's word.
 
 import { defineTexts } from '../../i18n/language';
+import { plural } from '../../i18n/plural';
 
 export const unpaidTexts = defineTexts(
   {
@@ -12,9 +13,16 @@ export const unpaidTexts = defineTexts(
     noUnpaidHint: 'When a balance is too small for a use, the use stands here until it is charged.',
     noReview: 'Nothing waits for you',
     noReviewHint: 'Charges above the largest single charge stand here until you decide.',
-    settleMany: (count: number) => `Charge ${count} unpaid uses now, at the prices of their time?`,
-    approveMany: (count: number) => `Approve and charge ${count} charges?`,
-    rejectMany: (count: number) => `Never charge these ${count} uses?`,
+    settleMany: (count: number) =>
+      plural(
+        count,
+        'Charge 1 unpaid use now, at the price of its time?',
+        `Charge ${count} unpaid uses now, at the prices of their time?`,
+      ),
+    approveMany: (count: number) =>
+      plural(count, 'Approve and charge 1 charge?', `Approve and charge ${count} charges?`),
+    rejectMany: (count: number) =>
+      plural(count, 'Never charge this use?', `Never charge these ${count} uses?`),
   },
   {
     title: '欠费与审核',

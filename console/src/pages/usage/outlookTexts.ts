@@ -1,14 +1,25 @@
 // Texts of what the usage page says of now, of money to come and of cheaper models.
 
 import { defineTexts } from '../../i18n/language';
+import { plural } from '../../i18n/plural';
 
 export const outlookTexts = defineTexts(
   {
     hot: 'Right now',
     route: 'Route',
     requests: 'Requests',
-    hotLead: (seconds: number) => `Routes used within the last ${seconds} seconds.`,
-    hotNone: (seconds: number) => `No request ended within the last ${seconds} seconds.`,
+    hotLead: (seconds: number) =>
+      plural(
+        seconds,
+        'Routes used within the last second.',
+        `Routes used within the last ${seconds} seconds.`,
+      ),
+    hotNone: (seconds: number) =>
+      plural(
+        seconds,
+        'No request ended within the last second.',
+        `No request ended within the last ${seconds} seconds.`,
+      ),
     hotPart: 'Of the newest 20,000 requests only.',
     perSecond: 'A second',
     failures: 'Errors',

@@ -1,6 +1,7 @@
 // Texts of the usage page.
 
 import { defineTexts } from '../../i18n/language';
+import { plural } from '../../i18n/plural';
 
 export const usageTexts = defineTexts(
   {
@@ -8,7 +9,7 @@ export const usageTexts = defineTexts(
     lead: 'Who calls what, how often, how fast and with how many errors. A use is in here within a second of its end.',
     inZone: (zone: string) => `Days and hours are those of ${zone}.`,
     window: 'Days',
-    daysLast: (days: number) => (days === 1 ? 'Today' : `Last ${days} days`),
+    daysLast: (days: number) => plural(days, 'Today', `Last ${days} days`),
     step: 'Steps',
     hour: 'by hour',
     day: 'by day',
@@ -44,7 +45,8 @@ export const usageTexts = defineTexts(
     rankTokens: 'by LLM tokens',
     rankPoints: 'by points',
     nothing: 'Nothing in this time',
-    heatmap: (days: number) => `Hours of the week, last ${days} days`,
+    heatmap: (days: number) =>
+      plural(days, 'Hours of today', `Hours of the week, last ${days} days`),
     chartHeat: (busiest: string) =>
       busiest
         ? `Requests by hour of the week. The busiest: ${busiest}.`
@@ -69,12 +71,13 @@ export const usageTexts = defineTexts(
     unusedTitle: 'Unused keys and tokens',
     unusedHint: 'What nobody uses can be deactivated or deleted without anybody noticing.',
     never: (count: string) => `Never used (${count})`,
-    idle: (days: number, count: string) => `Not used for ${days} days (${count})`,
+    idle: (days: number, count: string) =>
+      plural(days, `Not used for a day (${count})`, `Not used for ${days} days (${count})`),
     allUsed: 'None',
     since: 'Made: ',
     last: 'Last used: ',
     idleDays: 'Not used for',
-    daysMany: (days: number) => `${days} days`,
+    daysMany: (days: number) => plural(days, '1 day', `${days} days`),
     export: 'Export',
     exportHint: 'What the filters above match, as a file. Sums are by month and model.',
     perUse: 'Every single request',

@@ -1,6 +1,7 @@
 // Texts of the users page.
 
 import { defineTexts } from '../../i18n/language';
+import { plural } from '../../i18n/plural';
 
 export const userTexts = defineTexts(
   {
@@ -16,7 +17,8 @@ export const userTexts = defineTexts(
     role: 'Role',
     roleHint: 'Members see only what is their own; viewers see everything and change nothing.',
     roleOnlyHint: 'An admin gives other roles; you make members.',
-    passwordShort: (least: number) => `At least ${least} characters`,
+    passwordShort: (least: number) =>
+      plural(least, 'At least 1 character', `At least ${least} characters`),
     password: 'Password',
     passwordNewHint: 'Empty: they sign in through your identity provider, or not at all.',
     passwordHint: 'Empty: it stays as it is.',

@@ -1,6 +1,7 @@
 // Texts of the wallets page.
 
 import { defineTexts } from '../../i18n/language';
+import { plural } from '../../i18n/plural';
 
 export const walletTexts = defineTexts(
   {
@@ -91,7 +92,7 @@ export const walletTexts = defineTexts(
     voided: 'void',
     voidGrant: 'Void',
     askVoid: (points: string) =>
-      `Void this grant? The ${points} points that are left are taken out.`,
+      `Void this grant? ${plural(points, 'The 1 point that is left is', `The ${points} points that are left are`)} taken out.`,
     owner: 'Held by',
     created: 'Created',
     openHold: 'open',
@@ -100,9 +101,13 @@ export const walletTexts = defineTexts(
     releaseHold: 'Release',
     captureHold: 'Charge',
     askRelease: (points: string, owner: string) =>
-      `Release ${points} points that ${owner} holds? They are free to be spent again.`,
+      plural(
+        points,
+        `Release 1 point that ${owner} holds? It is free to be spent again.`,
+        `Release ${points} points that ${owner} holds? They are free to be spent again.`,
+      ),
     askCapture: (points: string, owner: string) =>
-      `Charge the ${points} points that ${owner} holds? A charge can be refunded.`,
+      `Charge the ${plural(points, '1 point', `${points} points`)} that ${owner} holds? A charge can be refunded.`,
     done: 'Done',
   },
   {
