@@ -220,6 +220,7 @@ async function fillOwn(server: Server, attack: Attack, member: string): Promise<
   await attack.fail('POST', '/api/user/redeem', { code: NASTY, user_id: '' }, headers);
   const passwords = { current_password: NASTY, password: NASTY };
   await attack.fail('POST', '/api/user/password', passwords, headers);
+  await attack.fail('PUT', '/api/user/notices/seen', { id: NASTY }, headers);
   await attack.fail('POST', '/api/session', { id: NASTY, password: NASTY });
   await attack.fail('POST', '/api/session', { email: NASTY, password: NASTY });
 }
@@ -266,6 +267,6 @@ async function fillTraffic(attack: Attack): Promise<void> {
   await attack.send('POST', '/api/providers', { name: 'nasty', ...provider });
   await attack.send('PATCH', '/api/providers/nasty', provider);
   const kept = { ...address, ...models, credentials: TEXT };
-  await attack.send('POST', '/api/providers', { name: 'nasty-kept', ...kept });
-  await attack.send('PATCH', '/api/providers/nasty-kept', kept);
+  await attack.send('POST', '/api/providers', { name: 'kept-nasty', ...kept });
+  await attack.send('PATCH', '/api/providers/kept-nasty', kept);
 }

@@ -19,7 +19,7 @@ const DIALOGS: Readonly<Record<string, readonly string[]>> = {
   '/console/providers': ['Edit provider'],
   '/console/credentials': ['Edit'],
   '/console/redeem-codes': ['Show the codes'],
-  '/console/models?q=trap': ['New version of the price', 'Other names'],
+  '/console/models?q=trap': ['New version of the price', 'History of the price', 'Other names'],
   '/console/budgets': ['Change the amount'],
 };
 

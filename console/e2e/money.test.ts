@@ -242,3 +242,45 @@ test('an operator makes a member, who signs in, and nobody with another role', a
   const answer = await fetch(`${server.url}/api/session`, { method: 'POST', body });
   expect(answer.status).toBe(201);
 });
+
+test('other names, largest outputs and scopes are typed in lines and kept as they were typed', async () => {
+  const { page, context, complaints } = await visit(browser, server.url);
+  await enter(context);
+  const form = page.getByRole('dialog');
+  await server.call('POST', '/api/providers', {
+    name: 'acme',
+    base_url: 'https://acme.example/v1',
+  });
+  await page.goto('/console/providers');
+  const edit = async (name: RegExp, deed: string): Promise<void> => {
+    await page.getByRole('row', { name }).getByRole('button').last().click();
+    await page.getByRole('menuitem', { name: deed }).click();
+  };
+  await edit(/acme/, 'Edit provider');
+  await form.getByRole('button', { name: 'Add a name' }).click();
+  await form.getByLabel('As asked for').fill('gpt-4');
+  await form.getByRole('button', { name: 'Save' }).click();
+  await form.getByText('Each line needs a name').waitFor();
+  await form.getByLabel('As the provider calls it').fill('deployment-7');
+  await form.getByRole('button', { name: 'Add a model' }).click();
+  await form.getByLabel('Model', { exact: true }).fill('deployment-7');
+  await form.getByLabel('Tokens').fill('4096');
+  await form.getByRole('button', { name: 'Save' }).click();
+  await form.waitFor({ state: 'hidden' });
+  const aliases = { 'gpt-4': 'deployment-7' };
+  const largest = { 'deployment-7': 4096 };
+  const kept = { items: [{ aliases, output_tokens_max: largest, credentials: null }] };
+  expect(await server.call('GET', '/api/providers')).toMatchObject(kept);
+
+  await server.call('POST', '/api/keys', { label: 'whole app', models: ['dify/a'] });
+  await page.goto('/console/keys');
+  await edit(/whole app/, 'Edit key');
+  await form.getByLabel('Scopes').fill('dify');
+  await form.getByLabel('Scopes').press('Enter');
+  await form.getByRole('button', { name: 'Save' }).click();
+  await form.waitFor({ state: 'hidden' });
+  const keys = server.call('GET', '/api/keys?q=whole%20app');
+  expect(await keys).toMatchObject({ items: [{ scopes: ['dify'], models: ['dify/a'] }] });
+  expect(complaints).toEqual([]);
+  await context.close();
+});

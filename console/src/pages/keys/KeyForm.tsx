@@ -8,12 +8,16 @@ import { FormDialog } from '../../ui/FormDialog';
 import type { ApiKey } from './Keys';
 import { keyTexts } from './texts';
 
+/** Those that mean something to the server itself. */
+const SCOPES = ['dify', 'passthrough'] as const;
+
 interface Values {
   label: string;
   daily_limit: number | null;
   expires_at: Dayjs | null;
   models: string[];
   addresses: string[];
+  scopes: string[];
   user_id: string;
 }
 
@@ -65,6 +69,13 @@ export function KeyForm({ edited, onClose, onSaved }: Props) {
       <Form.Item name="addresses" label={t.addresses} extra={t.addressesHint}>
         <Select mode="tags" open={false} suffixIcon={null} tokenSeparators={[' ', ',']} />
       </Form.Item>
+      <Form.Item name="scopes" label={t.scopes} extra={t.scopesHint}>
+        <Select
+          mode="tags"
+          tokenSeparators={[' ', ',']}
+          options={SCOPES.map((scope) => ({ value: scope, label: scope }))}
+        />
+      </Form.Item>
     </FormDialog>
   );
 }
@@ -77,6 +88,7 @@ function initialOf(edited: ApiKey | 'new' | null): Values {
     expires_at: key?.expires_at ? dayjs(key.expires_at) : null,
     models: key?.models ?? [],
     addresses: key?.addresses ?? [],
+    scopes: key?.scopes ?? [],
     user_id: key?.user_id ?? '',
   };
 }
@@ -87,6 +99,7 @@ function save(edited: ApiKey | 'new' | null, values: Values) {
     expires_at: values.expires_at?.toISOString() ?? null,
     models: values.models.length > 0 ? values.models : null,
     addresses: values.addresses.length > 0 ? values.addresses : null,
+    scopes: values.scopes,
   };
   if (edited === 'new' || edited === null) {
     const limit = values.daily_limit === null ? {} : { daily_limit: values.daily_limit };

@@ -132,7 +132,12 @@ function useColumns(): readonly Column<ApiKey>[] {
       title: t.models,
       isHiddenOnPhone: true,
       csv: (key) => key.models?.join(' '),
-      render: (key) => key.models?.join(', ') ?? <span className="muted">{t.everyModel}</span>,
+      render: (key) => (
+        <span className="cell-two">
+          {key.models?.join(', ') ?? <span className="muted">{t.everyModel}</span>}
+          {key.scopes.length > 0 ? <small title={t.scopes}>{key.scopes.join(', ')}</small> : null}
+        </span>
+      ),
     },
     {
       key: 'last_used',

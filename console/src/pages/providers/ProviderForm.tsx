@@ -5,6 +5,8 @@ import { api, type Schemas } from '../../api/client';
 import { useMay } from '../../auth/session';
 import { useTexts } from '../../i18n/language';
 import { FormDialog } from '../../ui/FormDialog';
+import { PairFields } from '../../ui/PairFields';
+import { numbersOf, type Pair, pairsOf, textsOf } from '../../ui/pairs';
 import { PRESETS } from './presets';
 import { providerTexts } from './texts';
 
@@ -15,7 +17,11 @@ interface Values {
   protocol: 'openai' | 'anthropic';
   base_url: string;
   secret: string;
+  credentials: string;
   models: string[];
+  aliases: Pair[];
+  output_tokens_max: Pair[];
+  passthrough: string[];
   weight: number;
   priority: number;
 }
@@ -46,9 +52,10 @@ export function ProviderForm({ edited, onClose, onSaved }: Props) {
     >
       {isNew ? <Identity /> : null}
       {mayReach ? <Reach isNew={isNew} /> : null}
-      <Form.Item name="models" label={t.models} extra={t.modelsHint}>
-        <Select mode="tags" open={false} suffixIcon={null} tokenSeparators={[' ', ',']} />
+      <Form.Item name="credentials" label={t.pool} extra={t.poolHint}>
+        <Input maxLength={200} autoComplete="off" />
       </Form.Item>
+      <Answered />
       <div className="form-grid">
         <Form.Item name="priority" label={t.priority} extra={t.priorityHint}>
           <InputNumber min={0} max={1_000_000} precision={0} style={{ width: '100%' }} />
@@ -58,6 +65,38 @@ export function ProviderForm({ edited, onClose, onSaved }: Props) {
         </Form.Item>
       </div>
     </FormDialog>
+  );
+}
+
+/** What it is asked for, and by which names. */
+function Answered() {
+  const t = useTexts(providerTexts);
+  return (
+    <>
+      <Form.Item name="models" label={t.models} extra={t.modelsHint}>
+        <Select mode="tags" open={false} suffixIcon={null} tokenSeparators={[' ', ',']} />
+      </Form.Item>
+      <PairFields
+        field="aliases"
+        title={t.aliases}
+        hint={t.aliasesHint}
+        nameLabel={t.askedName}
+        valueLabel={t.ownName}
+        addLabel={t.addAlias}
+      />
+      <PairFields
+        field="output_tokens_max"
+        title={t.outputMax}
+        hint={t.outputMaxHint}
+        nameLabel={t.model}
+        valueLabel={t.tokens}
+        addLabel={t.addOutputMax}
+        isNumber
+      />
+      <Form.Item name="passthrough" label={t.passthrough} extra={t.passthroughHint}>
+        <Select mode="tags" open={false} suffixIcon={null} tokenSeparators={[' ', ',']} />
+      </Form.Item>
+    </>
   );
 }
 
@@ -126,7 +165,11 @@ function initialOf(edited: Provider | 'new' | null): Values {
     protocol: provider?.protocol === 'anthropic' ? 'anthropic' : 'openai',
     base_url: provider?.base_url ?? '',
     secret: '',
+    credentials: provider?.credentials ?? '',
     models: provider?.models ?? [],
+    aliases: pairsOf(provider?.aliases),
+    output_tokens_max: pairsOf(provider?.output_tokens_max),
+    passthrough: provider?.passthrough ?? [],
     weight: provider?.weight ?? 1,
     priority: provider?.priority ?? 0,
   };
@@ -134,7 +177,15 @@ function initialOf(edited: Provider | 'new' | null): Values {
 
 function save(edited: Provider | 'new' | null, values: Values, mayReach: boolean) {
   const models = values.models.length > 0 ? values.models : null;
-  const shared = { models, weight: values.weight, priority: values.priority };
+  const shared = {
+    credentials: values.credentials.trim() || null,
+    models,
+    aliases: textsOf(values.aliases),
+    output_tokens_max: numbersOf(values.output_tokens_max),
+    passthrough: values.passthrough,
+    weight: values.weight,
+    priority: values.priority,
+  };
   const secret = values.secret ? { secret: values.secret } : {};
   const reach = { protocol: values.protocol, base_url: values.base_url, ...secret };
   if (edited === 'new' || edited === null) {
