@@ -99,6 +99,7 @@ def test_a_bad_day_never_condemns(name: str, status: int, body: bytes) -> None:
         (200, b'{"msg":"Invalid Access_Token: 12"}', Outcome.INVALID),
         (200, b'{"message":"invalid access_token"}', Outcome.INVALID),
         (403, b'{"error":"invalid access_token"}', Outcome.INVALID),
+        (400, b'{"error":{"message":"invalid access_token"}}', Outcome.INVALID),
         (401, b"<html>", Outcome.INVALID),
         (401, b"{}", Outcome.INVALID),
         (200, b'{"data":"invalid access_token"}', Outcome.VALID),

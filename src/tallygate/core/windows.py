@@ -4,6 +4,7 @@ A window's identity is the UTC instant of its start, computed in the limit's own
 months follow the calendar there, across changes of summer time. `total` is one window for ever.
 """
 
+import bisect
 import datetime
 import enum
 import functools
@@ -42,8 +43,7 @@ def window_at(span: Span, zone: str, now_s: int) -> tuple[int, int]:
         return start, start + 60
     local = datetime.datetime.fromtimestamp(now_s, zone_of(zone))
     if span is Span.HOUR:
-        start = now_s - local.minute * 60 - local.second
-        return start, start + 3600
+        return _hour(local, now_s)
     if span is Span.DAY:
         return _midnight(local.date(), zone), _midnight(
             local.date() + datetime.timedelta(days=1), zone
@@ -56,6 +56,26 @@ def window_at(span: Span, zone: str, now_s: int) -> tuple[int, int]:
 def day_window(day: datetime.date, zone: str) -> int:
     """The start of a calendar day in a zone, as the identity of its window."""
     return _midnight(day, zone)
+
+
+def _hour(local: datetime.datetime, now_s: int) -> tuple[int, int]:
+    """A clock that is set by half an hour, as on Lord Howe Island, cuts the hour there."""
+    start = now_s - local.minute * 60 - local.second
+    end = start + 3600
+    zone, offset = local.tzinfo, local.utcoffset()
+    if _offset(start, zone) != offset:
+        before = range(start, now_s)
+        start += bisect.bisect_left(before, True, key=lambda at_s: _offset(at_s, zone) == offset)
+    if _offset(end - 1, zone) != offset:
+        after = range(now_s, end)
+        end = now_s + bisect.bisect_left(
+            after, True, key=lambda at_s: _offset(at_s, zone) != offset
+        )
+    return start, end
+
+
+def _offset(at_s: int, zone: datetime.tzinfo | None) -> datetime.timedelta | None:
+    return datetime.datetime.fromtimestamp(at_s, zone).utcoffset()
 
 
 def _midnight(day: datetime.date, zone: str) -> int:
