@@ -243,6 +243,25 @@ test('an operator makes a member, who signs in, and nobody with another role', a
   expect(answer.status).toBe(201);
 });
 
+test('whose a key is, is found by a part of a name', async () => {
+  await server.call('POST', '/api/users', { id: 'u-4711', name: 'Erika Mustermann' });
+  const { page, context, complaints } = await visit(browser, server.url);
+  await enter(context);
+  await page.goto('/console/keys');
+  await page.getByRole('button', { name: 'Create key' }).first().click();
+  const form = page.getByRole('dialog');
+  await form.getByLabel('Label').fill('of Erika');
+  await form.getByLabel('User').fill('muster');
+  await page.locator('.ant-select-item-option', { hasText: 'u-4711' }).click();
+  expect(await form.getByLabel('User').inputValue()).toBe('u-4711');
+  await form.getByRole('button', { name: 'Create key' }).click();
+  await page.getByRole('button', { name: 'I have copied it' }).click();
+  const keys = server.call('GET', '/api/keys?q=Erika');
+  expect(await keys).toMatchObject({ items: [{ user_id: 'u-4711' }] });
+  expect(complaints).toEqual([]);
+  await context.close();
+});
+
 test('other names, largest outputs and scopes are typed in lines and kept as they were typed', async () => {
   const { page, context, complaints } = await visit(browser, server.url);
   await enter(context);

@@ -4,6 +4,7 @@ import { App, Form, Input, Select } from 'antd';
 import { api, type Schemas } from '../../api/client';
 import { useTexts } from '../../i18n/language';
 import { FormDialog } from '../../ui/FormDialog';
+import { SubjectField } from '../../ui/SubjectField';
 import { PointsField } from '../../ui/PointsField';
 import { plainPoints } from '../../ui/points';
 import { budgetTexts } from './texts';
@@ -69,6 +70,7 @@ export function BudgetForm({ edited, onClose, onSaved }: Props) {
 
 function Whose() {
   const t = useTexts(budgetTexts);
+  const kind = Form.useWatch<Values['kind'] | undefined>('kind') ?? 'user';
   return (
     <>
       <Form.Item name="kind" label={t.whose}>
@@ -79,14 +81,15 @@ function Whose() {
           ]}
         />
       </Form.Item>
-      <Form.Item
+      <SubjectField
+        key={kind}
         name="id"
+        kind={kind}
         label={t.id}
         extra={t.idHint}
-        rules={[{ required: true, whitespace: true, message: t.idNeeded }]}
-      >
-        <Input maxLength={256} autoFocus autoComplete="off" />
-      </Form.Item>
+        needed={t.idNeeded}
+        autoFocus
+      />
     </>
   );
 }

@@ -5,6 +5,7 @@ import dayjs, { type Dayjs } from 'dayjs';
 import { api } from '../../api/client';
 import { useTexts } from '../../i18n/language';
 import { FormDialog } from '../../ui/FormDialog';
+import { SubjectField } from '../../ui/SubjectField';
 import type { ApiKey } from './Keys';
 import { keyTexts } from './texts';
 
@@ -58,11 +59,7 @@ export function KeyForm({ edited, onClose, onSaved }: Props) {
           />
         </Form.Item>
       </div>
-      {isNew ? (
-        <Form.Item name="user_id" label={t.user} extra={t.userHint}>
-          <Input maxLength={256} />
-        </Form.Item>
-      ) : null}
+      {isNew ? <SubjectField name="user_id" kind="user" label={t.user} extra={t.userHint} /> : null}
       <Form.Item name="models" label={t.models} extra={t.modelsHint}>
         <Select mode="tags" open={false} suffixIcon={null} tokenSeparators={[' ', ',']} />
       </Form.Item>

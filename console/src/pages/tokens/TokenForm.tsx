@@ -6,6 +6,7 @@ import { api } from '../../api/client';
 import { useRead } from '../../api/queries';
 import { useTexts } from '../../i18n/language';
 import { FormDialog } from '../../ui/FormDialog';
+import { SubjectField } from '../../ui/SubjectField';
 import { LimitFields } from '../../ui/LimitFields';
 import { limitOf, type LimitRow, rowOf } from '../../ui/limits';
 import { tokenTexts } from './texts';
@@ -97,11 +98,7 @@ function Identity({ isNew }: { readonly isNew: boolean }) {
           options={[...new Set(['*', ...asked])].map((scope) => ({ value: scope, label: scope }))}
         />
       </Form.Item>
-      {isNew ? (
-        <Form.Item name="user_id" label={t.user} extra={t.userHint}>
-          <Input maxLength={256} />
-        </Form.Item>
-      ) : null}
+      {isNew ? <SubjectField name="user_id" kind="user" label={t.user} extra={t.userHint} /> : null}
     </>
   );
 }
