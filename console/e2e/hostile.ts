@@ -212,6 +212,7 @@ async function fillOwn(server: Server, attack: Attack, member: string): Promise<
   const headers = await headersOf(server, member);
   const key = { label: TEXT, models: ['demo/echo', TEXT], limits: LIMITS };
   await attack.send('POST', '/api/user/keys', { ...key, addresses: ['127.0.0.0/8'] }, headers);
+  await attack.send('PUT', '/api/user/notices/seen', { id: '1' }, headers);
   await attack.send('PATCH', '/api/user', { language: 'en' }, headers);
   const question = { model: NAME, inputTokens: 1 };
   await attack.send('POST', '/api/user/points/check-balance', question, headers);
