@@ -4,7 +4,17 @@ import globals from 'globals';
 import ts from 'typescript-eslint';
 
 export default ts.config(
-  { ignores: ['**/dist/', '.venv/', 'data/', 'src/', 'docs/', 'console/src/api/schema.ts'] },
+  {
+    ignores: [
+      '**/dist/',
+      '.bench/',
+      '.venv/',
+      'data/',
+      'src/',
+      'docs/',
+      'console/src/api/schema.ts',
+    ],
+  },
   js.configs.recommended,
   ...ts.configs.strict,
   { languageOptions: { globals: { ...globals.browser, ...globals.node } } },
