@@ -91,7 +91,7 @@ test('on a phone rows are cards that can be ordered, filtered, opened, chosen an
   await page.getByRole('dialog').getByLabel('Label').waitFor();
   await page.goto('/console/charges');
   await page.getByRole('button', { name: 'More filters' }).click();
-  await page.getByLabel('Message').fill('msg-3');
+  await page.getByRole('searchbox', { name: 'Message' }).fill('msg-3');
   await page.waitForURL('**msg-3**');
   await page.getByText('1–1 of 1').waitFor();
   await context.close();
