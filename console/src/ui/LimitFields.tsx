@@ -1,9 +1,9 @@
 // The limits in a form: a row each, named `limits` as in the API.
 
-import { DeleteOutlined, PlusOutlined } from '@ant-design/icons';
-import { Button, Form, InputNumber, Select } from 'antd';
+import { Form, InputNumber, Select } from 'antd';
 import { useTexts } from '../i18n/language';
 import { DIMENSIONS, type LimitRow, NEW_LIMIT, PERS, SPANS } from './limits';
+import { LineFields } from './LineFields';
 import { limitTexts } from './limitTexts';
 
 interface Props {
@@ -14,38 +14,16 @@ interface Props {
 export function LimitFields({ first }: Props) {
   const t = useTexts(limitTexts);
   return (
-    <fieldset className="field-list">
-      <legend>{t.title}</legend>
-      <Form.List name="limits">
-        {(fields, { add, remove }, { errors }) => (
-          <>
-            {fields.map((field) => (
-              <div className="field-row" key={field.key}>
-                <Row name={field.name} first={first} />
-                <Button
-                  type="text"
-                  icon={<DeleteOutlined />}
-                  aria-label={t.remove(field.name + 1)}
-                  onClick={() => {
-                    remove(field.name);
-                  }}
-                />
-              </div>
-            ))}
-            <Form.ErrorList errors={errors} />
-            <Button
-              icon={<PlusOutlined />}
-              onClick={() => {
-                add(NEW_LIMIT);
-              }}
-            >
-              {t.add}
-            </Button>
-            {fields.length > 0 ? <p className="muted">{t.amountHint}</p> : null}
-          </>
-        )}
-      </Form.List>
-    </fieldset>
+    <LineFields
+      list="limits"
+      title={t.title}
+      fresh={NEW_LIMIT}
+      addLabel={t.add}
+      removeName={t.remove}
+      note={(lines) => (lines > 0 ? <p className="muted">{t.amountHint}</p> : null)}
+    >
+      {(place) => <Row name={place} first={first} />}
+    </LineFields>
   );
 }
 

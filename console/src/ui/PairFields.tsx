@@ -1,8 +1,8 @@
 // A form's list of names with a value each, a line for every pair.
 
-import { DeleteOutlined, PlusOutlined } from '@ant-design/icons';
-import { Button, Form, Input, InputNumber } from 'antd';
+import { Form, Input, InputNumber } from 'antd';
 import { useTexts } from '../i18n/language';
+import { LineFields } from './LineFields';
 import { isWhole, NEW_PAIR, type Pair } from './pairs';
 import { partTexts } from './texts';
 
@@ -27,39 +27,18 @@ export function PairFields(props: Props) {
   const check = (_rule: unknown, pairs: Pair[] | undefined): Promise<void> =>
     isWhole(pairs ?? []) ? Promise.resolve() : Promise.reject(new Error(t.pairsWrong));
   return (
-    <fieldset className="field-list">
-      <legend>{title}</legend>
-      <Form.List name={list} rules={[{ validator: check }]}>
-        {(fields, { add, remove }, { errors }) => (
-          <>
-            {fields.map((field) => (
-              <div className="field-row" key={field.key}>
-                <Line {...props} place={field.name} />
-                <Button
-                  type="text"
-                  icon={<DeleteOutlined />}
-                  aria-label={`${title}: ${t.removeLine(field.name + 1)}`}
-                  onClick={() => {
-                    remove(field.name);
-                  }}
-                />
-              </div>
-            ))}
-            <Form.ErrorList errors={errors} />
-            <Button
-              icon={<PlusOutlined />}
-              aria-label={`${title}: ${props.addLabel}`}
-              onClick={() => {
-                add(NEW_PAIR);
-              }}
-            >
-              {props.addLabel}
-            </Button>
-            <p className="muted">{hint}</p>
-          </>
-        )}
-      </Form.List>
-    </fieldset>
+    <LineFields
+      list={list}
+      title={title}
+      fresh={NEW_PAIR}
+      addLabel={props.addLabel}
+      addName={`${title}: ${props.addLabel}`}
+      removeName={(number) => `${title}: ${t.removeLine(number)}`}
+      rules={[{ validator: check }]}
+      note={() => <p className="muted">{hint}</p>}
+    >
+      {(place) => <Line {...props} place={place} />}
+    </LineFields>
   );
 }
 

@@ -1,8 +1,9 @@
 // The pair for an app's tracing, shown once: what to paste into which field of Dify's settings.
 
-import { Alert, Button, Modal } from 'antd';
+import { Alert } from 'antd';
 import { useTexts } from '../../i18n/language';
 import { Copyable } from '../../ui/Copyable';
+import { OnceDialog } from '../../ui/OnceDialog';
 import type { DifyApp } from './AppForm';
 import { appTexts } from './texts';
 
@@ -14,21 +15,14 @@ interface Props {
 export function TracingShown({ made, onClose }: Props) {
   const t = useTexts(appTexts);
   return (
-    <Modal
+    <OnceDialog
       title={made ? t.tracingOf(made.name) : ''}
-      open={made !== null}
-      width={640}
-      mask={{ closable: false }}
-      keyboard={false}
-      closable={false}
-      footer={
-        <Button type="primary" onClick={onClose}>
-          {t.gotIt}
-        </Button>
-      }
+      isOpen={made !== null}
+      doneLabel={t.gotIt}
+      onDone={onClose}
     >
       {made ? <Pair of={made} /> : null}
-    </Modal>
+    </OnceDialog>
   );
 }
 

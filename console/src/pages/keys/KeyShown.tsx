@@ -1,8 +1,9 @@
 // A new key, shown once, with what to paste where to use it.
 
-import { Alert, Button, Modal, Tabs } from 'antd';
+import { Alert, Tabs } from 'antd';
 import { useTexts } from '../../i18n/language';
 import { Copyable } from '../../ui/Copyable';
+import { OnceDialog } from '../../ui/OnceDialog';
 import type { ApiKey } from './Keys';
 import { snippetsOf } from './snippets';
 import { keyTexts } from './texts';
@@ -17,26 +18,14 @@ export function KeyShown({
   const t = useTexts(keyTexts);
   const secret = made?.secret ?? '';
   return (
-    <Modal
-      title={t.made}
-      open={made !== null}
-      width={640}
-      mask={{ closable: false }}
-      keyboard={false}
-      closable={false}
-      footer={
-        <Button type="primary" onClick={onClose}>
-          {t.gotIt}
-        </Button>
-      }
-    >
+    <OnceDialog title={t.made} isOpen={made !== null} doneLabel={t.gotIt} onDone={onClose}>
       <div className="stack">
         <Alert type="warning" showIcon title={t.madeHint} />
         <Copyable text={secret} label={t.key} isBlock />
         <h3>{t.tryIt}</h3>
         <Snippets secret={secret} />
       </div>
-    </Modal>
+    </OnceDialog>
   );
 }
 

@@ -1,8 +1,8 @@
 // The headers that a route changes: a line each. A value that went in before is not shown again.
 
-import { DeleteOutlined, PlusOutlined } from '@ant-design/icons';
-import { Button, Form, Input, Select } from 'antd';
+import { Form, Input, Select } from 'antd';
 import { useTexts } from '../../i18n/language';
+import { LineFields } from '../../ui/LineFields';
 import { DEEDS, type HeaderRow, isWithheld, NEW_HEADER } from './headers';
 import type { Route } from './Routes';
 import { routeTexts } from './texts';
@@ -16,39 +16,17 @@ interface Props {
 export function HeaderFields({ field: list, title, before }: Props) {
   const t = useTexts(routeTexts);
   return (
-    <fieldset className="field-list">
-      <legend>{title}</legend>
-      <Form.List name={list}>
-        {(fields, { add, remove }, { errors }) => (
-          <>
-            {fields.map((field) => (
-              <div className="field-row" key={field.key}>
-                <Row list={list} name={field.name} before={before} />
-                <Button
-                  type="text"
-                  icon={<DeleteOutlined />}
-                  aria-label={`${title}: ${t.removeRow(field.name + 1)}`}
-                  onClick={() => {
-                    remove(field.name);
-                  }}
-                />
-              </div>
-            ))}
-            <Form.ErrorList errors={errors} />
-            <Button
-              icon={<PlusOutlined />}
-              aria-label={`${title}: ${t.addHeader}`}
-              onClick={() => {
-                add(NEW_HEADER);
-              }}
-            >
-              {t.addHeader}
-            </Button>
-            {fields.length > 1 ? <p className="muted">{t.headersHint}</p> : null}
-          </>
-        )}
-      </Form.List>
-    </fieldset>
+    <LineFields
+      list={list}
+      title={title}
+      fresh={NEW_HEADER}
+      addLabel={t.addHeader}
+      addName={`${title}: ${t.addHeader}`}
+      removeName={(number) => `${title}: ${t.removeRow(number)}`}
+      note={(lines) => (lines > 1 ? <p className="muted">{t.headersHint}</p> : null)}
+    >
+      {(place) => <Row list={list} name={place} before={before} />}
+    </LineFields>
   );
 }
 
