@@ -15,6 +15,12 @@ def print_line(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
+def announce(text: str) -> None:
+    """A line of a program that goes on: read at once, though it may go into a file or a pipe."""
+    print_line(text)
+    sys.stdout.flush()
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
     # Loaded by those who draw a table; `serve` also prints a line, and lives long.
     from rich import box

@@ -29,5 +29,5 @@ def serve(
         "workers": workers,
     }
     chosen = [role.strip() for role in roles.split(",") if role.strip()]
-    status = serve_node(given, chosen, announce=output.print_line, complain=output.say)
+    status = serve_node(given, chosen, announce=output.announce, complain=output.say)
     raise typer.Exit(status)
